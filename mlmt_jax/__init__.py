@@ -1,0 +1,1 @@
+"""Multi-lingual multi-task sequence tagging for low-resource languages, in JAX."""
