@@ -1,0 +1,22 @@
+"""``python -m mlmt_jax.config``: the JSON Schema of the config file, or its reference as Markdown."""
+
+import argparse
+import json
+from collections.abc import Sequence
+
+from mlmt_jax.cli import run
+from mlmt_jax.config.reference import json_schema, markdown_reference
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Prints the schema or, with ``--reference``, the tables."""
+    parser = argparse.ArgumentParser(prog="python -m mlmt_jax.config", description=__doc__)
+    parser.add_argument("--reference", action="store_true", help="print Markdown tables, not the JSON Schema")
+    if parser.parse_args(argv).reference:
+        print(markdown_reference(), end="")
+    else:
+        print(json.dumps(json_schema(), indent=2))
+
+
+if __name__ == "__main__":
+    run(main)

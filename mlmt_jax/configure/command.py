@@ -1,0 +1,43 @@
+"""From flags to a config file."""
+
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mlmt_jax.config import parse_config
+from mlmt_jax.configure.build import build_config
+from mlmt_jax.configure.flags import build_parser
+from mlmt_jax.configure.sources import read_sources
+from mlmt_jax.errors import ConfigError
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Writes the config file and says how to train it.
+
+    Raises:
+        InputError: unusable files or flags, or a file in the way.
+    """
+    args = build_parser().parse_args(argv)
+    output = Path(args.output)
+    sources = read_sources(args)
+    data = build_config(args, sources, output.parent)
+    parse_config(data, source=str(output))
+    _write(output, data, force=args.force)
+    print(f"Wrote {output}:")
+    for source in sources:
+        print(f"  {source}")
+    print(f"Train it with:\n  python -m mlmt_jax.train {shlex.quote(str(output))}")
+
+
+def _write(output: Path, data: dict[str, Any], *, force: bool) -> None:
+    try:
+        with open(output, "w" if force else "x", encoding="utf-8") as stream:
+            stream.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+    except FileExistsError:
+        raise ConfigError(f"{output}: exists already; expected --force or another --output") from None
+    except OSError as error:
+        raise ConfigError(f"{output}: cannot be written: {error.strerror}") from None

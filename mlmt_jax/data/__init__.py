@@ -1,0 +1,1 @@
+"""Corpora, tag schemes, vocabularies, vectors and batches, in numpy alone."""

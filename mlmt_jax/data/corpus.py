@@ -1,0 +1,282 @@
+"""All data of a run: sentences with their tags, samples, vocabularies and vectors."""
+
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from mlmt_jax.config import Config, DatasetConfig, EmbeddingConfig
+from mlmt_jax.data.conll import ColumnFormat, Sentence, read_conll
+from mlmt_jax.data.embeddings import read_vectors
+from mlmt_jax.data.findings import Finding
+from mlmt_jax.data.tags import detect_scheme, has_bare_labels, tag_names, to_bioes
+from mlmt_jax.data.vocab import CharacterVocab, WordVocab, build_word_vocab, fallback_forms
+from mlmt_jax.errors import DataError
+from mlmt_jax.metrics.spans import Scheme, split_tag
+from mlmt_jax.types import Sizes
+
+__all__ = [
+    "Corpus",
+    "Dataset",
+    "Example",
+    "Vocabulary",
+    "column_format",
+    "label",
+    "load_corpus",
+    "read_dataset",
+]
+
+
+class Example(NamedTuple):
+    """One sentence."""
+
+    tokens: tuple[str, ...]
+    tags: tuple[str, ...]  # BIOES for span tasks, else as they stand in the file
+    line: int  # of its first token in the file
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One entry of the config's ``datasets``, read."""
+
+    name: str
+    language: str
+    task: str
+    scheme: Scheme  # of the files; inside, spans are BIOES
+    bare: bool  # whether the files write IO tags without "I-"
+    splits: dict[str, list[Example]]  # train (the sample of it), dev, test
+    sample: np.ndarray  # (len(train),) which sentences of the training file were chosen, from 0
+    available: int  # sentences of the training file that could have been chosen
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What decides the model's sizes; a run folder keeps it."""
+
+    words: dict[str, WordVocab]  # by embedding component
+    characters: CharacterVocab
+    tags: dict[str, tuple[str, ...]]  # by task
+    spans: dict[str, bool]  # by task: BIOES spans, or one tag a word
+
+    @property
+    def sizes(self) -> Sizes:
+        """The same as the model wants it."""
+        return Sizes(
+            words={name: words.size for name, words in self.words.items()},
+            characters=self.characters.size,
+            tags={task: list(tags) for task, tags in self.tags.items()},
+            spans=self.spans,
+        )
+
+    def as_json(self) -> dict:
+        """What ``vocab.json`` holds."""
+        return {
+            "words": {name: words.as_json() for name, words in self.words.items()},
+            "characters": list(self.characters.characters),
+            "tags": {task: list(tags) for task, tags in self.tags.items()},
+            "spans": self.spans,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping) -> "Vocabulary":
+        """The inverse of ``as_json``."""
+        return cls(
+            words={k: WordVocab(tuple(v["words"]), v["ignore_case"]) for k, v in data["words"].items()},
+            characters=CharacterVocab(tuple(data["characters"])),
+            tags={task: tuple(tags) for task, tags in data["tags"].items()},
+            spans=dict(data["spans"]),
+        )
+
+
+class Corpus(NamedTuple):
+    """Everything that training reads from files."""
+
+    datasets: dict[str, Dataset]  # by name
+    vocabulary: Vocabulary
+    pretrained: dict[str, tuple[np.ndarray, np.ndarray]]  # by embedding component: rows, their vectors
+    rare_words: dict[str, np.ndarray]  # by embedding component: (rows,) bool, seen once in training
+    rare_characters: np.ndarray  # (rows,) bool, seen once in training
+    findings: list[Finding]
+
+
+def column_format(dataset: DatasetConfig) -> ColumnFormat:
+    """The file format of a dataset's parser block."""
+    parser = dataset.parser
+    return ColumnFormat(
+        token_col=parser.token_col,
+        label_col=parser.label_col,
+        separator=parser.separator,
+        skip_comment=parser.skip_comment,
+        encoding=parser.encoding,
+    )
+
+
+def load_corpus(config: Config) -> Corpus:
+    """Reads all files of a config.
+
+    Raises:
+        DataError: naming file and line, on the first thing that cannot be used.
+    """
+    datasets = {spec.name: read_dataset(config, spec) for spec in config.datasets}
+    findings = [finding for dataset in datasets.values() for finding in dataset.findings]
+    tags, spans = _task_tags(config, datasets)
+    characters = Counter(c for d in datasets.values() for e in d.splits["train"] for w in e.tokens for c in w)
+    character_vocab = CharacterVocab(tuple(sorted(characters)))
+    rare_characters = np.array([False, False, *(characters[c] == 1 for c in character_vocab.characters)])
+    words, pretrained, rare_words = {}, {}, {}
+    for spec in config.components:
+        if isinstance(spec, EmbeddingConfig):
+            used = {task.dataset for task in config.tasks if task.model.word_embed == spec.name}
+            counts = Counter(
+                word for name in used for example in datasets[name].splits["train"] for word in example.tokens
+            )
+            words[spec.name], pretrained[spec.name], found = _word_table(config, spec, counts)
+            findings += found
+            rare_words[spec.name] = _rare(words[spec.name], counts)
+    vocabulary = Vocabulary(words, character_vocab, tags, spans)
+    findings += _unknown_tags(datasets, vocabulary)
+    pretrained = {name: vectors for name, vectors in pretrained.items() if vectors is not None}
+    return Corpus(datasets, vocabulary, pretrained, rare_words, rare_characters, findings)
+
+
+def read_dataset(config: Config, spec: DatasetConfig) -> Dataset:
+    """Reads the files of one dataset, brings spans to BIOES and draws the training sample."""
+    form = column_format(spec)
+    named = {"train": spec.files.train, "dev": spec.files.dev, "test": spec.files.test}
+    files = {split: config.path(path) for split, path in named.items() if path is not None}
+    read = {split: read_conll(path, form) for split, path in files.items()}
+    tags = [sentence.tags for sentences, _ in read.values() for sentence in sentences]
+    scheme = detect_scheme(tags) if spec.parser.scheme == "auto" else spec.parser.scheme
+    findings = [finding for _, found in read.values() for finding in found]
+    labelled = {
+        split: label(sentences, scheme, files[split], findings) for split, (sentences, _) in read.items()
+    }
+    short = [i for i, example in enumerate(labelled["train"]) if len(example.tokens) <= spec.max_len]
+    left_out = len(labelled["train"]) - len(short)
+    if left_out:
+        text = f"training sentence of more than {spec.max_len} words is left out (max_len)"
+        findings.append(Finding(str(files["train"]), None, text, left_out))
+    chosen = _sample(short, spec, config.training.seed)
+    labelled["train"] = [labelled["train"][i] for i in chosen]
+    bare = scheme == "io" and has_bare_labels(tags)
+    return Dataset(
+        spec.name, spec.language, spec.task, scheme, bare, labelled, chosen, len(short), tuple(findings)
+    )
+
+
+def label(
+    sentences: Iterable[Sentence], scheme: Scheme, path: str | Path, findings: list[Finding]
+) -> list[Example]:
+    """Brings the tags to BIOES; ill-formed ones are repaired as conlleval reads them, and counted."""
+    examples, repaired, first = [], 0, None
+    for sentence in sentences:
+        try:
+            tags, count = to_bioes(sentence.tags, scheme)
+        except ValueError as error:
+            raise DataError(f"{path}:{sentence.line}: {error}") from None
+        if count and first is None:
+            first = sentence.line
+        repaired += count
+        examples.append(Example(sentence.tokens, tuple(tags), sentence.line))
+    if repaired:
+        text = f"tag is ill-formed in the scheme {scheme.upper()} and was read as conlleval does"
+        findings.append(Finding(str(path), first, text, repaired))
+    return examples
+
+
+def _sample(eligible: list[int], spec: DatasetConfig, seed: int) -> np.ndarray:
+    """The first so many of one seeded permutation, so that a larger sample holds every smaller one."""
+    if spec.sample == "all":
+        size = len(eligible)
+    elif isinstance(spec.sample, float):
+        size = max(1, round(spec.sample * len(eligible)))
+    else:
+        size = min(spec.sample, len(eligible))
+    random = np.random.default_rng((seed, zlib.crc32(spec.name.encode())))
+    return np.sort(random.permutation(np.array(eligible, np.int64))[:size])
+
+
+def _task_tags(
+    config: Config, datasets: dict[str, Dataset]
+) -> tuple[dict[str, tuple[str, ...]], dict[str, bool]]:
+    """Each task's tags: the union over its languages of what the training data holds."""
+    tags: dict[str, tuple[str, ...]] = {}
+    spans: dict[str, bool] = {}
+    for task in dict.fromkeys(dataset.task for dataset in datasets.values()):
+        own = [dataset for dataset in datasets.values() if dataset.task == task]
+        kinds = {dataset.scheme == "none" for dataset in own}
+        if len(kinds) == 2:
+            schemes = ", ".join(f"{dataset.name}: {dataset.scheme}" for dataset in own)
+            raise DataError(
+                f"the datasets of task {task!r} disagree on their kind of tags ({schemes});\n"
+                "expected span tags in all or in none; set parser.scheme if the guess is wrong"
+            )
+        seen = {tag for dataset in own for example in dataset.splits["train"] for tag in example.tags}
+        if not seen:
+            names = ", ".join(dataset.name for dataset in own)
+            raise DataError(
+                f"task {task!r} has no training sentence at all (datasets: {names}); expected one or more"
+            )
+        spans[task] = kinds == {False}
+        if spans[task]:
+            tags[task] = tuple(tag_names(split_tag(tag)[1] for tag in seen if tag != "O"))
+        else:
+            tags[task] = tuple(sorted(seen))
+    for task in config.tasks:
+        if config.component(task.model.crf).constrain and not spans[task.task]:
+            raise DataError(
+                f"components: {task.model.crf!r} has constrain true, but the tags of task {task.task!r} are not spans;\n"
+                "expected a span scheme (IOB1, IOB2, BIOES, IO), or constrain false"
+            )
+    return tags, spans
+
+
+def _word_table(config: Config, spec: EmbeddingConfig, counts: Counter[str]):
+    if spec.file is None:
+        vocab, _ = build_word_vocab(counts, None, ignore_case=spec.ignore_case, keep_file=False)
+        return vocab, None, []
+    path = config.path(spec.file)
+    wanted = {form for word in counts for form in fallback_forms(word)}
+    vectors, findings = read_vectors(path, spec.dimension, max_words=spec.max_words, wanted=wanted)
+    vocab, pretrained = build_word_vocab(
+        counts, vectors, ignore_case=spec.ignore_case, keep_file=spec.vocabulary == "file"
+    )
+    assert pretrained is not None
+    with_vector = set(pretrained[0].tolist())
+    covered = sum(count for word, count in counts.items() if vocab.row(word) in with_vector)
+    total = sum(counts.values())
+    if covered < 0.05 * total:
+        example = next(iter(counts))
+        text = (
+            f"vectors cover {covered / total:.1%} of the {total} training words of {spec.name!r}: another language, "
+            f"or another tokenisation or case? (the file has {vectors.words[0]!r}, the data {example!r})"
+        )
+        findings = [*findings, Finding(str(path), None, text)]
+    if not len(pretrained[0]):
+        pretrained = None
+    return vocab, pretrained, findings
+
+
+def _rare(vocab: WordVocab, counts: Counter[str]) -> np.ndarray:
+    seen = np.zeros(vocab.size, np.int64)
+    for word, count in counts.items():
+        seen[vocab.row(word)] += count
+    return seen == 1
+
+
+def _unknown_tags(datasets: dict[str, Dataset], vocabulary: Vocabulary) -> list[Finding]:
+    findings = []
+    for dataset in datasets.values():
+        known = set(vocabulary.tags[dataset.task])
+        for split in ("dev", "test"):
+            examples = dataset.splits.get(split, [])
+            unknown = Counter(tag for e in examples for tag in e.tags if tag not in known)
+            for tag, count in sorted(unknown.items()):
+                text = f"tag {tag!r} of {dataset.name} {split} is not in the training data: always an error of the model"
+                findings.append(Finding(dataset.name, None, text, count))
+    return findings

@@ -1,0 +1,37 @@
+"""From examples to indices, in the vocabulary of one task model."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from mlmt_jax.data.batching import Encoded
+from mlmt_jax.data.corpus import Example, Vocabulary
+
+__all__ = ["encode", "encode_tokens"]
+
+
+def encode(vocabulary: Vocabulary, word_embed: str, task: str, examples: Iterable[Example]) -> list[Encoded]:
+    """Encodes examples for a task model.
+
+    Args:
+        vocabulary: of the run.
+        word_embed: the embedding component that the task model uses.
+        task: the task whose tags count; a tag that it does not know becomes -1.
+        examples: sentences with their tags.
+    """
+    index = {tag: i for i, tag in enumerate(vocabulary.tags[task])}
+    return [
+        encode_tokens(vocabulary, word_embed, example.tokens)._replace(
+            tags=np.array([index.get(tag, -1) for tag in example.tags], np.int32)
+        )
+        for example in examples
+    ]
+
+
+def encode_tokens(vocabulary: Vocabulary, word_embed: str, tokens: Sequence[str]) -> Encoded:
+    """Encodes one sentence without tags (all 0)."""
+    return Encoded(
+        words=vocabulary.words[word_embed].rows(tokens),
+        chars=vocabulary.characters.rows(tokens),
+        tags=np.zeros(len(tokens), np.int32),
+    )

@@ -1,0 +1,133 @@
+"""What the model knows by name: words of each embedding, characters, tags of each task.
+
+Row 0 of a word table is the unknown word. Of the characters, 0 is "no character" and 1 the unknown one.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mlmt_jax.data.embeddings import Vectors
+
+__all__ = ["MAX_CHARACTERS", "CharacterVocab", "WordVocab", "build_word_vocab", "fallback_forms"]
+
+#: Of a longer word the first so many characters are read: a bound on shapes that depends on the word alone.
+MAX_CHARACTERS = 64
+
+_DIGIT = re.compile(r"\d")
+
+
+def _digits_as_zero(word: str) -> str:
+    return _DIGIT.sub("0", word.lower())
+
+
+def fallback_forms(word: str) -> tuple[str, str, str]:
+    """The forms under which a word is looked for: itself, in lower case, and that with digits as 0."""
+    return word, word.lower(), _digits_as_zero(word)
+
+
+@dataclass(frozen=True)
+class WordVocab:
+    """The words of one embedding table.
+
+    A word that is not known falls back to the known word that is equal in lower case, then to one that
+    is equal in lower case with every digit read as 0; of several, to the first in the table's order
+    (vector files stand in the order of frequency).
+    """
+
+    words: tuple[str, ...]  # word of row 1, 2, ...
+    ignore_case: bool = False
+    _rows: dict[str, int] = field(init=False, repr=False, compare=False)
+    _fallbacks: tuple[dict[str, int], dict[str, int]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self):
+        rows = {word: i for i, word in enumerate(self.words, 1)}
+        lower: dict[str, int] = {}
+        digits: dict[str, int] = {}
+        for word, row in rows.items():
+            lower.setdefault(word.lower(), row)
+            digits.setdefault(_digits_as_zero(word), row)
+        # A word that is in lower case itself comes before one that only becomes so.
+        lower.update({word: row for word, row in rows.items() if word == word.lower()})
+        digits.update({word: row for word, row in rows.items() if word == _digits_as_zero(word)})
+        object.__setattr__(self, "_rows", rows)
+        object.__setattr__(self, "_fallbacks", (lower, digits))
+
+    @property
+    def size(self) -> int:
+        """Rows of the table, the unknown word's included."""
+        return len(self.words) + 1
+
+    def row(self, word: str) -> int:
+        """The row of a word, of its fall-back, or 0."""
+        exact, lower, digits = fallback_forms(word)
+        row = self._rows.get(lower if self.ignore_case else exact)
+        return row or self._fallbacks[0].get(lower) or self._fallbacks[1].get(digits) or 0
+
+    def rows(self, words: Iterable[str]) -> np.ndarray:
+        """(n,) int32 rows of words."""
+        return np.array([self.row(word) for word in words], np.int32)
+
+    def as_json(self) -> dict[str, Any]:
+        """What a run folder keeps."""
+        return {"ignore_case": self.ignore_case, "words": list(self.words)}
+
+
+@dataclass(frozen=True)
+class CharacterVocab:
+    """The characters of all training data."""
+
+    characters: tuple[str, ...]  # character of row 2, 3, ...
+    _rows: dict[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self):
+        object.__setattr__(self, "_rows", {char: i for i, char in enumerate(self.characters, 2)})
+
+    @property
+    def size(self) -> int:
+        """Rows of a character table, "no character" and the unknown one included."""
+        return len(self.characters) + 2
+
+    def rows(self, words: Sequence[str]) -> np.ndarray:
+        """(n, c) int32 rows of the characters of n words, c those of the longest; 0 behind a word's end."""
+        cut = [word[:MAX_CHARACTERS] for word in words]
+        rows = np.zeros((len(cut), max(map(len, cut), default=0)), np.int32)
+        for i, word in enumerate(cut):
+            rows[i, : len(word)] = [self._rows.get(char, 1) for char in word]
+        return rows
+
+
+def build_word_vocab(
+    counts: Mapping[str, int], vectors: Vectors | None, *, ignore_case: bool, keep_file: bool
+) -> tuple[WordVocab, tuple[np.ndarray, np.ndarray] | None]:
+    """The table's words: those of the vector file in its order, then the training words that it lacks.
+
+    Args:
+        counts: training words and how often each occurs.
+        vectors: of the vector file, or None.
+        ignore_case: whether words that differ in case alone are one word.
+        keep_file: whether words that only the file has are kept, so that a sentence to tag may use them.
+
+    Returns:
+        The vocabulary, and the rows (k,) int that have a vector with those vectors (k, d) float32. A
+        training word that the file lacks starts from the vector that it falls back to.
+    """
+    normal = str.lower if ignore_case else str
+    training = Counter()
+    for word, count in counts.items():
+        training[normal(word)] += count
+    words: dict[str, None] = {}
+    if vectors is not None and keep_file:
+        words.update(dict.fromkeys(map(normal, vectors.words)))
+    words.update(dict.fromkeys(sorted(training, key=lambda word: (-training[word], word))))
+    vocab = WordVocab(tuple(words), ignore_case)
+    if vectors is None:
+        return vocab, None
+    file = WordVocab(tuple(vectors.words))
+    sources = file.rows(vocab.words)
+    rows = np.flatnonzero(sources)
+    return vocab, (rows + 1, vectors.matrix[sources[rows] - 1])

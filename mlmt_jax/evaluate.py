@@ -1,0 +1,48 @@
+"""``python -m mlmt_jax.evaluate RUN FILE``: score a run on any labelled file."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mlmt_jax.cli import run
+
+__all__ = ["main"]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m mlmt_jax.evaluate", description=__doc__)
+    parser.add_argument("run", help="the run folder")
+    parser.add_argument("file", help="labelled sentences, in the format of the task's training file")
+    parser.add_argument("--task", metavar="NAME", help="a task of the run (default: its target)")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Prints the scores of a run on a labelled file.
+
+    Raises:
+        InputError: on a run or a file that cannot be used.
+    """
+    args = _parser().parse_args(argv)
+    from mlmt_jax.data.conll import read_conll
+    from mlmt_jax.data.corpus import label
+    from mlmt_jax.tagger import Tagger
+    from mlmt_jax.training.journal import score_table, table
+
+    tagger = Tagger.load(args.run, args.task)
+    sentences, findings = read_conll(args.file, tagger.column_format)
+    score = tagger.evaluate(label(sentences, tagger.scheme, args.file, findings))
+    for finding in findings:
+        print(f"warning: {finding}", file=sys.stderr)
+    print(score_table({tagger.task: {Path(args.file).name: score}}))
+    rows = [
+        (name, *(f"{100 * x:.2f}" for x in (c.precision, c.recall, c.f1)), c.gold, c.predicted)
+        for name, c in score.score.types.items()
+    ]
+    print()
+    print(table(("type", "P", "R", "F1", "gold", "predicted"), rows))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,26 @@
+"""Tag schemes read as spans, and the scores of spans and of tokens."""
+
+from mlmt_jax.metrics.scores import Counts, Score, score_spans, score_tokens
+from mlmt_jax.metrics.spans import (
+    Scheme,
+    Span,
+    count_ill_formed,
+    lenient_spans,
+    span_tags,
+    split_tag,
+    strict_spans,
+)
+
+__all__ = [
+    "Counts",
+    "Scheme",
+    "Score",
+    "Span",
+    "count_ill_formed",
+    "lenient_spans",
+    "score_spans",
+    "score_tokens",
+    "span_tags",
+    "split_tag",
+    "strict_spans",
+]

@@ -1,0 +1,158 @@
+"""From a config and the data's sizes to task models and their parameters."""
+
+import zlib
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from mlmt_jax.config import (
+    CharCNNConfig,
+    Config,
+    CRFConfig,
+    EmbeddingConfig,
+    HighwayConfig,
+    LinearConfig,
+    LSTMConfig,
+    TaskConfig,
+)
+from mlmt_jax.crf import CRF
+from mlmt_jax.model.chars import CharCNN, Highway
+from mlmt_jax.model.components import MLP, Linear
+from mlmt_jax.model.encoder import LSTM, WordEmbedding
+from mlmt_jax.model.tagger import Part, TaskModel
+from mlmt_jax.types import Params, Sizes
+
+__all__ = ["Model", "build_model", "init_params", "put_vectors"]
+
+
+class Model(NamedTuple):
+    """All task models of a run. Those that name one component share its module and parameters."""
+
+    tasks: dict[str, TaskModel]  # by task model name, in the config's order
+    sizes: Sizes
+
+
+def build_model(config: Config, sizes: Sizes) -> Model:
+    """The task models of a config.
+
+    Args:
+        config: a checked config: every name is defined and every component fits its role.
+        sizes: table rows and tag names, from the data.
+    """
+    return Model({task.name: _build_task(config, sizes, task) for task in config.tasks}, sizes)
+
+
+def _build_task(config: Config, sizes: Sizes, task: TaskConfig) -> TaskModel:
+    wiring = task.model
+    tags = tuple(sizes.tags[task.task])
+
+    def part(name: str) -> Part:
+        component = config.component(name)
+        return Part(name, _BUILDERS[type(component)](component, sizes, task.task, tags))
+
+    letters = wiring.use_char_embedding and wiring.char_embed is not None
+    return TaskModel(
+        name=task.name,
+        word_embed=part(wiring.word_embed),
+        char_embed=part(wiring.char_embed) if letters else None,
+        char_highway=part(wiring.char_highway) if letters and wiring.char_highway else None,
+        lstm=part(wiring.lstm),
+        univ_layer=part(wiring.univ_layer),
+        spec_layer=part(wiring.spec_layer) if wiring.spec_layer else None,
+        # The slash keeps the gate's key apart from components, whose names have none.
+        gate=Part(f"{task.name}/gate", Linear(len(tags))) if wiring.spec_layer else None,
+        crf=part(wiring.crf),
+        embed_dropout=wiring.embed_dropout,
+        lstm_dropout=wiring.lstm_dropout,
+        linear_dropout=wiring.linear_dropout,
+    )
+
+
+def _embedding(spec: EmbeddingConfig, sizes: Sizes, task: str, tags: tuple[str, ...]) -> nn.Module:
+    return WordEmbedding(sizes.words[spec.name], spec.dimension)
+
+
+def _char_cnn(spec: CharCNNConfig, sizes: Sizes, task: str, tags: tuple[str, ...]) -> nn.Module:
+    return CharCNN(sizes.characters, spec.dimension, spec.filters)
+
+
+def _highway(spec: HighwayConfig, sizes: Sizes, task: str, tags: tuple[str, ...]) -> nn.Module:
+    return Highway(spec.num_layers, getattr(jax.nn, spec.activation))
+
+
+def _lstm(spec: LSTMConfig, sizes: Sizes, task: str, tags: tuple[str, ...]) -> nn.Module:
+    return LSTM(spec.hidden_size, spec.bidirectional, spec.forget_bias, spec.num_layers, spec.dropout)
+
+
+def _linear(spec: LinearConfig, sizes: Sizes, task: str, tags: tuple[str, ...]) -> nn.Module:
+    if not spec.hidden:
+        return Linear(len(tags))
+    return MLP(len(tags), spec.hidden, getattr(jax.nn, spec.activation))
+
+
+def _crf(spec: CRFConfig, sizes: Sizes, task: str, tags: tuple[str, ...]) -> nn.Module:
+    constrain = sizes.spans[task] if spec.constrain is None else spec.constrain
+    return CRF(tags, "bioes" if constrain else None)
+
+
+_BUILDERS = {
+    EmbeddingConfig: _embedding,
+    CharCNNConfig: _char_cnn,
+    HighwayConfig: _highway,
+    LSTMConfig: _lstm,
+    LinearConfig: _linear,
+    CRFConfig: _crf,
+}
+
+
+def init_params(model: Model, key: jax.Array) -> Params:
+    """Fresh parameters, ``{component name: subtree}``.
+
+    A component's start depends on the key and its own name alone, so it is the same whatever other
+    components a run has.
+    """
+    params: Params = {}
+    for task in model.tasks.values():
+        examples = _example_inputs(task)
+        for role, part in task.parts.items():
+            if part.name not in params:
+                own_key = jax.random.fold_in(key, zlib.crc32(part.name.encode()))
+                params[part.name] = part.module.init(own_key, *examples[role])["params"]
+    return params
+
+
+def put_vectors(params: Params, pretrained: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Params:
+    """Puts pre-trained vectors into their tables; the other rows are scaled to the vectors' spread.
+
+    Args:
+        params: fresh ones.
+        pretrained: by embedding component, rows (k,) int and their vectors (k, d) float32.
+    """
+    params = dict(params)
+    for name, (rows, vectors) in pretrained.items():
+        table = np.array(params[name]["table"])
+        table *= vectors.std() / table.std()
+        table[rows] = vectors
+        params[name] = {"table": jnp.asarray(table)}
+    return params
+
+
+def _example_inputs(task: TaskModel) -> dict[str, tuple]:
+    """Inputs of the right feature sizes, by role: one sentence of one word of one character."""
+    letters = task.char_embed.module.features if task.char_embed else 0
+    hidden = jnp.zeros((1, task.lstm.module.features))
+    word = jnp.zeros((1, task.word_embed.module.dimension + letters))
+    return {
+        "word_embed": (jnp.zeros((1,), jnp.int32),),
+        "char_embed": (jnp.zeros((1, 1), jnp.int32),),
+        "char_highway": (jnp.zeros((1, letters)),),
+        "lstm": (word, jnp.int32(1), None),
+        "univ_layer": (hidden,),
+        "spec_layer": (hidden,),
+        "gate": (hidden,),
+        "crf": (),
+    }

@@ -1,0 +1,124 @@
+"""A trained run, ready to tag."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import jax
+
+from mlmt_jax.config import Config, TaskConfig
+from mlmt_jax.data.conll import ColumnFormat
+from mlmt_jax.data.corpus import Example, Vocabulary, column_format
+from mlmt_jax.data.encoding import encode, encode_tokens
+from mlmt_jax.data.tags import from_bioes
+from mlmt_jax.errors import RunError
+from mlmt_jax.metrics.spans import Scheme
+from mlmt_jax.model import build_model, init_params
+from mlmt_jax.training.checkpoint import load_best_params
+from mlmt_jax.training.folder import RunFolder
+from mlmt_jax.training.scoring import SplitScore, evaluate_split, tag_sentences
+from mlmt_jax.types import Params
+
+__all__ = ["Tagger"]
+
+
+class Tagger:
+    """Tags sentences with one task model of a run; ``Tagger.load`` makes one."""
+
+    def __init__(
+        self,
+        config: Config,
+        vocabulary: Vocabulary,
+        schemes: dict[str, dict],
+        params: Params,
+        task: str | None = None,
+    ):
+        self._config, self._vocabulary, self._schemes, self._params = config, vocabulary, schemes, params
+        self._models = build_model(config, vocabulary.sizes).tasks
+        name = config.target.name if task is None else task
+        if name not in self._models:
+            raise RunError(
+                f"task {name!r} is not one of the run; it has {', '.join(map(repr, self._models))}"
+            )
+        self._task = next(spec for spec in config.tasks if spec.name == name)
+
+    @classmethod
+    def load(cls, run: str | Path, task: str | None = None) -> "Tagger":
+        """Restores the best checkpoint of a run folder; nothing else needs to be there.
+
+        Args:
+            run: the folder that training wrote.
+            task: the name of a task model of the run; the target where none is given.
+
+        Raises:
+            RunError: where the folder does not hold a run, or the run has no such task.
+        """
+        folder = RunFolder(run)
+        config = folder.config()
+        vocabulary, schemes = folder.vocabulary()
+        model = build_model(config, vocabulary.sizes)
+        like = jax.eval_shape(lambda key: init_params(model, key), jax.random.key(0))
+        return cls(config, vocabulary, schemes, load_best_params(folder.checkpoints, like), task)
+
+    def for_task(self, task: str) -> "Tagger":
+        """The same run's tagger for another of its tasks; shares the parameters."""
+        return Tagger(self._config, self._vocabulary, self._schemes, self._params, task)
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The names of the run's task models."""
+        return tuple(self._models)
+
+    @property
+    def task(self) -> str:
+        """The name of the task model that tags."""
+        return self._task.name
+
+    @property
+    def tag_names(self) -> tuple[str, ...]:
+        """The tags inside: BIOES for spans, whatever scheme the files have."""
+        return self._vocabulary.tags[self._task.task]
+
+    @property
+    def scheme(self) -> Scheme:
+        """The scheme in which tags leave: that of the task's training file."""
+        return self._schemes[self._task.dataset]["scheme"]
+
+    @property
+    def column_format(self) -> ColumnFormat:
+        """The format of the task's training file."""
+        return column_format(self._config.dataset(self._task.dataset))
+
+    def tag(self, sentences: Iterable[Sequence[str]]) -> list[list[str]]:
+        """Tags tokenised sentences.
+
+        Args:
+            sentences: the tokens of each sentence; an empty sentence gets no tags.
+
+        Returns:
+            One tag a token, in the scheme of the task's training file.
+        """
+        encoded = [
+            encode_tokens(self._vocabulary, self._task.model.word_embed, tokens) for tokens in sentences
+        ]
+        tags, _ = tag_sentences(
+            self._models[self.task],
+            self._params,
+            self.tag_names,
+            encoded,
+            self._config.training.eval_batch_size,
+        )
+        scheme = self._schemes[self._task.dataset]
+        return [from_bioes(own, scheme["scheme"], bare=scheme["bare"]) for own in tags]
+
+    def evaluate(self, examples: Sequence[Example]) -> SplitScore:
+        """Scores the tagger on labelled sentences, spans in BIOES."""
+        task: TaskConfig = self._task
+        return evaluate_split(
+            self._models[self.task],
+            self._params,
+            self.tag_names,
+            examples,
+            encode(self._vocabulary, task.model.word_embed, task.task, examples),
+            spans=self._vocabulary.spans[task.task],
+            batch_size=self._config.training.eval_batch_size,
+        )

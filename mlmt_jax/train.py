@@ -1,0 +1,77 @@
+"""``python -m mlmt_jax.train CONFIG``: train, evaluate and keep a tagger."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mlmt_jax.cli import run
+from mlmt_jax.config import load_config
+
+__all__ = ["main"]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m mlmt_jax.train", description=__doc__)
+    parser.add_argument("config", help="the JSON config file")
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        metavar="PATH=VALUE",
+        action="append",
+        default=[],
+        help="override one value, such as training.max_step=200 or tasks.0.learning_rate=0.01; may be repeated",
+    )
+    parser.add_argument("--output", metavar="FOLDER", help="the run folder (training.output)")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--resume", action="store_true", help="continue the run that the folder holds")
+    what.add_argument("--check", action="store_true", help="load everything, tell what is there, and stop")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Trains the run that a config describes.
+
+    Raises:
+        InputError: on anything in config, data or run folder that cannot be used.
+    """
+    args = _parser().parse_args(argv)
+    config = load_config(args.config, args.overrides)
+    # JAX is loaded once the config is known to be good: a typing error should be told at once.
+    from mlmt_jax.training.folder import RunFolder
+    from mlmt_jax.training.loop import train
+    from mlmt_jax.training.report import describe_run, print_findings
+    from mlmt_jax.training.setup import choose_device, prepare
+
+    output = Path(args.output) if args.output else config.training.output
+    assert output is not None
+    config = config.model_copy(update={"training": config.training.model_copy(update={"output": output})})
+    folder = RunFolder(output)
+    if not args.check:
+        folder.check_free(resume=args.resume)
+    line, warning = choose_device(config.training.gpu)
+    print(line)
+    if warning:
+        print(f"warning: {warning}", file=sys.stderr)
+    setup = prepare(config)
+    print_findings(setup.corpus.findings)
+    if args.check:
+        print(describe_run(setup))
+        return
+    if args.resume:
+        folder.check_same(config)
+    else:
+        folder.create(config, setup.corpus)
+    print(f"run folder: {output}", flush=True)
+    try:
+        train(setup, folder)
+    except KeyboardInterrupt:
+        print(
+            f"\ninterrupted; what was evaluated is kept in {output}, --resume continues there",
+            file=sys.stderr,
+        )
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    run(main)

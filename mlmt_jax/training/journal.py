@@ -1,0 +1,124 @@
+"""What a run says while it goes: progress on standard error, tables on standard output, metrics.jsonl."""
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from mlmt_jax.training.scoring import SplitScore
+
+__all__ = ["Reporter", "append_metrics", "keep_metrics_until", "score_table", "table"]
+
+
+def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """Plain text columns: the first ones to the left, numbers to the right."""
+    cells = [[str(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    numeric = [
+        len(cells) > 1
+        and all(
+            row[i].replace(".", "").replace("%", "").strip("-").isdigit() or row[i] in ("", "-")
+            for row in cells[1:]
+        )
+        for i in range(len(widths))
+    ]
+    lines = [
+        "  ".join(
+            c.rjust(w) if right else c.ljust(w) for c, w, right in zip(row, widths, numeric, strict=True)
+        )
+        for row in cells
+    ]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def score_table(scores: Mapping[str, Mapping[str, SplitScore]]) -> str:
+    """Task, split, strict P, R and F1, conlleval's lenient F1, accuracy (percent) and loss (nats a sentence)."""
+
+    def percent(value: float | None) -> str:
+        return "-" if value is None else f"{100 * value:.2f}"
+
+    rows = [
+        (
+            task,
+            split,
+            *map(
+                percent, (s.score.precision, s.score.recall, s.score.f1, s.score.lenient_f1, s.score.accuracy)
+            ),
+            f"{s.loss:.3f}",
+        )
+        for task, splits in scores.items()
+        for split, s in splits.items()
+    ]
+    return table(("task", "split", "P", "R", "F1", "lenient F1", "accuracy", "loss"), rows)
+
+
+def append_metrics(path: Path, record: Mapping[str, Any]) -> None:
+    """Adds one line to metrics.jsonl."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+
+def keep_metrics_until(path: Path, step: int) -> None:
+    """Drops the lines behind ``step``: a resumed run writes them again."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+        try:
+            if line.endswith("\n") and json.loads(line)["step"] <= step:
+                kept.append(line)
+        except ValueError:
+            continue  # cut off by the end of the process that wrote it
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_text("".join(kept), encoding="utf-8")
+    temporary.replace(path)
+
+
+class Reporter:
+    """A bar where standard error is a terminal, else a line every ``interval`` seconds."""
+
+    def __init__(self, total: int, first: int, interval: float = 10.0):
+        self._bar = (
+            tqdm(total=total, initial=first, unit="step", leave=False) if sys.stderr.isatty() else None
+        )
+        self._total, self._interval = total, interval
+        self._step = self._told_step = first
+        self._told = time.perf_counter()
+
+    def wants_loss(self) -> bool:
+        """Whether the next ``step`` will show a loss; fetching one waits for the device."""
+        if self._bar is not None:
+            return (self._step + 1) % 20 == 0
+        return time.perf_counter() - self._told >= self._interval
+
+    def step(self, step: int, task: str, loss: float | None) -> None:
+        """Tells of a step; ``loss`` where ``wants_loss`` asked for it."""
+        self._step = step
+        if self._bar is not None:
+            self._bar.update(1)
+            if loss is not None:
+                self._bar.set_postfix_str(f"{task}: loss {loss:.3f}")
+        elif loss is not None:
+            now = time.perf_counter()
+            rate = (step - self._told_step) / (now - self._told)
+            print(
+                f"step {step}/{self._total}  {task}: loss {loss:.3f}  {rate:.1f} steps/s",
+                file=sys.stderr,
+                flush=True,
+            )
+            self._told, self._told_step = now, step
+
+    def tell(self, text: str) -> None:
+        """Prints to standard output without tearing the bar."""
+        if self._bar is not None:
+            self._bar.clear()
+        print(text, flush=True)
+
+    def close(self) -> None:
+        """Takes the bar away."""
+        if self._bar is not None:
+            self._bar.close()

@@ -1,0 +1,46 @@
+"""Which task a step trains: drawn by weight, as a pure function of (seed, step)."""
+
+import zlib
+from collections.abc import Mapping
+
+import numpy as np
+
+from mlmt_jax.config import Config
+
+__all__ = ["draw_task", "mixing_weights"]
+
+_STREAM = zlib.crc32(b"mixing")
+
+
+def mixing_weights(config: Config, sentences: Mapping[str, int]) -> dict[str, float]:
+    """The probability of each task model, in the config's order; they sum to 1.
+
+    With ``mixing`` "sqrt": sqrt(N) * (1 or aux_task_weight) * (1 or aux_language_weight), the second
+    factor for another task than the target's, the third for another language. With "prob": the tasks'
+    own ``prob``. A task without training sentences is never drawn.
+
+    Args:
+        config: the run's.
+        sentences: training sentences by task model.
+    """
+    training, target = config.training, config.target
+    weights = {}
+    for task in config.tasks:
+        if training.mixing == "prob":
+            weight = task.prob
+        else:
+            weight = sentences[task.name] ** 0.5
+            weight *= 1.0 if task.task == target.task else training.aux_task_weight
+            weight *= 1.0 if task.language == target.language else training.aux_language_weight
+        weights[task.name] = weight if sentences[task.name] else 0.0
+    total = sum(weights.values())
+    return {name: weight / total for name, weight in weights.items()} if total else weights
+
+
+def draw_task(weights: Mapping[str, float], seed: int, step: int) -> str:
+    """The task model of step ``step`` (from 0)."""
+    point = np.random.default_rng((seed, _STREAM, step)).random()
+    names = list(weights)
+    cumulative = np.cumsum([weights[name] for name in names])
+    # side="right" never picks a task of weight 0.
+    return names[int(np.searchsorted(cumulative / cumulative[-1], point, side="right"))]

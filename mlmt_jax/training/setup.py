@@ -1,0 +1,118 @@
+"""From a config to everything the loop needs: device, corpus, model, optimizers, batches."""
+
+import importlib.metadata
+import platform
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import optax
+
+from mlmt_jax.config import Config
+from mlmt_jax.data.batching import Encoded, TrainingBatches
+from mlmt_jax.data.corpus import Corpus, load_corpus
+from mlmt_jax.data.encoding import encode
+from mlmt_jax.errors import ConfigError
+from mlmt_jax.model import Model, build_model, init_params, put_vectors
+from mlmt_jax.training.mixing import mixing_weights
+from mlmt_jax.training.optim import build_optimizer
+from mlmt_jax.training.state import RunState, init_state
+
+__all__ = ["Setup", "choose_device", "fresh_state", "prepare", "versions"]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A run before its first step."""
+
+    config: Config
+    corpus: Corpus
+    model: Model
+    encoded: dict[str, dict[str, list[Encoded]]]  # by task model, by split
+    batches: dict[str, TrainingBatches]  # by task model with training sentences
+    optimizers: dict[str, optax.GradientTransformation]  # by task model
+    weights: dict[str, float]  # probability of each task model at a step
+
+
+def choose_device(gpu: bool | None) -> tuple[str, str | None]:
+    """Picks the device and names it; call it before anything else uses JAX.
+
+    Args:
+        gpu: ``training.gpu``: true wants one, false keeps to the CPU, null takes what is there.
+
+    Returns:
+        A line that says which device is used, and a warning where a GPU was asked for and none found.
+    """
+    if gpu is False:
+        jax.config.update("jax_platforms", "cpu")
+    device = jax.devices()[0]
+    line = f"device: {device.platform} ({device.device_kind}), jax {jax.__version__}"
+    if gpu and device.platform == "cpu":
+        return line, (
+            'training.gpu is true, but JAX found no GPU and uses the CPU; for an NVIDIA GPU: pip install "mlmt-jax[cuda]"'
+        )
+    return line, None
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a run's figures depend on."""
+    packages = ("mlmt-jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+    return {
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in packages},
+    }
+
+
+def prepare(config: Config) -> Setup:
+    """Reads the data and builds the model.
+
+    Raises:
+        InputError: on anything in config or data that cannot be used.
+    """
+    corpus = load_corpus(config)
+    model = build_model(config, corpus.vocabulary.sizes)
+    encoded, batches, sentences = {}, {}, {}
+    for task in config.tasks:
+        dataset = corpus.datasets[task.dataset]
+        spans = corpus.vocabulary.spans[task.task]
+        if task.metric == "span_f1" and not spans:
+            raise ConfigError(
+                f"task {task.name!r}: metric is 'span_f1', but the tags of {dataset.name!r} are not spans; "
+                "expected 'accuracy' or 'auto'"
+            )
+        own = partial(encode, corpus.vocabulary, task.model.word_embed, task.task)
+        encoded[task.name] = {split: own(examples) for split, examples in dataset.splits.items()}
+        train = encoded[task.name]["train"]
+        sentences[task.name] = len(train)
+        if train:
+            batches[task.name] = TrainingBatches(
+                task.name,
+                train,
+                config.dataset(task.dataset).batch_size,
+                seed=config.training.seed,
+                rare_words=corpus.rare_words[task.model.word_embed],
+                rare_characters=corpus.rare_characters,
+                unknown_rate=config.training.unknown_rate,
+            )
+    weights = mixing_weights(config, sentences)
+    if not sum(weights.values()):
+        raise ConfigError(
+            "tasks: no task has both training sentences and a weight above 0; expected one or more"
+        )
+    target = config.target
+    if config.training.max_epoch is not None and not weights[target.name]:
+        raise ConfigError(
+            f"training.max_epoch counts epochs of {target.name!r}, which is never trained (no sentences, or prob 0); "
+            "expected max_step alone"
+        )
+    optimizers = {task.name: build_optimizer(config, task) for task in config.tasks}
+    return Setup(config, corpus, model, encoded, batches, optimizers, weights)
+
+
+def fresh_state(setup: Setup) -> RunState:
+    """Initialised parameters and optimizer states."""
+    key = jax.random.fold_in(jax.random.key(setup.config.training.seed), 0)
+    # As whole programs: a component at a time would compile some hundred small ones.
+    params = jax.jit(partial(init_params, setup.model))(key)
+    params = put_vectors(params, setup.corpus.pretrained)
+    return jax.jit(lambda params: init_state(setup.model, params, setup.optimizers))(params)
