@@ -1,5 +1,6 @@
 """What every command line does around its work: user errors become one message and status 2."""
 
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -11,6 +12,9 @@ __all__ = ["run"]
 
 def run(main: Callable[[], None]) -> None:
     """Calls ``main``; bad input ends with its message on standard error and status 2, no traceback."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A task's name must not end a run on a terminal that lacks its letters.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         main()
         sys.stdout.flush()

@@ -96,7 +96,14 @@ class Tagger:
 
         Returns:
             One tag a token, in the scheme of the task's training file.
+
+        Raises:
+            TypeError: a sentence that is a string.
         """
+        sentences = list(sentences)
+        for tokens in sentences:
+            if isinstance(tokens, str):  # a sequence as well, of letters
+                raise TypeError(f"got the sentence {tokens[:40]!r}; expected a list of its tokens")
         encoded = [
             encode_tokens(self._vocabulary, self._task.model.word_embed, tokens) for tokens in sentences
         ]

@@ -20,7 +20,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PATH=VALUE",
         action="append",
         default=[],
-        help="override one value, such as training.max_step=200 or tasks.0.learning_rate=0.01; may be repeated",
+        help="override a value, such as training.max_step=200 or tasks.0.learning_rate=0.01; may be repeated",
     )
     parser.add_argument("--output", metavar="FOLDER", help="the run folder (training.output)")
     what = parser.add_mutually_exclusive_group()
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     # JAX is loaded once the config is known to be good: a typing error should be told at once.
     from mlmt_jax.training.folder import RunFolder
     from mlmt_jax.training.loop import train
-    from mlmt_jax.training.report import describe_run, print_findings
+    from mlmt_jax.training.report import describe_corpora, describe_run, print_findings
     from mlmt_jax.training.setup import choose_device, prepare
 
     output = Path(args.output) if args.output else config.training.output
@@ -59,10 +59,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(describe_run(setup))
         return
     if args.resume:
-        folder.check_same(config)
+        folder.check_same(config, setup.corpus)
+        folder.write("config.json", config.resolved())  # how long the run goes on may have changed
     else:
         folder.create(config, setup.corpus)
-    print(f"run folder: {output}", flush=True)
+    print(f"run folder: {output}\n\n{describe_corpora(setup)}\n", flush=True)
     try:
         train(setup, folder)
     except KeyboardInterrupt:

@@ -1,11 +1,25 @@
-"""Strict settings for every test: no silent rank promotion, no leaked tracers, warnings are errors."""
+"""The setting of all tests: the CPU, quick compilation, and what several files share."""
 
+import atexit
+import contextlib
+import io
 import os
+import shutil
+import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+import tiny_corpus
 
+# Read when JAX is first imported, here and in the processes that tests start. Compiling is most of
+# the tests' time: programs are left as they are written, and one that was compiled is not again.
+_PROGRAMS = tempfile.mkdtemp(prefix="mlmt-jax-programs-")
+atexit.register(shutil.rmtree, _PROGRAMS, ignore_errors=True)
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", _PROGRAMS)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -16,3 +30,29 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"the real corpora are not at {SHARED_DATA}")
     return SHARED_DATA
+
+
+class TinyRun(NamedTuple):
+    """A run that was trained to its end; tests read it and leave it as it is."""
+
+    config: Path
+    folder: Path
+    output: str  # what training printed
+
+
+@pytest.fixture(scope="session")
+def tiny_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The config file of the tiny corpus, which stands beside it."""
+    return tiny_corpus.write_corpus(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
+    """The four-task run of the tiny config."""
+    from mlmt_jax.train import main
+
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        main([str(tiny_config), "--output", str(folder)])
+    return TinyRun(tiny_config, folder, output.getvalue())

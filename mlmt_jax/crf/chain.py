@@ -8,10 +8,12 @@ import numpy as np
 
 __all__ = ["Chain", "constraints"]
 
-# What may follow what, by prefix, where both tags name the same type ("same") or not ("other").
-# "^" is the start of a sentence and "$" its end.
+# Which prefix may follow which, where both tags name the same type, another one, or whatever they name.
 _FOLLOWS: dict[str, dict[str, set[str]]] = {
-    "bioes": {"same": {"BI", "BE", "II", "IE"}, "any": {"OO", "OB", "OS", "EO", "EB", "ES", "SO", "SB", "SS"}},
+    "bioes": {
+        "same": {"BI", "BE", "II", "IE"},
+        "any": {"OO", "OB", "OS", "EO", "EB", "ES", "SO", "SB", "SS"},
+    },
     "iob2": {"same": {"BI", "II"}, "any": {"OO", "OB", "BO", "BB", "IO", "IB"}},
     # IOB1 opens a span with I; B is for a span right behind another one of its type.
     "iob1": {"same": {"II", "IB", "BI", "BB"}, "other": {"II", "BI"}, "any": {"OO", "OI", "IO", "BO"}},

@@ -28,8 +28,6 @@ def viterbi(emissions, chain: Chain, lengths) -> tuple[jax.Array, jax.Array]:
 
 
 def _viterbi(emissions: jax.Array, chain: Chain, length: jax.Array) -> tuple[jax.Array, jax.Array]:
-    dtype = jnp.promote_types(emissions.dtype, jnp.float32)
-    emissions = emissions.astype(dtype)
     word = jnp.arange(emissions.shape[0])
 
     def forward(best, now):  # best (t,)
@@ -38,7 +36,7 @@ def _viterbi(emissions: jax.Array, chain: Chain, length: jax.Array) -> tuple[jax
         best = jnp.where(i < length, reached, best)
         return best, best
 
-    first = (chain.start + emissions[0]).astype(dtype)
+    first = emissions[0] + chain.start
     last, rest = jax.lax.scan(forward, first, (emissions[1:], word[1:]))
     best = jnp.concatenate([first[None], rest])  # (n, t)
     final = last + chain.end

@@ -43,17 +43,21 @@ def score(emissions, tags, chain: Chain, lengths) -> jax.Array:
 
 
 def log_likelihood(emissions, tags, chain: Chain, lengths) -> jax.Array:
-    """log P(tags | emissions) = score - log Z, in nats per sentence. Arguments as in ``score``."""
-    return score(emissions, tags, chain, lengths) - log_partition(emissions, chain, lengths)
+    """log P(tags | emissions) = score - log Z. Arguments as in ``score``.
+
+    Returns:
+        (...) nats per sentence; 0 for length 0, ``-inf`` (and a gradient of zero) for forbidden tags.
+    """
+    return over_sentences(_log_likelihood, emissions, chain, lengths, tags)
 
 
 def marginals(emissions, chain: Chain, lengths) -> jax.Array:
     """P(tag at each word), the gradient of log Z with respect to the emissions.
 
     Returns:
-        (..., n, t) probabilities; 0 beyond the length.
+        (..., n, t) probabilities; 0 beyond the length, and where no sequence is allowed.
     """
-    return over_sentences(jax.grad(_log_partition), emissions, chain, lengths)
+    return over_sentences(_marginals, emissions, chain, lengths)
 
 
 def _logsumexp(x: jax.Array, axis: int) -> jax.Array:
@@ -61,13 +65,12 @@ def _logsumexp(x: jax.Array, axis: int) -> jax.Array:
     peak = jnp.where(jnp.isfinite(peak), peak, 0.0)
     total = jnp.sum(jnp.exp(x - peak), axis)
     # Where nothing is allowed the logarithm is kept away from 0, so that its gradient is 0, not NaN.
-    log = jnp.where(total > 0, jnp.log(jnp.where(total > 0, total, 1.0)), -jnp.inf)
+    nothing = total == 0
+    log = jnp.where(nothing, -jnp.inf, jnp.log(jnp.where(nothing, 1.0, total)))
     return log + jnp.squeeze(peak, axis)
 
 
 def _log_partition(emissions: jax.Array, chain: Chain, length: jax.Array) -> jax.Array:
-    dtype = jnp.promote_types(emissions.dtype, jnp.float32)
-    emissions = emissions.astype(dtype)
     # Beyond the length anything may stand, NaN too, and must not reach the sums.
     inside = jnp.arange(emissions.shape[0]) < length
     emissions = jnp.where(inside[:, None], emissions, 0.0)
@@ -77,19 +80,26 @@ def _log_partition(emissions: jax.Array, chain: Chain, length: jax.Array) -> jax
         reached = _logsumexp(alpha[:, None] + chain.transitions, 0) + emission  # (t, t) -> (t,)
         return jnp.where(live, reached, alpha), None
 
-    first = chain.start + emissions[0]
-    last, _ = jax.lax.scan(step, first.astype(dtype), (emissions[1:], inside[1:]))
+    last, _ = jax.lax.scan(step, emissions[0] + chain.start, (emissions[1:], inside[1:]))
     return jnp.where(length > 0, _logsumexp(last + chain.end, 0), 0.0)
 
 
+_marginals = jax.grad(_log_partition)
+
+
 def _score(emissions: jax.Array, chain: Chain, length: jax.Array, tags: jax.Array) -> jax.Array:
-    dtype = jnp.promote_types(emissions.dtype, jnp.float32)
-    n = emissions.shape[0]
-    word = jnp.arange(n)
+    word = jnp.arange(emissions.shape[0])
     tags = jnp.where(word < length, tags, 0)
-    local = jnp.take_along_axis(emissions.astype(dtype), tags[:, None], 1)[:, 0]  # (n,)
-    moves = chain.transitions[tags[:-1], tags[1:]].astype(dtype)  # (n - 1,)
+    local = jnp.take_along_axis(emissions, tags[:, None], 1)[:, 0]  # (n,)
+    moves = chain.transitions[tags[:-1], tags[1:]]  # (n - 1,)
     total = jnp.sum(jnp.where(word < length, local, 0.0))
     total += jnp.sum(jnp.where(word[1:] < length, moves, 0.0))
     edges = chain.start[tags[0]] + chain.end[tags[jnp.maximum(length - 1, 0)]]
     return jnp.where(length > 0, total + edges, 0.0)
+
+
+def _log_likelihood(emissions: jax.Array, chain: Chain, length: jax.Array, tags: jax.Array) -> jax.Array:
+    gold = _score(emissions, chain, length, tags)
+    log_z = _log_partition(emissions, chain, length)
+    # Where no sequence is allowed both are -inf, and their difference would be NaN.
+    return jnp.where(jnp.isneginf(gold), -jnp.inf, gold - log_z)

@@ -3,19 +3,22 @@
 import zlib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 
+from mlmt_jax.data.shapes import choose_shapes, fit
 from mlmt_jax.types import Batch
 
-__all__ = ["Encoded", "TrainingBatches", "choose_sizes", "pad_batch", "sorted_batches"]
+__all__ = ["Encoded", "TrainingBatches", "pad_batch", "sorted_batches"]
 
 # In evaluation and tagging, sentences are padded to the next power of two of words from 16 on, and
 # words to one of these numbers of characters. Training chooses its sizes from its data.
 _SMALLEST_WORDS = 16
 _CHARACTER_SIZES = (16, 32, 64)
+
+# Independent random streams of one seed and name; the corpus draws samples from stream 1.
+_ORDER_STREAM, _UNKNOWN_STREAM = 2, 3
 
 # Sentences that differ by less than so many words may change places within an epoch's order of length.
 _LENGTH_JITTER = 4.0
@@ -47,25 +50,6 @@ def pad_batch(sentences: Sequence[Encoded], shape: tuple[int, int, int]) -> Batc
     return batch
 
 
-def choose_sizes(needed: Sequence[int], count: int, multiple: int) -> tuple[int, ...]:
-    """At most ``count`` sizes, multiples of ``multiple``, that hold all needed ones with the least padding.
-
-    Args:
-        needed: sizes, as often as they occur.
-        count: how many sizes may be chosen; each is one more program to compile.
-        multiple: of every size.
-    """
-    rounded = [-(-max(size, 1) // multiple) * multiple for size in needed]
-    sizes, weights = np.unique(rounded, return_counts=True)
-    choices = (
-        (*chosen, int(sizes[-1]))
-        for k in range(min(count, len(sizes)))
-        for chosen in combinations(map(int, sizes[:-1]), k)
-    )
-    padded = lambda choice: int(np.array(choice)[np.searchsorted(choice, sizes)] @ weights)
-    return min(choices, key=lambda choice: (padded(choice), len(choice)))
-
-
 def sorted_batches(sentences: Sequence[Encoded], batch_size: int) -> Iterator[tuple[np.ndarray, Batch]]:
     """Every sentence once, batched by length: the indices of a batch's sentences, and the batch.
 
@@ -79,15 +63,11 @@ def sorted_batches(sentences: Sequence[Encoded], batch_size: int) -> Iterator[tu
         rows = min(batch_size, next(4**k for k in range(16) if 4**k >= len(batch)))
         words = max(_SMALLEST_WORDS, _power_of_two(max(len(s.words) for s in batch)))
         characters = max(s.chars.shape[1] for s in batch)
-        yield chosen, pad_batch(batch, (rows, words, _fit(characters, _CHARACTER_SIZES)))
+        yield chosen, pad_batch(batch, (rows, words, fit(characters, _CHARACTER_SIZES)))
 
 
 def _power_of_two(size: int) -> int:
     return 1 << max(size - 1, 0).bit_length()
-
-
-def _fit(size: int, sizes: Sequence[int]) -> int:
-    return next(s for s in sizes if s >= size)
 
 
 class TrainingBatches:
@@ -111,9 +91,11 @@ class TrainingBatches:
         rare_words: np.ndarray,  # (rows of the word table,) bool
         rare_characters: np.ndarray,  # (rows of the character table,) bool
         unknown_rate: float,
+        expected_steps: float,  # how often the task is thought to be drawn; decides the padding
     ):
-        self.batch_size = batch_size
         self.batches_per_epoch = -(-len(sentences) // batch_size)
+        # No batch of an even cut is larger: 40 sentences in batches of at most 19 need 14 rows.
+        self.rows = -(-len(sentences) // self.batches_per_epoch)
         self._sentences = sentences
         self._lengths = np.array([len(s.words) for s in sentences])
         self._entropy = (seed, zlib.crc32(name.encode()))
@@ -121,9 +103,7 @@ class TrainingBatches:
         self._unknown_rate = unknown_rate
         self._epoch = lru_cache(maxsize=2)(self._plan_epoch)
         first = [self._needed(plan) for plan in self._epoch(0)]
-        longest = self._needed(np.arange(len(sentences)))
-        self._word_sizes = choose_sizes([n for n, _ in (*first, longest)], 3, 4)
-        self._character_sizes = choose_sizes([c for _, c in (*first, longest)], 2, 8)
+        self._word_sizes, self._character_sizes = choose_shapes(first, self.rows, expected_steps)
 
     @property
     def shapes(self) -> int:
@@ -138,11 +118,11 @@ class TrainingBatches:
         """The task's batch ``step`` (from 0)."""
         chosen = self.indices(step)
         words, characters = self._needed(chosen)
-        shape = self.batch_size, _fit(words, self._word_sizes), _fit(characters, self._character_sizes)
+        shape = self.rows, fit(words, self._word_sizes), fit(characters, self._character_sizes)
         batch = pad_batch([self._sentences[i] for i in chosen], shape)
         if not self._unknown_rate:
             return batch
-        random = np.random.default_rng((*self._entropy, 1, step))
+        random = np.random.default_rng((*self._entropy, _UNKNOWN_STREAM, step))
         words = self._rare_words[batch.words] & (random.random(batch.words.shape) < self._unknown_rate)
         rare = self._rare_characters[batch.chars]
         rare[rare] = random.random(int(rare.sum())) < self._unknown_rate
@@ -155,7 +135,7 @@ class TrainingBatches:
         return max(n for n, _ in own), max(c for _, c in own)
 
     def _plan_epoch(self, epoch: int) -> list[np.ndarray]:
-        random = np.random.default_rng((*self._entropy, 0, epoch))
+        random = np.random.default_rng((*self._entropy, _ORDER_STREAM, epoch))
         order = np.argsort(self._lengths + random.uniform(0.0, _LENGTH_JITTER, len(self._lengths)))
         batches = np.array_split(order, self.batches_per_epoch)
         return [batches[i] for i in random.permutation(len(batches))]

@@ -20,6 +20,7 @@ __all__ = [
     "iter_blocks",
     "open_text",
     "read_conll",
+    "split_columns",
 ]
 
 _BOM = "\ufeff"
@@ -180,7 +181,7 @@ def iter_blocks(
             yield block
             block = _empty_block(number + 1)
             continue
-        cells = _split(line, fmt.separator, width or need)
+        cells = split_columns(line, fmt.separator, width or need)
         if line.startswith(_DOCSTART) or _DOCSTART in cells:
             if block.lines:
                 yield block
@@ -228,7 +229,7 @@ def _columns_needed(fmt: ColumnFormat, labelled: bool) -> int:
     return need + (len({c % need for c in columns}) < len(set(columns)))
 
 
-def _split(line: str, separator: str | None, width: int) -> list[str]:
+def split_columns(line: str, separator: str | None, width: int = 0) -> list[str]:
     """Split a line into its cells, stripped of spaces; `width` is the number of columns to expect."""
     if separator not in (None, " ") or (separator is None and "\t" in line):
         return [cell.strip(" ") for cell in line.split(separator or "\t")]
@@ -252,7 +253,7 @@ def _find_swallowed_tokens(
 ) -> None:
     """Find the lines above a sentence's first token that were skipped as comments and look like tokens."""
     for i, line in enumerate(block.lines[:-1]):
-        cells = _split(line, fmt.separator, 0)
+        cells = split_columns(line, fmt.separator)
         is_metadata = cells[2:3] == ["="]  # CoNLL-U's "# key = value"
         if line.startswith("#") and not is_metadata and _shape(line, cells, fmt) == shape:
             text = "a line skipped as a comment that looks like a token's (skip_comment false keeps it)"
@@ -293,7 +294,7 @@ def guess_format(path: str | os.PathLike[str], encoding: str = "utf-8") -> Colum
     texts = [[block.lines[row] for row in block.rows] for block in blocks if block.rows]
     if not texts:
         raise DataError(f"{name}: {_NO_SENTENCE}")
-    sentences = [[_split(line, None, 0) for line in sentence] for sentence in texts]
+    sentences = [[split_columns(line, None) for line in sentence] for sentence in texts]
     separator = "\t" if all("\t" in line for sentence in texts for line in sentence) else None
     counted = [[row for row in rows if not _RANGE_OR_EMPTY_NODE.fullmatch(row[0])] for rows in sentences]
     is_indexed = any(counted) and all(row[0] == str(i) for rows in counted for i, row in enumerate(rows, 1))

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mlmt_jax.config import Config, DatasetConfig, EmbeddingConfig
+from mlmt_jax.config import Config, CRFConfig, DatasetConfig, EmbeddingConfig
 from mlmt_jax.data.conll import ColumnFormat, Sentence, read_conll
 from mlmt_jax.data.embeddings import read_vectors
-from mlmt_jax.data.findings import Finding
+from mlmt_jax.data.findings import Finding, add_finding
 from mlmt_jax.data.tags import detect_scheme, has_bare_labels, tag_names, to_bioes
 from mlmt_jax.data.vocab import CharacterVocab, WordVocab, build_word_vocab, fallback_forms
 from mlmt_jax.errors import DataError
@@ -29,6 +29,9 @@ __all__ = [
     "load_corpus",
     "read_dataset",
 ]
+
+# Independent of the random streams of batching.
+_SAMPLE_STREAM = 1
 
 
 class Example(NamedTuple):
@@ -124,14 +127,16 @@ def load_corpus(config: Config) -> Corpus:
     """
     datasets = {spec.name: read_dataset(config, spec) for spec in config.datasets}
     findings = [finding for dataset in datasets.values() for finding in dataset.findings]
-    tags, spans = _task_tags(config, datasets)
+    tags, spans = _task_tags(datasets)
+    _check_constraints(config, spans)
     characters = Counter(c for d in datasets.values() for e in d.splits["train"] for w in e.tokens for c in w)
     character_vocab = CharacterVocab(tuple(sorted(characters)))
     rare_characters = np.array([False, False, *(characters[c] == 1 for c in character_vocab.characters)])
     words, pretrained, rare_words = {}, {}, {}
     for spec in config.components:
         if isinstance(spec, EmbeddingConfig):
-            used = {task.dataset for task in config.tasks if task.model.word_embed == spec.name}
+            # Not a set: its order changes from one process to the next.
+            used = dict.fromkeys(task.dataset for task in config.tasks if task.model.word_embed == spec.name)
             counts = Counter(
                 word for name in used for example in datasets[name].splits["train"] for word in example.tokens
             )
@@ -139,7 +144,7 @@ def load_corpus(config: Config) -> Corpus:
             findings += found
             rare_words[spec.name] = _rare(words[spec.name], counts)
     vocabulary = Vocabulary(words, character_vocab, tags, spans)
-    findings += _unknown_tags(datasets, vocabulary)
+    findings += _unknown_tags(config, datasets, vocabulary)
     pretrained = {name: vectors for name, vectors in pretrained.items() if vectors is not None}
     return Corpus(datasets, vocabulary, pretrained, rare_words, rare_characters, findings)
 
@@ -197,12 +202,12 @@ def _sample(eligible: list[int], spec: DatasetConfig, seed: int) -> np.ndarray:
         size = max(1, round(spec.sample * len(eligible)))
     else:
         size = min(spec.sample, len(eligible))
-    random = np.random.default_rng((seed, zlib.crc32(spec.name.encode())))
+    random = np.random.default_rng((seed, zlib.crc32(spec.name.encode()), _SAMPLE_STREAM))
     return np.sort(random.permutation(np.array(eligible, np.int64))[:size])
 
 
 def _task_tags(
-    config: Config, datasets: dict[str, Dataset]
+    datasets: dict[str, Dataset],
 ) -> tuple[dict[str, tuple[str, ...]], dict[str, bool]]:
     """Each task's tags: the union over its languages of what the training data holds."""
     tags: dict[str, tuple[str, ...]] = {}
@@ -227,16 +232,24 @@ def _task_tags(
             tags[task] = tuple(tag_names(split_tag(tag)[1] for tag in seen if tag != "O"))
         else:
             tags[task] = tuple(sorted(seen))
-    for task in config.tasks:
-        if config.component(task.model.crf).constrain and not spans[task.task]:
-            raise DataError(
-                f"components: {task.model.crf!r} has constrain true, but the tags of task {task.task!r} are not spans;\n"
-                "expected a span scheme (IOB1, IOB2, BIOES, IO), or constrain false"
-            )
     return tags, spans
 
 
-def _word_table(config: Config, spec: EmbeddingConfig, counts: Counter[str]):
+def _check_constraints(config: Config, spans: Mapping[str, bool]) -> None:
+    for i, spec in enumerate(config.components):
+        if not isinstance(spec, CRFConfig) or not spec.constrain:
+            continue
+        for task in config.tasks:
+            if task.model.crf == spec.name and not spans[task.task]:
+                raise DataError(
+                    f"components[{i}].constrain: got true, but the tags of {task.task!r} are not spans;\n"
+                    "expected a span scheme (IOB1, IOB2, BIOES, IO), or constrain false"
+                )
+
+
+def _word_table(
+    config: Config, spec: EmbeddingConfig, counts: Counter[str]
+) -> tuple[WordVocab, tuple[np.ndarray, np.ndarray] | None, list[Finding]]:
     if spec.file is None:
         vocab, _ = build_word_vocab(counts, None, ignore_case=spec.ignore_case, keep_file=False)
         return vocab, None, []
@@ -253,8 +266,8 @@ def _word_table(config: Config, spec: EmbeddingConfig, counts: Counter[str]):
     if covered < 0.05 * total:
         example = next(iter(counts))
         text = (
-            f"vectors cover {covered / total:.1%} of the {total} training words of {spec.name!r}: another language, "
-            f"or another tokenisation or case? (the file has {vectors.words[0]!r}, the data {example!r})"
+            f"vectors cover {covered / total:.1%} of the {total} training words of {spec.name!r}: another "
+            f"language, script or tokenisation? (the file has {vectors.words[0]!r}, the data {example!r})"
         )
         findings = [*findings, Finding(str(path), None, text)]
     if not len(pretrained[0]):
@@ -269,14 +282,18 @@ def _rare(vocab: WordVocab, counts: Counter[str]) -> np.ndarray:
     return seen == 1
 
 
-def _unknown_tags(datasets: dict[str, Dataset], vocabulary: Vocabulary) -> list[Finding]:
-    findings = []
-    for dataset in datasets.values():
-        known = set(vocabulary.tags[dataset.task])
-        for split in ("dev", "test"):
-            examples = dataset.splits.get(split, [])
-            unknown = Counter(tag for e in examples for tag in e.tags if tag not in known)
-            for tag, count in sorted(unknown.items()):
-                text = f"tag {tag!r} of {dataset.name} {split} is not in the training data: always an error of the model"
-                findings.append(Finding(dataset.name, None, text, count))
+def _unknown_tags(config: Config, datasets: Mapping[str, Dataset], vocabulary: Vocabulary) -> list[Finding]:
+    findings: list[Finding] = []
+    for spec in config.datasets:
+        known = set(vocabulary.tags[spec.task])
+        spans = vocabulary.spans[spec.task]
+        for split, file in spec.files.by_split.items():
+            for example in datasets[spec.name].splits[split]:
+                for tag in example.tags:
+                    if tag in known:
+                        continue
+                    # BIOES tags are the model's; the file may have the type under another prefix.
+                    what = f"span type {split_tag(tag)[1]!r}" if spans else f"tag {tag!r}"
+                    text = f"{what} is not in the training data: always an error of the model"
+                    add_finding(findings, str(config.path(file)), example.line, text)
     return findings

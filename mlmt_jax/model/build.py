@@ -47,28 +47,30 @@ def build_model(config: Config, sizes: Sizes) -> Model:
 
 
 def _build_task(config: Config, sizes: Sizes, task: TaskConfig) -> TaskModel:
-    wiring = task.model
     tags = tuple(sizes.tags[task.task])
+    names = task.model.uses()
 
-    def part(name: str) -> Part:
-        component = config.component(name)
-        return Part(name, _BUILDERS[type(component)](component, sizes, task.task, tags))
+    def part(role: str) -> Part:
+        component = config.component(names[role])
+        return Part(component.name, _BUILDERS[type(component)](component, sizes, task.task, tags))
 
-    letters = wiring.use_char_embedding and wiring.char_embed is not None
+    def optional(role: str) -> Part | None:
+        return part(role) if role in names else None
+
     return TaskModel(
         name=task.name,
-        word_embed=part(wiring.word_embed),
-        char_embed=part(wiring.char_embed) if letters else None,
-        char_highway=part(wiring.char_highway) if letters and wiring.char_highway else None,
-        lstm=part(wiring.lstm),
-        univ_layer=part(wiring.univ_layer),
-        spec_layer=part(wiring.spec_layer) if wiring.spec_layer else None,
+        word_embed=part("word_embed"),
+        char_embed=optional("char_embed"),
+        char_highway=optional("char_highway"),
+        lstm=part("lstm"),
+        univ_layer=part("univ_layer"),
+        spec_layer=optional("spec_layer"),
         # The slash keeps the gate's key apart from components, whose names have none.
-        gate=Part(f"{task.name}/gate", Linear(len(tags))) if wiring.spec_layer else None,
-        crf=part(wiring.crf),
-        embed_dropout=wiring.embed_dropout,
-        lstm_dropout=wiring.lstm_dropout,
-        linear_dropout=wiring.linear_dropout,
+        gate=Part(f"{task.name}/gate", Linear(len(tags))) if "spec_layer" in names else None,
+        crf=part("crf"),
+        embed_dropout=task.model.embed_dropout,
+        lstm_dropout=task.model.lstm_dropout,
+        linear_dropout=task.model.linear_dropout,
     )
 
 

@@ -2,11 +2,12 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 __all__ = ["dropout", "length_mask"]
 
 
-def length_mask(length: jax.Array, size: int) -> jax.Array:
+def length_mask(length: jax.Array | np.ndarray, size: int) -> jax.Array:
     """True for the first ``length`` of ``size`` places: (...) int32 -> (..., size) bool."""
     return jnp.arange(size) < length[..., None]
 

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from mlmt_jax import crf
-from mlmt_jax.model.masking import dropout
+from mlmt_jax.model.masking import dropout, length_mask
 from mlmt_jax.types import Batch, Params
 
 __all__ = ["Part", "TaskModel", "batch_loss", "decode", "emissions", "sentence_losses"]
@@ -118,6 +118,6 @@ def decode(task: TaskModel, params: Params, batch: Batch) -> tuple[jax.Array, ja
     scores = emissions(task, params, batch)
     chain = task.crf(params)
     tags, _ = crf.viterbi(scores, chain, batch.lengths)
-    known = jnp.all(batch.tags >= 0, -1)
+    known = jnp.all((batch.tags >= 0) | ~length_mask(batch.lengths, batch.tags.shape[-1]), -1)
     losses = -crf.log_likelihood(scores, jnp.maximum(batch.tags, 0), chain, batch.lengths)
     return tags, jnp.where(known, losses, jnp.nan)

@@ -65,7 +65,8 @@ class Checkpoints:
                 state=ocp.args.StandardRestore(_shapes(arrays)), progress=ocp.args.JsonRestore()
             ),
         )
-        return serialization.from_state_dict(like, restored["state"]), Progress(**restored["progress"])
+        state: RunState = serialization.from_state_dict(like, restored["state"])  # type: ignore[assignment]
+        return state, Progress(**restored["progress"])
 
     def restore_best(self, like: Params) -> Params:
         """The best parameters. ``like`` gives the structure and where the arrays go."""
@@ -111,6 +112,8 @@ def _check_shapes(path: Path, found: Any, like: Mapping[str, Any]) -> None:
     want = {
         jax.tree_util.keystr(k): tuple(v.shape) for k, v in jax.tree_util.tree_leaves_with_path(dict(like))
     }
+    if not got:
+        raise RunError(f"{path}: no arrays can be read from it; expected a whole checkpoint")
     for key in sorted(got.keys() | want.keys()):
         if got.get(key) != want.get(key):
             raise RunError(

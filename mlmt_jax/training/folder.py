@@ -44,10 +44,10 @@ class RunFolder:
         if resume:
             self.config()
 
-    def check_same(self, config: Config) -> None:
-        """Raises ``RunError`` where the folder's run is not the one that the config describes.
+    def check_same(self, config: Config, corpus: Corpus) -> None:
+        """Raises ``RunError`` where the folder's run is not the one that config and data describe.
 
-        How long a run goes on may change; what it trains may not.
+        How long a run goes on may change, and where its data is; what it trains may not.
         """
 
         def essence(data: dict[str, Any]) -> dict[str, Any]:
@@ -62,6 +62,12 @@ class RunFolder:
                 f"{self.path}: the run was started with another config (different: {', '.join(different)});\n"
                 "give --resume the same config, or start anew with another --output"
             )
+        for name, data in _data_files(config, corpus).items():
+            if self.read(name) != data:
+                raise RunError(
+                    f"{self.path}: the data is not what the run was started with: {name} would differ;\n"
+                    "give --resume the same files, or start anew with another --output"
+                )
 
     def create(self, config: Config, corpus: Corpus) -> None:
         """Makes the folder and writes what is known before the first step.
@@ -69,21 +75,10 @@ class RunFolder:
         Raises:
             RunError: where the folder cannot be written.
         """
-        samples = {
-            dataset.name: {
-                "file": str(config.path(config.dataset(dataset.name).files.train)),
-                "available": dataset.available,
-                "sentences": dataset.sample.tolist(),
-                "lines": [example.line for example in dataset.splits["train"]],
-            }
-            for dataset in corpus.datasets.values()
-        }
-        schemes = {d.name: {"scheme": d.scheme, "bare": d.bare} for d in corpus.datasets.values()}
-        vocabulary = {"format": FORMAT, "schemes": schemes, **corpus.vocabulary.as_json()}
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self.write("vocab.json", vocabulary)
-            self.write("samples.json", samples)
+            for name, data in _data_files(config, corpus).items():
+                self.write(name, data)
             # The config comes last: where it stands, the others are whole.
             self.write("config.json", config.resolved())
         except OSError as error:
@@ -127,3 +122,22 @@ class RunFolder:
             return Vocabulary.from_json(data), data["schemes"]
         except (KeyError, TypeError, AttributeError) as error:
             raise RunError(f"{self.path / 'vocab.json'}: not a vocabulary of a run: {error!r}") from None
+
+
+def _data_files(config: Config, corpus: Corpus) -> dict[str, dict[str, Any]]:
+    """What a run folder keeps of the data, by file name."""
+    datasets = corpus.datasets.values()
+    schemes = {dataset.name: {"scheme": dataset.scheme, "bare": dataset.bare} for dataset in datasets}
+    samples = {
+        dataset.name: {
+            "file": config.dataset(dataset.name).files.train,
+            "available": dataset.available,
+            "sentences": dataset.sample.tolist(),
+            "lines": [example.line for example in dataset.splits["train"]],
+        }
+        for dataset in datasets
+    }
+    return {
+        "vocab.json": {"format": FORMAT, "schemes": schemes, **corpus.vocabulary.as_json()},
+        "samples.json": samples,
+    }

@@ -18,14 +18,7 @@ def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     """Plain text columns: the first ones to the left, numbers to the right."""
     cells = [[str(cell) for cell in row] for row in (header, *rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    numeric = [
-        len(cells) > 1
-        and all(
-            row[i].replace(".", "").replace("%", "").strip("-").isdigit() or row[i] in ("", "-")
-            for row in cells[1:]
-        )
-        for i in range(len(widths))
-    ]
+    numeric = [len(cells) > 1 and all(map(_is_number, column[1:])) for column in zip(*cells, strict=True)]
     lines = [
         "  ".join(
             c.rjust(w) if right else c.ljust(w) for c, w, right in zip(row, widths, numeric, strict=True)
@@ -35,8 +28,12 @@ def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
+def _is_number(cell: str) -> bool:
+    return cell in ("", "-", "nan") or cell.replace(".", "", 1).removesuffix("%").isdigit()
+
+
 def score_table(scores: Mapping[str, Mapping[str, SplitScore]]) -> str:
-    """Task, split, strict P, R and F1, conlleval's lenient F1, accuracy (percent) and loss (nats a sentence)."""
+    """Task, split, strict P, R, F1, conlleval's lenient F1, accuracy (percent), loss (nats a sentence)."""
 
     def percent(value: float | None) -> str:
         return "-" if value is None else f"{100 * value:.2f}"

@@ -21,13 +21,13 @@ from mlmt_jax.training.state import RunState
 from mlmt_jax.training.step import StepMetrics, train_step
 from mlmt_jax.types import Params
 
-__all__ = ["NonFiniteLoss", "evaluate", "headline", "train"]
+__all__ = ["DivergedError", "evaluate", "headline", "train"]
 
 # Losses are looked at so many steps late, when they are there without waiting for the device.
 _LAG = 16
 
 
-class NonFiniteLoss(InputError):
+class DivergedError(InputError):
     """Training diverged; the message names task, step and sentences."""
 
 
@@ -73,7 +73,7 @@ def train(setup: Setup, folder: RunFolder) -> dict[str, Any]:
     """Trains a run in its folder, from its start or from its last checkpoint, and returns the summary.
 
     Raises:
-        NonFiniteLoss: when a loss is not finite; the best checkpoint so far stays.
+        DivergedError: when a loss is not finite; the best checkpoint so far stays.
     """
     checkpoints = Checkpoints(folder.checkpoints)
     try:
@@ -90,7 +90,8 @@ def _train(setup: Setup, folder: RunFolder, checkpoints: Checkpoints) -> tuple[R
     restored = checkpoints.restore_last(state)
     if restored is not None:
         state, progress = restored
-        keep_metrics_until(folder.metrics, progress.step)
+    # A process that ended between the two has left lines that no checkpoint knows of.
+    keep_metrics_until(folder.metrics, progress.step)
     key = jax.random.fold_in(jax.random.key(training.seed), 1)
     steps = {
         name: jax.jit(partial(train_step, setup.model.tasks[name], setup.optimizers[name]), donate_argnums=0)
@@ -164,7 +165,7 @@ class _Window:
         loss, norm = float(taken.metrics.loss), float(taken.metrics.gradient_norm)
         chosen = setup.batches[taken.task].indices(taken.task_step)
         if not (np.isfinite(loss) and np.isfinite(norm)):
-            raise NonFiniteLoss(_divergence(setup, taken, chosen, loss, norm))
+            raise DivergedError(_divergence(setup, taken, chosen, loss, norm))
         self.losses[taken.task].append(loss)
         self.norms[taken.task].append(norm)
         self.sentences += len(chosen)
@@ -176,7 +177,8 @@ def _divergence(setup: Setup, taken: _Taken, chosen: np.ndarray, loss: float, no
     path = setup.config.path(setup.config.dataset(dataset).files.train)
     lines = ", ".join(str(examples[i].line) for i in chosen)
     return (
-        f"step {taken.step}, task {taken.task!r}: loss is {loss}, gradient norm {norm}; a lower learning_rate may help\n"
+        f"step {taken.step}, task {taken.task!r}: loss is {loss}, gradient norm {norm}; "
+        "a lower learning_rate may help\n"
         f"its sentences begin in {path} at lines {lines}"
     )
 
@@ -192,7 +194,7 @@ def _record(
         "losses": {name: float(np.mean(values)) for name, values in window.losses.items()},
         "gradient_norms": {name: float(np.mean(values)) for name, values in window.norms.items()},
         "learning_rates": {
-            name: float(learning_rate_schedule(specs[name])(count))
+            name: float(np.asarray(learning_rate_schedule(specs[name])(count)))
             for name, count in progress.task_steps.items()
         },
         "sentences_per_second": round(window.sentences / window.seconds, 1),

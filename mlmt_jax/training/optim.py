@@ -1,7 +1,7 @@
 """One optimizer a task model: SGD with momentum, decayed by the task's own steps, in three groups."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import jax
 import optax
@@ -31,7 +31,7 @@ def build_optimizer(config: Config, task: TaskConfig) -> optax.GradientTransform
         (r".+", "clipped"),
     ]
     sgd = optax.sgd(learning_rate_schedule(task), momentum=task.momentum)
-    groups = {
+    groups: dict[Hashable, optax.GradientTransformation] = {
         "clipped": optax.chain(optax.clip_by_global_norm(task.gradient_clipping), sgd),
         "unclipped": sgd,
         "frozen": optax.set_to_zero(),

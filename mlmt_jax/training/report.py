@@ -10,7 +10,7 @@ from mlmt_jax.model import init_params
 from mlmt_jax.training.journal import table
 from mlmt_jax.training.setup import Setup
 
-__all__ = ["describe_run", "print_findings"]
+__all__ = ["describe_corpora", "describe_run", "print_findings"]
 
 
 def print_findings(findings: Iterable[Finding]) -> None:
@@ -21,7 +21,7 @@ def print_findings(findings: Iterable[Finding]) -> None:
 
 def describe_run(setup: Setup) -> str:
     """Tables of sharing, parameters, corpora and coverage."""
-    return "\n\n".join((_sharing(setup), _parameters(setup), _corpora(setup)))
+    return "\n\n".join((_sharing(setup), _parameters(setup), describe_corpora(setup)))
 
 
 def _sharing(setup: Setup) -> str:
@@ -46,7 +46,8 @@ def _parameters(setup: Setup) -> str:
     return table(("component", "parameters", "tasks"), [*rows, ("all", f"{sum(sizes.values())}", "")])
 
 
-def _corpora(setup: Setup) -> str:
+def describe_corpora(setup: Setup) -> str:
+    """Sizes of all files, and the shares of their words that are known and that have a vector."""
     rows = []
     for task in setup.config.tasks:
         dataset = setup.corpus.datasets[task.dataset]

@@ -31,9 +31,9 @@ class SplitScore(NamedTuple):
 
 def tag_sentences(
     task: TaskModel, params: Params, tag_names: Sequence[str], sentences: Sequence[Encoded], batch_size: int
-) -> tuple[list[list[str]], np.ndarray]:
+) -> tuple[list[Sequence[str]], np.ndarray]:
     """The best tags of every sentence, in the order given, and the losses (nats) of their gold tags."""
-    tags: list[list[str]] = [[] for _ in sentences]
+    tags: list[Sequence[str]] = [()] * len(sentences)
     losses = np.zeros(len(sentences), np.float32)
     run = partial(decode_batch, task, task.own(params))
     # All batches are handed to the device before the first result is waited for.

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,6 +21,10 @@ from mlmt_jax.training.state import RunState, init_state
 
 __all__ = ["Setup", "choose_device", "fresh_state", "prepare", "versions"]
 
+# How long a run is thought to be when its padding is chosen. Not how long it is: a resumed run with another
+# max_step must compute the same.
+_TYPICAL_STEPS = 3000
+
 
 @dataclass(frozen=True)
 class Setup:
@@ -29,7 +34,7 @@ class Setup:
     corpus: Corpus
     model: Model
     encoded: dict[str, dict[str, list[Encoded]]]  # by task model, by split
-    batches: dict[str, TrainingBatches]  # by task model with training sentences
+    batches: dict[str, TrainingBatches]  # by task model that is ever drawn
     optimizers: dict[str, optax.GradientTransformation]  # by task model
     weights: dict[str, float]  # probability of each task model at a step
 
@@ -49,7 +54,8 @@ def choose_device(gpu: bool | None) -> tuple[str, str | None]:
     line = f"device: {device.platform} ({device.device_kind}), jax {jax.__version__}"
     if gpu and device.platform == "cpu":
         return line, (
-            'training.gpu is true, but JAX found no GPU and uses the CPU; for an NVIDIA GPU: pip install "mlmt-jax[cuda]"'
+            "training.gpu is true, but JAX found no GPU and uses the CPU; "
+            'for an NVIDIA GPU: pip install "mlmt-jax[cuda]"'
         )
     return line, None
 
@@ -70,43 +76,55 @@ def prepare(config: Config) -> Setup:
         InputError: on anything in config or data that cannot be used.
     """
     corpus = load_corpus(config)
+    _check_metrics(config, corpus)
+    counts = {task.name: len(corpus.datasets[task.dataset].splits["train"]) for task in config.tasks}
+    weights = mixing_weights(config, counts)
+    _check_weights(config, weights)
+    encoded = {
+        task.name: {
+            split: encode(corpus.vocabulary, task.model.word_embed, task.task, examples)
+            for split, examples in corpus.datasets[task.dataset].splits.items()
+        }
+        for task in config.tasks
+    }
+    batches = {
+        task.name: TrainingBatches(
+            task.name,
+            encoded[task.name]["train"],
+            config.dataset(task.dataset).batch_size,
+            seed=config.training.seed,
+            rare_words=corpus.rare_words[task.model.word_embed],
+            rare_characters=corpus.rare_characters,
+            unknown_rate=config.training.unknown_rate,
+            expected_steps=weights[task.name] * _TYPICAL_STEPS,
+        )
+        for task in config.tasks
+        if weights[task.name]
+    }
     model = build_model(config, corpus.vocabulary.sizes)
-    encoded, batches, sentences = {}, {}, {}
-    for task in config.tasks:
-        dataset = corpus.datasets[task.dataset]
-        spans = corpus.vocabulary.spans[task.task]
-        if task.metric == "span_f1" and not spans:
+    optimizers = {task.name: build_optimizer(config, task) for task in config.tasks}
+    return Setup(config, corpus, model, encoded, batches, optimizers, weights)
+
+
+def _check_metrics(config: Config, corpus: Corpus) -> None:
+    for i, task in enumerate(config.tasks):
+        if task.metric == "span_f1" and not corpus.vocabulary.spans[task.task]:
             raise ConfigError(
-                f"task {task.name!r}: metric is 'span_f1', but the tags of {dataset.name!r} are not spans; "
+                f"tasks[{i}].metric: got 'span_f1', but the tags of {task.dataset!r} are not spans; "
                 "expected 'accuracy' or 'auto'"
             )
-        own = partial(encode, corpus.vocabulary, task.model.word_embed, task.task)
-        encoded[task.name] = {split: own(examples) for split, examples in dataset.splits.items()}
-        train = encoded[task.name]["train"]
-        sentences[task.name] = len(train)
-        if train:
-            batches[task.name] = TrainingBatches(
-                task.name,
-                train,
-                config.dataset(task.dataset).batch_size,
-                seed=config.training.seed,
-                rare_words=corpus.rare_words[task.model.word_embed],
-                rare_characters=corpus.rare_characters,
-                unknown_rate=config.training.unknown_rate,
-            )
-    weights = mixing_weights(config, sentences)
+
+
+def _check_weights(config: Config, weights: Mapping[str, float]) -> None:
     if not sum(weights.values()):
         raise ConfigError(
             "tasks: no task has both training sentences and a weight above 0; expected one or more"
         )
-    target = config.target
-    if config.training.max_epoch is not None and not weights[target.name]:
+    if config.training.max_epoch is not None and not weights[config.target.name]:
         raise ConfigError(
-            f"training.max_epoch counts epochs of {target.name!r}, which is never trained (no sentences, or prob 0); "
-            "expected max_step alone"
+            f"training.max_epoch: counts epochs of {config.target.name!r}, which is never trained "
+            "(no sentences, or prob 0); expected max_step alone"
         )
-    optimizers = {task.name: build_optimizer(config, task) for task in config.tasks}
-    return Setup(config, corpus, model, encoded, batches, optimizers, weights)
 
 
 def fresh_state(setup: Setup) -> RunState:

@@ -7,7 +7,7 @@ import optax
 
 from mlmt_jax.model import TaskModel, batch_loss
 from mlmt_jax.training.state import RunState
-from mlmt_jax.types import Batch
+from mlmt_jax.types import Batch, Params
 
 __all__ = ["StepMetrics", "train_step"]
 
@@ -38,9 +38,10 @@ def train_step(
     step_key = jax.random.fold_in(key, state.step)
     loss, gradients = jax.value_and_grad(lambda params: batch_loss(task, params, batch, step_key))(own)
     updates, opt_state = optimizer.update(gradients, state.opt_states[task.name], own)
+    applied: Params = optax.apply_updates(own, updates)  # type: ignore[assignment]
     new = RunState(
-        params={**state.params, **optax.apply_updates(own, updates)},
+        params={**state.params, **applied},
         opt_states={**state.opt_states, task.name: opt_state},
         step=state.step + 1,
     )
-    return new, StepMetrics(loss, optax.global_norm(gradients))
+    return new, StepMetrics(loss, optax.tree.norm(gradients))

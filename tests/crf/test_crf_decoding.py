@@ -1,0 +1,94 @@
+"""Viterbi against the enumeration of every path."""
+
+import jax
+import numpy as np
+import pytest
+from crf_cases import SHAPES, Case, random_case
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles import path_scores
+
+from mlmt_jax import crf
+from mlmt_jax.crf import Chain
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def check_against_enumeration(case: Case):
+    tags, scores = crf.viterbi(case.emissions, case.chain, case.lengths)
+    tags, scores = np.asarray(tags), np.asarray(scores)
+    assert tags.dtype == np.int32
+    for i, (emissions, _) in enumerate(case.sentences()):
+        n = len(emissions)
+        np.testing.assert_array_equal(tags[i, n:], 0)
+        if not n:
+            assert scores[i] == 0
+            continue
+        paths, every = path_scores(emissions, *case.chain)
+        np.testing.assert_allclose(scores[i], np.max(every), 1e-5, 1e-5)
+        if np.isfinite(np.max(every)):
+            own = every[np.all(paths == tags[i, :n], 1)].item()
+            np.testing.assert_allclose(own, np.max(every), 1e-5, 1e-5)
+
+
+@pytest.mark.parametrize(("n", "t"), SHAPES)
+def test_the_best_path_is_that_of_all(n, t):
+    check_against_enumeration(random_case(n + 10 * t, n, t))
+
+
+@given(SEEDS, st.sampled_from([0.0, 0.2, 0.5]))
+@settings(max_examples=40, deadline=None)
+def test_the_best_path_is_that_of_all_that_are_allowed(seed, forbidden):
+    check_against_enumeration(random_case(seed, 4, 3, forbidden=forbidden))
+
+
+@given(SEEDS)
+@settings(max_examples=40, deadline=None)
+def test_of_equal_paths_the_one_with_the_lowest_tags_from_the_end_wins(seed):
+    random = np.random.default_rng(seed)
+    small = lambda *shape: random.integers(-1, 2, shape).astype(np.float32)  # sums are exact
+    emissions, chain = small(4, 3), Chain(small(3, 3), small(3), small(3))
+    paths, scores = path_scores(emissions, *chain)
+    best = min(tuple(reversed(path)) for path in paths[scores == np.max(scores)].tolist())
+    tags, score = map(np.asarray, crf.viterbi(emissions, chain, 4))
+    assert tuple(reversed(tags.tolist())) == best
+    assert score == np.max(scores)
+
+
+@jax.jit
+def decode_and_weigh(emissions, tags, chain, lengths):
+    tags, best = crf.viterbi(emissions, chain, lengths)
+    return best, crf.score(emissions, tags, chain, lengths), crf.log_partition(emissions, chain, lengths)
+
+
+@given(SEEDS, st.sampled_from([0.0, 0.3]), st.sampled_from([0.1, 1.0, 10.0]))
+@settings(max_examples=20, deadline=None)
+def test_the_best_path_has_its_score_and_is_one_among_all(seed, forbidden, scale):
+    case = random_case(seed, 4, 3, forbidden=forbidden, scale=scale)
+    best, own, log_z = map(np.asarray, decode_and_weigh(*case))
+    possible = np.isfinite(log_z)
+    np.testing.assert_array_equal(np.isfinite(best), possible)
+    np.testing.assert_allclose(own[possible], best[possible], 1e-5, 1e-5)
+    assert np.all(best[possible] <= log_z[possible] + 1e-5 * (1 + np.abs(log_z[possible])))
+
+
+@pytest.mark.parametrize("rubbish", [np.nan, np.inf, -np.inf])
+def test_what_stands_behind_a_sentence_never_matters(rubbish):
+    case = random_case(8, 6, 5)
+    padded = case.emissions.copy()
+    for i, length in enumerate(case.lengths):
+        padded[i, length:] = rubbish
+    for found, expected in zip(
+        crf.viterbi(padded, case.chain, case.lengths),
+        crf.viterbi(case.emissions, case.chain, case.lengths),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_a_sentence_without_a_path_has_the_score_of_none():
+    case = random_case(4, 4, 3)
+    chain = case.chain._replace(end=np.full(3, -np.inf, np.float32))
+    tags, scores = map(np.asarray, crf.viterbi(case.emissions, chain, np.array([4, 1, 3, 0, 2])))
+    np.testing.assert_array_equal(scores, [-np.inf, -np.inf, -np.inf, 0, -np.inf])
+    assert np.all((tags >= 0) & (tags < 3))

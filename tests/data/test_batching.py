@@ -1,0 +1,215 @@
+"""Batches against what they are made of: every sentence, whole, in few shapes, replayable."""
+
+from itertools import combinations, pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlmt_jax.data.batching import Encoded, TrainingBatches, choose_sizes, pad_batch, sorted_batches
+
+WORD_ROWS, CHARACTER_ROWS = 40, 20
+
+
+def make_sentences(lengths, seed: int = 0, longest_word: int = 12) -> list[Encoded]:
+    """Sentences of known words, with ragged words; every index may occur."""
+    random = np.random.default_rng(seed)
+    sentences = []
+    for n in lengths:
+        sizes = random.integers(1, longest_word + 1, n)
+        chars = random.integers(2, CHARACTER_ROWS, (n, max(sizes, default=0)))
+        chars[np.arange(chars.shape[1]) >= sizes[:, None]] = 0
+        words = random.integers(1, WORD_ROWS, n)
+        tags = random.integers(0, 5, n)
+        sentences.append(Encoded(*(a.astype(np.int32) for a in (words, chars, tags))))
+    return sentences
+
+
+def make_batches(sentences, batch_size: int, *, seed=7, name="task", rate=0.0, words=None, characters=None):
+    return TrainingBatches(
+        name,
+        sentences,
+        batch_size,
+        seed=seed,
+        rare_words=np.zeros(WORD_ROWS, bool) if words is None else words,
+        rare_characters=np.zeros(CHARACTER_ROWS, bool) if characters is None else characters,
+        unknown_rate=rate,
+    )
+
+
+def assert_holds(batch, sentences) -> None:
+    """The batch holds these sentences, in this order, and nothing else but zeros."""
+    rows, n, c = batch.chars.shape
+    words, chars = np.zeros((rows, n), int), np.zeros((rows, n, c), int)
+    tags, lengths = np.zeros((rows, n), int), np.zeros(rows, int)
+    for i, sentence in enumerate(sentences):
+        lengths[i] = len(sentence.words)
+        for j in range(lengths[i]):
+            words[i, j], tags[i, j] = sentence.words[j], sentence.tags[j]
+            for k, char in enumerate(sentence.chars[j]):
+                chars[i, j, k] = char
+    for found, expected in zip(batch, (words, chars, lengths, tags), strict=True):
+        np.testing.assert_array_equal(found, expected)
+        assert found.dtype == np.int32
+
+
+def assert_same(a, b) -> None:
+    for x, y in zip(a, b, strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+LENGTHS = st.lists(st.integers(1, 30), min_size=1, max_size=50)
+
+
+def test_padding_is_zero_and_left_over_rows_have_length_zero():
+    sentences = make_sentences([3, 1, 5])
+    sentences[1] = sentences[1]._replace(tags=np.array([-1], np.int32))
+    assert_holds(pad_batch(sentences, (5, 7, 16)), sentences)
+    assert_holds(pad_batch([], (2, 3, 4)), [])
+
+
+@given(LENGTHS, st.integers(1, 20), st.integers(0, 3))
+@settings(max_examples=40)
+def test_an_epoch_has_every_sentence_once_in_batches_of_nearly_one_size(lengths, batch_size, seed):
+    sentences = make_sentences(lengths)
+    batches = make_batches(sentences, batch_size, seed=seed)
+    per_epoch = batches.batches_per_epoch
+    assert per_epoch == (len(lengths) + batch_size - 1) // batch_size
+    for epoch in range(3):
+        chosen = [batches.indices(epoch * per_epoch + i).tolist() for i in range(per_epoch)]
+        assert sorted(i for batch in chosen for i in batch) == list(range(len(lengths)))
+        sizes = [len(batch) for batch in chosen]
+        assert max(sizes) <= batch_size
+        assert max(sizes) - min(sizes) <= 1
+        # Of two batches, one's sentences are the shorter ones, but for a jitter of less than four words.
+        spans = [(min(own), max(own)) for own in ([lengths[i] for i in batch] for batch in chosen)]
+        assert all(min(a[1] - b[0], b[1] - a[0]) < 4 for a, b in combinations(spans, 2))
+
+
+@given(LENGTHS, st.integers(1, 20))
+@settings(max_examples=20)
+def test_training_batches_hold_their_sentences_in_few_shapes(lengths, batch_size):
+    sentences = make_sentences(lengths, longest_word=40)
+    batches = make_batches(sentences, batch_size)
+    shapes = set()
+    for step in range(4 * batches.batches_per_epoch):
+        batch = batches.batch(step)
+        assert_holds(batch, [sentences[i] for i in batches.indices(step)])
+        shapes.add(batch.chars.shape)
+    assert len(shapes) <= batches.shapes <= 6
+    largest = max(len(batches.indices(step)) for step in range(batches.batches_per_epoch))
+    assert all(rows == largest and n % 4 == 0 and c % 8 == 0 for rows, n, c in shapes)
+
+
+def test_a_batch_depends_on_seed_task_and_step_but_not_on_what_was_asked_before():
+    random = np.random.default_rng(3)
+    sentences = make_sentences(random.integers(1, 25, 47))
+    rare = random.random(WORD_ROWS) < 0.5, random.random(CHARACTER_ROWS) < 0.5
+    rare[0][0] = rare[1][0] = rare[1][1] = False
+    make = lambda **kwargs: make_batches(sentences, 6, rate=0.3, words=rare[0], characters=rare[1], **kwargs)
+    steps = list(range(5 * make().batches_per_epoch))
+    in_order = make()
+    expected = [in_order.batch(step) for step in steps]
+    shuffled = make()
+    for step in random.permutation(steps):
+        assert_same(shuffled.batch(step), expected[step])
+    assert_same(make().batch(steps[-1]), expected[-1])
+
+    orders = [
+        [other.indices(step).tolist() for step in steps]
+        for other in (make(), make(seed=8), make(name="other task"))
+    ]
+    assert all(a != b for a, b in combinations(orders, 2))
+    per_epoch = make().batches_per_epoch
+    epochs = [orders[0][start : start + per_epoch] for start in steps[::per_epoch]]
+    assert all(a != b for a, b in combinations(epochs, 2))
+
+
+def test_an_epoch_does_not_begin_with_its_shortest_sentences():
+    lengths = np.repeat([2, 10, 20, 30], 5)
+    batches = make_batches(make_sentences(lengths), 5)
+    firsts = {lengths[batches.indices(4 * epoch)].max() for epoch in range(30)}
+    assert firsts == {2, 10, 20, 30}
+
+
+def test_words_and_characters_seen_once_are_replaced_at_the_configured_rate():
+    random = np.random.default_rng(5)
+    sentences = make_sentences(random.integers(1, 20, 38))
+    rare_words = np.arange(WORD_ROWS) % 3 == 1
+    rare_characters = np.arange(CHARACTER_ROWS) % 3 == 2
+    rate, steps = 0.15, 300
+    batches = make_batches(sentences, 10, rate=rate, words=rare_words, characters=rare_characters)
+    plain = make_batches(sentences, 10)
+    for field, rare, unknown in (("words", rare_words, 0), ("chars", rare_characters, 1)):
+        replaced = could = 0
+        outcomes = set()
+        for step in range(steps):
+            before, after = (getattr(b.batch(step), field) for b in (plain, batches))
+            changed, allowed = before != after, rare[before]
+            assert not (changed & ~allowed).any()  # padding is never rare, either
+            assert (after[changed] == unknown).all()
+            replaced += changed.sum()
+            could += allowed.sum()
+            outcomes |= set(zip(before[allowed].tolist(), changed[allowed].tolist(), strict=True))
+        spread = np.sqrt(rate * (1 - rate) / could)
+        assert abs(replaced / could - rate) < 4 * spread
+        # Drawn anew at each step: every rare one is sometimes itself and sometimes the unknown one.
+        seen = {row for row, _ in outcomes}
+        assert outcomes == {(row, changed) for row in seen for changed in (False, True)}
+        assert seen == set(np.flatnonzero(rare))
+    for step in range(20):
+        a, b = plain.batch(step), batches.batch(step)
+        assert_same((a.lengths, a.tags), (b.lengths, b.tags))
+
+
+def test_rate_zero_replaces_nothing():
+    sentences = make_sentences([4, 9, 2])
+    every = np.ones(WORD_ROWS, bool), np.ones(CHARACTER_ROWS, bool)
+    batches = make_batches(sentences, 2, words=every[0], characters=every[1])
+    for step in range(10):
+        assert_holds(batches.batch(step), [sentences[i] for i in batches.indices(step)])
+
+
+@given(
+    st.lists(st.integers(0, 24), min_size=1, max_size=12),
+    st.integers(1, 3),
+    st.sampled_from([1, 3, 4]),
+)
+@settings(max_examples=60)
+def test_chosen_sizes_pad_least_of_all_choices(needed, count, multiple):
+    cost = lambda sizes: sum(min(size for size in sizes if size >= need) for need in needed)
+    grid = range(multiple, 24 + 2 * multiple, multiple)
+    choices = [
+        sizes for k in range(1, count + 1) for sizes in combinations(grid, k) if sizes[-1] >= max(needed)
+    ]
+    least = min(map(cost, choices))
+    chosen = choose_sizes(needed, count, multiple)
+    assert chosen in choices
+    assert cost(chosen) == least
+    assert len(chosen) == min(len(sizes) for sizes in choices if cost(sizes) == least)
+
+
+@given(st.lists(st.integers(0, 40), max_size=40), st.integers(1, 20))
+@settings(max_examples=40)
+def test_sorted_batches_hold_every_sentence_once_by_length(lengths, batch_size):
+    sentences = make_sentences(lengths, longest_word=64)
+    seen, longest = [], []
+    for chosen, batch in sorted_batches(sentences, batch_size):
+        seen.append(chosen.tolist())
+        longest.append(max(lengths[i] for i in chosen))
+        assert_holds(batch, [sentences[i] for i in chosen])
+        rows, n, c = batch.chars.shape
+        assert rows in {1, 4, 16, batch_size}
+        assert len(chosen) <= rows <= batch_size
+        assert n in {16, 32, 64}
+        assert c in {16, 32, 64}
+    assert sorted(i for batch in seen for i in batch) == list(range(len(lengths)))
+    assert all(len(batch) == batch_size for batch in seen[:-1])
+    assert all(a <= b for a, b in pairwise(longest))
+
+
+@pytest.mark.parametrize(("count", "rows"), [(1, 1), (2, 4), (4, 4), (5, 16), (17, 20), (20, 20)])
+def test_a_few_sentences_do_not_pay_for_a_whole_batch(count, rows):
+    [(_, batch)] = sorted_batches(make_sentences([3] * count), 20)
+    assert batch.lengths.shape == (rows,)

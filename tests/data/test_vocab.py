@@ -1,0 +1,164 @@
+"""Words and their fall-backs, characters, and the table that a vector file and training words make."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlmt_jax.data.embeddings import Vectors
+from mlmt_jax.data.vocab import MAX_CHARACTERS, CharacterVocab, WordVocab, build_word_vocab, fallback_forms
+
+# Few letters, so that random words often differ in case or in digits alone; ٣ is a decimal digit as well.
+WORDS = st.text("aAbB17٣", min_size=1, max_size=3)
+TABLES = st.lists(WORDS, unique=True, max_size=12)
+
+
+def zeroed(word: str) -> str:
+    return "".join("0" if char.isdecimal() else char for char in word.lower())
+
+
+def search(table, word: str) -> int:
+    """Walk through the table for each reading of the word; the reading itself comes before its likes."""
+    for reading in (str, str.lower, zeroed):
+        wanted = reading(word)
+        likes = [wanted, *(known for known in table if reading(known) == wanted)]
+        for like in likes:
+            if like in table:
+                return table.index(like) + 1
+    return 0
+
+
+def vectors_of(words: list[str], dimension: int = 3) -> Vectors:
+    """Vectors that tell their word's place in the file: 1, 1.5, 2.5, ..."""
+    matrix = np.arange(len(words) * dimension, dtype=np.float32).reshape(-1, dimension) + 0.5
+    return Vectors(words, matrix)
+
+
+def test_forms_of_a_word():
+    assert fallback_forms("Route-66a") == ("Route-66a", "route-66a", "route-00a")
+
+
+@pytest.mark.parametrize(
+    ("table", "word", "found"),
+    [
+        (["Piet", "piet", "PIET"], "PIET", "PIET"),
+        (["Piet", "piet"], "PIET", "piet"),  # the lower-case form, though another comes first
+        (["PIET", "Piet"], "piet", "PIET"),  # of those that are equal in lower case, the first
+        (["1994", "0000"], "1994", "1994"),
+        (["1994", "0000"], "1871", "0000"),
+        (["1994", "2001"], "1871", "1994"),
+        (["a00", "A12"], "a12", "A12"),  # case is given up before digits are
+        (["a00", "A12"], "A34", "a00"),
+        (["00"], "000", None),
+        (["é"], "e", None),
+        ([], "a", None),
+        (["a"], "", None),
+    ],
+)
+def test_a_word_falls_back_to_lower_case_and_then_to_digits_as_zero(table, word, found):
+    expected = table.index(found) + 1 if found else 0
+    assert WordVocab(tuple(table)).row(word) == expected
+
+
+def test_ignoring_case_prefers_the_lower_case_word_to_the_exact_one():
+    table = ("Piet", "piet")
+    assert WordVocab(table).row("Piet") == 1
+    assert WordVocab(table, ignore_case=True).row("Piet") == 2
+
+
+@given(TABLES, st.lists(WORDS, max_size=8), st.booleans())
+@settings(max_examples=150)
+def test_rows_are_those_of_a_walk_through_the_table(table, words, ignore_case):
+    vocab = WordVocab(tuple(table), ignore_case)
+    rows = vocab.rows([*words, *table])
+    readings = [word.lower() if ignore_case else word for word in [*words, *table]]
+    assert rows.tolist() == [search(table, word) for word in readings]
+    assert rows.dtype == np.int32
+    assert vocab.size == len(table) + 1
+
+
+def test_no_words_give_no_rows():
+    rows = WordVocab(("a",)).rows([])
+    assert (rows.shape, rows.dtype) == ((0,), np.int32)
+
+
+def test_characters_of_words():
+    vocab = CharacterVocab(("a", "b", "ŵ"))
+    rows = vocab.rows(["ab", "", "ŵxaa", "A"])
+    assert rows.tolist() == [[2, 3, 0, 0], [0, 0, 0, 0], [4, 1, 2, 2], [1, 0, 0, 0]]
+    assert (rows.dtype, vocab.size) == (np.int32, 5)
+    assert vocab.rows([]).shape == (0, 0)
+    assert vocab.rows([""]).shape == (1, 0)
+
+
+def test_the_end_of_a_very_long_word_is_not_read():
+    vocab = CharacterVocab(("a", "b"))
+    rows = vocab.rows(["a" * MAX_CHARACTERS + "b", "b"])
+    assert rows.shape == (2, MAX_CHARACTERS)
+    assert (rows[0] == 2).all()
+
+
+def test_the_files_words_come_first_and_then_training_words_by_frequency():
+    counts = {"new": 1, "Cape": 2, "town": 9, "ash": 1, "often": 5}
+    vocab, pretrained = build_word_vocab(
+        counts, vectors_of(["the", "town", "Of"]), ignore_case=False, keep_file=True
+    )
+    assert vocab.words == ("the", "town", "Of", "often", "Cape", "ash", "new")
+    assert pretrained is not None
+    rows, matrix = pretrained
+    assert rows.tolist() == [1, 2, 3]
+    assert matrix.tolist() == [[0.5, 1.5, 2.5], [3.5, 4.5, 5.5], [6.5, 7.5, 8.5]]
+
+
+def test_without_the_files_words_training_words_keep_their_vectors():
+    counts = {"new": 1, "town": 9}
+    vocab, pretrained = build_word_vocab(
+        counts, vectors_of(["the", "town", "of"]), ignore_case=False, keep_file=False
+    )
+    assert vocab.words == ("town", "new")
+    assert vocab.row("the") == 0
+    assert pretrained is not None
+    assert (pretrained[0].tolist(), pretrained[1].tolist()) == ([1], [[3.5, 4.5, 5.5]])
+
+
+def test_a_training_word_starts_from_the_vector_that_it_falls_back_to():
+    counts = {"TOWN": 3, "R77": 2, "lost": 1}
+    file = vectors_of(["Town", "town", "r00"])
+    vocab, pretrained = build_word_vocab(counts, file, ignore_case=False, keep_file=False)
+    assert vocab.words == ("TOWN", "R77", "lost")
+    assert pretrained is not None
+    assert pretrained[0].tolist() == [1, 2]
+    assert pretrained[1].tolist() == file.matrix[[1, 2]].tolist()
+
+
+def test_without_a_file_there_are_training_words_and_no_vectors():
+    vocab, pretrained = build_word_vocab({"a": 1, "B": 2}, None, ignore_case=False, keep_file=True)
+    assert (vocab.words, pretrained) == (("B", "a"), None)
+
+
+def test_ignoring_case_makes_one_word_of_many():
+    counts = {"The": 2, "the": 2, "Piet": 3, "NEW": 1, "New": 4}
+    file = vectors_of(["THE", "of", "the", "Piet"])
+    vocab, pretrained = build_word_vocab(counts, file, ignore_case=True, keep_file=True)
+    assert vocab.words == ("the", "of", "piet", "new")
+    assert pretrained is not None
+    assert pretrained[0].tolist() == [1, 2, 3]
+    # The vector is the lower-case form's own where the file has it.
+    assert pretrained[1].tolist() == file.matrix[[2, 1, 3]].tolist()
+
+
+@given(TABLES, st.lists(WORDS, max_size=15), st.booleans(), st.booleans())
+@settings(max_examples=150)
+def test_every_training_word_is_known_and_every_vector_is_its_words(file_words, seen, ignore_case, keep_file):
+    file = vectors_of(file_words)
+    normal = str.lower if ignore_case else str
+    vocab, pretrained = build_word_vocab(Counter(seen), file, ignore_case=ignore_case, keep_file=keep_file)
+    known = {normal(word) for word in (seen + file_words if keep_file else seen)}
+    assert len(vocab.words) == len(set(vocab.words))
+    assert set(vocab.words) == known
+    assert pretrained is not None
+    given_vectors = {int(row): vector.tolist() for row, vector in zip(*pretrained, strict=True)}
+    sources = {row: search(file_words, word) for row, word in enumerate(vocab.words, 1)}
+    assert given_vectors == {row: file.matrix[place - 1].tolist() for row, place in sources.items() if place}

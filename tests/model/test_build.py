@@ -1,0 +1,155 @@
+"""From a config to task models, and the parameters that they start from."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from compilations import recorded_compilations
+from small_model import PAIRS, SIZES, small_config
+
+from mlmt_jax.model import Model, build_model, init_params, put_vectors
+from mlmt_jax.model.components import MLP, Linear
+from mlmt_jax.types import Params
+
+KEY = jax.random.key(11)
+
+
+def fresh(model: Model, key: jax.Array = KEY) -> Params:
+    return jax.jit(partial(init_params, model))(key)
+
+
+@pytest.fixture(scope="module")
+def four() -> Model:
+    return build_model(small_config(), SIZES)
+
+
+@pytest.fixture(scope="module")
+def params(four: Model) -> Params:
+    return fresh(four)
+
+
+def test_a_component_that_tasks_share_is_there_once(four, params):
+    gates = {f"{task}/gate" for task in four.tasks}
+    heads = {f"{task}_{kind}" for task in ("ner", "pos") for kind in ("univ", "xho", "zul", "crf")}
+    assert params.keys() == {"xho_words", "zul_words", "chars", "highway", "lstm"} | heads | gates
+    assert params["zul_words"]["table"].shape == (11, 5)
+    assert params["ner_univ"]["kernel"].shape == (12, 5)
+    assert params["xho pos/gate"]["kernel"].shape == (12, 3)
+    modules = {}
+    for task in four.tasks.values():
+        for part in task.parts.values():
+            assert modules.setdefault(part.name, part.module) == part.module
+    assert modules.keys() == params.keys()
+
+
+def test_what_a_component_starts_from_does_not_depend_on_the_others(params):
+    alone = fresh(build_model(small_config((("zul", "pos"),)), SIZES))
+    assert "zul pos/gate" in alone
+    for name, leaves in alone.items():
+        jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5), leaves, params[name])
+
+
+def test_components_and_keys_differ_in_what_they_start_from(four, params):
+    assert not np.allclose(params["ner_univ"]["kernel"], params["ner_xho"]["kernel"], 0.1)
+    assert not np.allclose(params["ner_univ"]["kernel"], params["xho ner/gate"]["kernel"], 0.1)
+    other = jax.jit(partial(init_params, four))(jax.random.key(12))
+    for name in params:
+        drawn = {"kernel", "table", "kernel_0", "recurrent_0", "transitions"} & params[name].keys()
+        for leaf in drawn:
+            assert not np.allclose(params[name][leaf], other[name][leaf], 0.1), (name, leaf)
+
+
+def test_parameters_start_near_unit_scale(params):
+    for leaf in jax.tree.leaves(params):
+        assert leaf.dtype == jnp.float32
+        assert np.all(np.isfinite(leaf))
+        assert np.max(np.abs(leaf)) < 4
+
+
+def test_vectors_get_their_rows_and_the_others_their_scale(params):
+    random = np.random.default_rng(0)
+    rows, vectors = np.array([7, 2, 5]), (30 * random.normal(size=(3, 5))).astype(np.float32)
+    before = np.array(params["xho_words"]["table"])
+    found = put_vectors(params, {"xho_words": (rows, vectors)})
+    table = np.asarray(found["xho_words"]["table"])
+    np.testing.assert_array_equal(table[rows], vectors)
+    others = np.setdiff1d(np.arange(13), rows)
+    np.testing.assert_allclose(table[others], before[others] * np.std(vectors) / np.std(before), 1e-5)
+    assert table.dtype == np.float32
+    # The parameters that were given stay as they were, and so do all others.
+    np.testing.assert_array_equal(params["xho_words"]["table"], before)
+    assert all(found[name] is params[name] for name in params if name != "xho_words")
+
+
+@pytest.mark.parametrize("constrain", [None, True, False])
+def test_chains_are_constrained_for_spans_unless_the_config_says_otherwise(constrain):
+    config = small_config(ner_crf={"constrain": constrain})
+    tasks = build_model(config, SIZES).tasks
+    module = tasks["xho ner"].crf.module
+    assert module.tag_names == tuple(SIZES.tags["ner"])
+    assert module.scheme == (None if constrain is False else "bioes")
+    assert tasks["xho pos"].crf.module.scheme is None
+
+
+def test_hidden_layers_make_an_mlp():
+    model = build_model(small_config(ner_univ={"hidden": [8, 7], "activation": "relu"}), SIZES)
+    task = model.tasks["xho ner"]
+    assert task.univ_layer.module == MLP(5, (8, 7), jax.nn.relu)
+    assert task.spec_layer is not None
+    assert task.spec_layer.module == Linear(5)
+    shapes = jax.eval_shape(partial(init_params, model), KEY)["ner_univ"]
+    kernels = {name: layer["kernel"].shape for name, layer in shapes.items()}
+    assert kernels == {"hidden_0": (12, 8), "hidden_1": (8, 7), "output": (7, 5)}
+
+
+@pytest.mark.parametrize(
+    ("roles", "missing", "inputs"),
+    [
+        ({}, set(), 12),
+        ({"char_highway": None}, {"char_highway"}, 12),
+        (
+            {"use_char_embedding": False, "char_embed": None, "char_highway": None},
+            {"char_embed", "char_highway"},
+            5,
+        ),
+        ({"spec_layer": None}, {"spec_layer", "gate"}, 12),
+    ],
+)
+def test_roles_may_be_left_out(roles, missing, inputs):
+    model = build_model(small_config(roles=roles), SIZES)
+    every = {"word_embed", "char_embed", "char_highway", "lstm", "univ_layer", "spec_layer", "gate", "crf"}
+    for task in model.tasks.values():
+        assert task.parts.keys() == every - missing
+    shapes = jax.eval_shape(partial(init_params, model), KEY)
+    assert shapes["lstm"]["kernel_0"].shape == (2, inputs, 24)
+
+
+def test_configs_decide_the_modules():
+    edits = {
+        "lstm": {"bidirectional": False, "forget_bias": 0.5, "num_layers": 2, "dropout": 0.3},
+        "highway": {"num_layers": 3, "activation": "relu"},
+    }
+    roles = {"embed_dropout": 0.1, "lstm_dropout": 0.2, "linear_dropout": 0.4}
+    task = build_model(small_config(roles=roles, **edits), SIZES).tasks["zul ner"]
+    lstm = task.lstm.module
+    assert (lstm.features, lstm.forget_bias, lstm.num_layers, lstm.dropout) == (6, 0.5, 2, 0.3)
+    assert task.char_highway is not None
+    assert task.char_highway.module.num_layers == 3
+    assert task.char_highway.module.activation is jax.nn.relu
+    assert (task.embed_dropout, task.lstm_dropout, task.linear_dropout) == (0.1, 0.2, 0.4)
+
+
+def test_a_model_that_is_built_again_is_equal_and_compiles_nothing(four):
+    again = build_model(small_config(), SIZES)
+    assert list(again.tasks) == [f"{language} {task}" for language, task in PAIRS]
+    assert again.tasks == four.tasks
+    assert len({*again.tasks.values(), *four.tasks.values()}) == 4
+    count = jax.jit(lambda task, x: x + len(task.parts), static_argnums=0)
+    with recorded_compilations() as programs:
+        count(four.tasks["xho ner"], 1.0)
+    assert programs
+    with recorded_compilations() as programs:
+        count(again.tasks["xho ner"], 2.0)
+    assert programs == []

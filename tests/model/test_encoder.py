@@ -1,0 +1,111 @@
+"""The LSTM against a loop over gates, words and directions."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import oracles
+import pytest
+from modules import Params, applied, initial_params, random_params
+
+from mlmt_jax.model.encoder import LSTM, WordEmbedding
+
+N, D, SIZE = 6, 4, 3
+LENGTHS = np.array([0, 1, N, 4, 2], np.int32)
+KEY = jax.random.key(1)
+
+
+def module(*, bidirectional: bool = True, layers: int = 1, dropout: float = 0.0) -> LSTM:
+    return LSTM(SIZE, bidirectional, 1.0, layers, dropout)
+
+
+def trained(lstm: LSTM) -> Params:
+    return random_params(lstm, np.zeros((N, D), np.float32), LENGTHS[0], None)
+
+
+def inputs(seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(len(LENGTHS), N, D)).astype(np.float32)
+
+
+@partial(jax.jit, static_argnums=0)
+def run(lstm: LSTM, params: Params, x, key=None) -> jax.Array:
+    one = lambda x, length: jnp.asarray(lstm.apply({"params": params}, x, length, key))
+    return jax.vmap(one)(x, LENGTHS)
+
+
+@pytest.mark.parametrize(("bidirectional", "layers"), [(False, 1), (False, 2), (True, 1), (True, 3)])
+def test_states_are_those_of_a_loop_over_each_sentence_alone(bidirectional, layers):
+    lstm = module(bidirectional=bidirectional, layers=layers)
+    params, x = trained(lstm), inputs()
+    assert lstm.features == (2 * SIZE if bidirectional else SIZE)
+    expected = np.zeros((len(LENGTHS), N, lstm.features))
+    for i, length in enumerate(LENGTHS):
+        states = x[i, :length]
+        for layer in range(layers):
+            ways = [
+                [params[f"{name}_{layer}"][way] for name in ("kernel", "recurrent", "bias")]
+                for way in range(2 if bidirectional else 1)
+            ]
+            states = oracles.bilstm(states, *ways) if bidirectional else oracles.lstm(states, *ways[0])
+        expected[i, :length] = states
+    np.testing.assert_allclose(run(lstm, params, x), expected, 1e-4, 1e-5)
+
+
+def test_what_stands_behind_a_sentence_never_matters():
+    lstm = module(layers=2)
+    params, x = trained(lstm), inputs()
+    other = np.where(np.arange(N)[:, None] < LENGTHS[:, None, None], x, 1e3 * inputs(9))
+    slopes = jax.jit(jax.grad(lambda params, x: jnp.sum(run(lstm, params, x) ** 2)))
+    np.testing.assert_array_equal(run(lstm, params, x), run(lstm, params, other))
+    jax.tree.map(np.testing.assert_array_equal, slopes(params, x), slopes(params, other))
+
+
+@pytest.mark.parametrize("features", [2, 8])
+def test_each_gate_starts_orthogonal_and_the_forget_gate_with_its_bias(features):
+    lstm = LSTM(SIZE, True, 1.5, 2, 0.0)
+    params = initial_params(lstm, np.zeros((N, features), np.float32), LENGTHS[0], None)
+    gates = []
+    for layer, rows in enumerate((features, 2 * SIZE)):
+        for name, fan_in in (("kernel", rows), ("recurrent", SIZE)):
+            drawn = np.asarray(params[f"{name}_{layer}"])
+            assert drawn.shape == (2, fan_in, 4 * SIZE)
+            gates += [block for way in drawn for block in np.split(way, 4, 1)]
+        biases = np.asarray(params[f"bias_{layer}"]).reshape(2, 4, SIZE)
+        np.testing.assert_array_equal(biases[:, 1], 1.5)
+        np.testing.assert_array_equal(biases[:, [0, 2, 3]], 0.0)
+    for gate in gates:
+        fewer = gate @ gate.T if gate.shape[0] <= gate.shape[1] else gate.T @ gate
+        np.testing.assert_allclose(fewer, np.eye(len(fewer)), 0, 1e-5)
+    # No gate is the copy of another.
+    assert len({gate.tobytes() for gate in gates}) == len(gates) == 32
+
+
+def test_dropout_acts_between_layers_alone():
+    x = inputs()
+    single, double = module(dropout=0.5), module(layers=2, dropout=0.5)
+    params = trained(double)
+    plain = np.asarray(run(double, params, x))
+    keys = KEY, KEY, jax.random.key(2)
+    dropped, again, other = (np.asarray(run(double, params, x, key)) for key in keys)
+    inside = np.arange(N) < LENGTHS[:, None]
+    np.testing.assert_array_equal(dropped, again)
+    for found in (plain, other):
+        assert np.mean(found[inside] != dropped[inside]) > 0.9
+    # States that leave are not dropped, nor scaled: none is 0, none beyond the range of tanh.
+    assert np.all((dropped[inside] != 0) & (np.abs(dropped[inside]) < 1))
+    params = trained(single)
+    np.testing.assert_array_equal(run(single, params, x, KEY), run(single, params, x))
+
+
+def test_words_get_their_rows():
+    table = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
+    words = np.array([[0, 6, 2], [3, 3, 1]])
+    found = applied(WordEmbedding(7, 3), {"table": table}, words)
+    np.testing.assert_array_equal(found, table[words])
+
+
+def test_word_vectors_start_xavier_normal():
+    table = initial_params(WordEmbedding(300, 100), np.array([0]))["table"]
+    np.testing.assert_allclose(np.std(table), np.sqrt(2 / 400), 0.03)
+    np.testing.assert_allclose(np.mean(table), 0.0, 0, 0.002)

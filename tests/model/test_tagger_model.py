@@ -1,0 +1,284 @@
+"""Task models against their formulas, and what they promise about batches, dropout and gradients."""
+
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import oracles
+import pytest
+from small_model import PAIRS, SIZES, random_batch, random_params, rebatch, small_config, small_model
+from tag_oracles import well_formed
+
+from mlmt_jax import crf
+from mlmt_jax.model import (
+    TaskModel,
+    batch_loss,
+    build_model,
+    decode,
+    emissions,
+    sentence_losses,
+)
+from mlmt_jax.types import Batch, Params
+
+NAMES = [f"{language} {task}" for language, task in PAIRS]
+LENGTHS = [7, 1, 4, 2, 5]
+KEY, OTHER_KEY = jax.random.key(1), jax.random.key(2)
+
+
+class Outputs(NamedTuple):
+    emissions: jax.Array
+    losses: jax.Array
+    loss: jax.Array
+    tags: jax.Array
+    decoding_losses: jax.Array
+
+
+@partial(jax.jit, static_argnums=0)
+def outputs(task: TaskModel, params: Params, batch: Batch) -> Outputs:
+    tags, losses = decode(task, params, batch)
+    return Outputs(
+        emissions(task, params, batch),
+        sentence_losses(task, params, batch),
+        batch_loss(task, params, batch),
+        tags,
+        losses,
+    )
+
+
+dropped_emissions = jax.jit(emissions, static_argnums=0)
+gradients = jax.jit(jax.grad(batch_loss, 1), static_argnums=0)
+
+
+def slow_emissions(params: Params, name: str, batch: Batch, i: int, *, specific: bool = True) -> np.ndarray:
+    """The formulas of the model for one sentence, cut to its length."""
+    language, _, task = name.partition(" ")
+    params = jax.tree.map(lambda x: np.asarray(x, np.float64), params)
+    pair = lambda layer: (layer["kernel"], layer["bias"])
+    head = lambda component, h: oracles.linear(h, *pair(params[component]))
+    length = batch.lengths[i]
+    letters = params["chars"]
+    table = np.concatenate([np.full((1, 3), np.nan), letters["table"]])
+    filters = [(letters[f"kernel_{k}"], letters[f"bias_{k}"]) for k in range(2)]
+    words = [[int(c) for c in word if c] for word in batch.chars[i, :length]]
+    features = np.array([oracles.char_cnn(word, table, filters) for word in words])
+    layers = [
+        (pair(params["highway"][f"gate_{k}"]), pair(params["highway"][f"transform_{k}"])) for k in range(2)
+    ]
+    features = oracles.highway(features, layers, oracles.selu)
+    vectors = params[f"{language}_words"]["table"][batch.words[i, :length]]
+    ways = [[params["lstm"][f"{kind}_0"][way] for kind in ("kernel", "recurrent", "bias")] for way in (0, 1)]
+    h = oracles.bilstm(np.concatenate([vectors, features], 1), *ways)
+    universal = head(f"{task}_univ", h)
+    if not specific:
+        return universal
+    gate = oracles.sigmoid(head(f"{name}/gate", h))
+    return gate * head(f"{task}_{language}", h) + (1 - gate) * universal
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_emissions_are_those_of_the_formulas(name):
+    model, params = small_model()
+    batch = random_batch(name, LENGTHS, 7)
+    found = outputs(model.tasks[name], params, batch).emissions
+    for i, length in enumerate(LENGTHS):
+        expected = slow_emissions(params, name, batch, i)
+        assert expected.shape == (length, len(SIZES.tags[name.split()[1]]))
+        np.testing.assert_allclose(found[i, :length], expected, 1e-4, 1e-5)
+
+
+def test_without_a_specific_layer_the_universal_one_speaks_alone():
+    model = build_model(small_config((("xho", "ner"),), {"spec_layer": None}), SIZES)
+    params = random_params(model)
+    batch = random_batch("xho ner", LENGTHS, 7)
+    found = dropped_emissions(model.tasks["xho ner"], params, batch)
+    for i, length in enumerate(LENGTHS):
+        expected = slow_emissions(params, "xho ner", batch, i, specific=False)
+        np.testing.assert_allclose(found[i, :length], expected, 1e-4, 1e-5)
+
+
+@pytest.mark.parametrize("name", ["xho ner", "zul pos"])
+def test_what_a_sentence_gets_does_not_depend_on_its_batch(name):
+    model, params = small_model()
+    task, batch = model.tasks[name], random_batch(name, LENGTHS, 7)
+    together = outputs(task, params, batch)
+    order = [3, 0, 4, 1, 2]
+    others = [(order, rebatch(batch, order, (8, 16, 9)))]
+    others += [([i], rebatch(batch, [i], (1, 8, 8))) for i in range(len(LENGTHS))]
+    for chosen, other in others:
+        found = outputs(task, params, other)
+        for row, i in enumerate(chosen):
+            n = LENGTHS[i]
+            np.testing.assert_allclose(found.emissions[row, :n], together.emissions[i, :n], 0, 1e-5)
+            np.testing.assert_allclose(found.losses[row], together.losses[i], 1e-5, 1e-5)
+            np.testing.assert_array_equal(found.tags[row, :n], together.tags[i, :n])
+
+
+def test_what_stands_in_padding_never_matters():
+    model, params = small_model()
+    task, batch = model.tasks["xho ner"], random_batch("xho ner", LENGTHS, 7)
+    random = np.random.default_rng(5)
+    inside = np.arange(7) < np.array(LENGTHS)[:, None]
+    rubbish = batch._replace(
+        words=np.where(inside, batch.words, random.integers(0, 13, inside.shape)).astype(np.int32),
+        chars=np.where(inside[..., None], batch.chars, random.integers(0, 9, batch.chars.shape)).astype(
+            np.int32
+        ),
+        tags=np.where(inside, batch.tags, -1).astype(np.int32),
+    )
+    clean, found = outputs(task, params, batch), outputs(task, params, rubbish)
+    np.testing.assert_array_equal(found.emissions[inside], clean.emissions[inside])
+    jax.tree.map(np.testing.assert_array_equal, found[1:], clean[1:])
+    jax.tree.map(
+        partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6),
+        gradients(task, params, rubbish),
+        gradients(task, params, batch),
+    )
+
+
+@pytest.mark.parametrize("name", ["xho ner", "zul pos"])
+def test_the_loss_is_the_mean_over_the_sentences_that_are_there(name):
+    model, params = small_model()
+    task, batch = model.tasks[name], random_batch(name, LENGTHS, 7)
+    found = outputs(task, params, batch)
+    filled = outputs(task, params, rebatch(batch, [0, 1, 2, 3, 4], (8, 16, 9)))
+    chain = task.crf(params)
+    for i, length in enumerate(LENGTHS):
+        own = np.asarray(found.emissions[i, :length], np.float64)
+        gold = oracles.crf_score(own, batch.tags[i, :length], *chain)
+        expected = oracles.crf_log_partition(own, *chain) - gold
+        np.testing.assert_allclose(found.losses[i], expected, 1e-4, 1e-5)
+    np.testing.assert_array_equal(filled.losses[5:], 0)
+    np.testing.assert_allclose(found.loss, np.mean(found.losses), 1e-5)
+    np.testing.assert_allclose(filled.loss, found.loss, 1e-5)
+    np.testing.assert_array_equal(found.decoding_losses, found.losses)
+
+
+def test_a_batch_of_nothing_has_no_loss():
+    model, params = small_model()
+    empty = random_batch("xho ner", [0] * len(LENGTHS), 7)
+    assert outputs(model.tasks["xho ner"], params, empty).loss == 0
+    jax.tree.map(
+        lambda slopes: np.testing.assert_array_equal(slopes, np.zeros_like(slopes)),
+        gradients(model.tasks["xho ner"], params, empty),
+    )
+
+
+def test_decoded_tags_are_the_best_and_well_formed():
+    model, params = small_model()
+    task, batch = model.tasks["xho ner"], random_batch("xho ner", LENGTHS, 7)
+    found = outputs(task, params, batch)
+    tags, _ = crf.viterbi(found.emissions, task.crf(params), batch.lengths)
+    np.testing.assert_array_equal(found.tags, tags)
+    for row, length in zip(np.asarray(found.tags), LENGTHS, strict=True):
+        names = tuple(SIZES.tags["ner"][tag] for tag in row[:length])
+        assert names in well_formed(length, ["LOC"], "bioes")
+
+
+def test_a_gold_tag_that_is_not_known_leaves_its_sentence_without_a_loss():
+    model, params = small_model()
+    task, batch = model.tasks["xho ner"], random_batch("xho ner", LENGTHS, 7)
+    tags = np.array(batch.tags)
+    tags[2, 3] = -1
+    clean, found = outputs(task, params, batch), outputs(task, params, batch._replace(tags=tags))
+    np.testing.assert_array_equal(np.isnan(found.decoding_losses), [False, False, True, False, False])
+    others = [0, 1, 3, 4]
+    np.testing.assert_array_equal(np.asarray(found.decoding_losses)[others], np.asarray(clean.losses)[others])
+    np.testing.assert_array_equal(found.tags, clean.tags)
+
+
+@pytest.mark.parametrize("site", ["embed_dropout", "lstm_dropout"])
+def test_dropout_changes_with_the_key_and_is_off_without_one(site):
+    model, params = small_model()
+    plain, batch = model.tasks["xho ner"], random_batch("xho ner", LENGTHS, 7)
+    task = replace(plain, **{site: 0.5})
+    first, again, other = (
+        np.asarray(dropped_emissions(task, params, batch, k)) for k in (KEY, KEY, OTHER_KEY)
+    )
+    np.testing.assert_array_equal(first, again)
+    expected = np.asarray(outputs(plain, params, batch).emissions)
+    for different in (other, expected):
+        assert np.mean(np.any(first != different, -1)) > 0.8
+    np.testing.assert_allclose(dropped_emissions(task, params, batch), expected, 1e-5, 1e-6)
+
+
+def test_dropout_of_the_tag_scores_is_the_last_thing():
+    model, params = small_model()
+    batch = random_batch("xho ner", LENGTHS, 7)
+    task = replace(model.tasks["xho ner"], linear_dropout=0.25)
+    plain = np.asarray(outputs(model.tasks["xho ner"], params, batch).emissions)
+    found = np.asarray(dropped_emissions(task, params, batch, KEY))
+    kept = found != 0
+    np.testing.assert_allclose(found[kept], (plain / 0.75)[kept], 1e-4, 1e-5)
+    assert 0.6 < np.mean(kept) < 0.9
+
+
+def test_dropout_between_lstm_layers_differs_between_equal_sentences():
+    config = small_config((("xho", "ner"),), lstm={"num_layers": 2, "dropout": 0.5})
+    model = build_model(config, SIZES)
+    params, task = random_params(model), model.tasks["xho ner"]
+    batch = random_batch("xho ner", LENGTHS, 7)
+    twice = jax.tree.map(lambda x: x[[0] * 5], batch)
+    first, second, *_ = np.asarray(dropped_emissions(task, params, twice, KEY))
+    assert np.mean(np.any(first != second, -1)) > 0.8
+    first, second, *_ = np.asarray(dropped_emissions(task, params, twice))
+    np.testing.assert_allclose(first, second, 1e-6, 1e-6)
+
+
+def covering_batch(name: str) -> Batch:
+    """A batch that holds every character and all words but the last."""
+    batch = random_batch(name, LENGTHS, 7, seed=3)
+    inside = np.arange(7) < np.array(LENGTHS)[:, None]
+    rows = SIZES.words[f"{name.split()[0]}_words"]
+    words = np.array(batch.words)
+    words[inside] = np.arange(np.sum(inside)) % (rows - 1)
+    assert set(range(1, SIZES.characters)) <= set(batch.chars.flat)
+    return batch._replace(words=words)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_parameter_of_the_task_and_no_other_gets_gradient(name):
+    model, params = small_model()
+    task = model.tasks[name]
+    language, _, kind = name.partition(" ")
+    slopes = gradients(task, params, covering_batch(name))
+    own = task.own(params).keys()
+    assert own == {
+        *(f"{language}_words", "chars", "highway", "lstm", f"{kind}_univ", f"{kind}_{language}"),
+        *(f"{name}/gate", f"{kind}_crf"),
+    }
+    # A transition that the scheme forbids has none, nor has a word that is not there.
+    expected = {
+        component: jax.tree.map(lambda x: np.ones(x.shape, bool), params[component]) for component in own
+    }
+    expected[f"{language}_words"]["table"][-1] = False
+    expected[f"{kind}_crf"] = jax.tree.map(np.isfinite, task.crf(params)._asdict())
+    for component, leaves in slopes.items():
+        for path, leaf in jax.tree_util.tree_leaves_with_path(leaves):
+            wanted = expected.get(component)
+            for entry in path if wanted is not None else ():
+                wanted = wanted[entry.key]
+            message = f"{component}{jax.tree_util.keystr(path)}"
+            np.testing.assert_array_equal(
+                leaf != 0, np.zeros(leaf.shape, bool) if wanted is None else wanted, message
+            )
+
+
+def test_a_task_needs_no_parameters_but_its_own():
+    model, params = small_model()
+    task, batch = model.tasks["zul pos"], random_batch("zul pos", LENGTHS, 7)
+    own = task.own(params)
+    assert all(own[name] is params[name] for name in own)
+    jax.tree.map(np.testing.assert_array_equal, outputs(task, own, batch), outputs(task, params, batch))
+    assert gradients(task, own, batch).keys() == own.keys()
+
+
+def test_tasks_share_by_name():
+    model, params = small_model()
+    shared = lambda a, b: model.tasks[a].own(params).keys() & model.tasks[b].own(params).keys()
+    everywhere = {"chars", "highway", "lstm"}
+    assert shared("xho ner", "zul ner") == {*everywhere, "ner_univ", "ner_crf"}
+    assert shared("xho ner", "xho pos") == {*everywhere, "xho_words"}
+    assert shared("xho ner", "zul pos") == everywhere

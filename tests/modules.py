@@ -1,0 +1,26 @@
+"""Flax modules as pairs of parameters and a function."""
+
+from typing import Any
+
+import jax
+import numpy as np
+from flax import linen as nn
+
+Params = dict[str, Any]
+
+
+def initial_params(module: nn.Module, *inputs: Any, seed: int = 0) -> Params:
+    """What the module starts from."""
+    return dict(jax.jit(module.init)(jax.random.key(seed), *inputs)["params"])
+
+
+def random_params(module: nn.Module, *inputs: Any, seed: int = 0) -> Params:
+    """Normal values in the places of its parameters: no entry is 0."""
+    shapes = dict(jax.eval_shape(module.init, jax.random.key(0), *inputs)["params"])
+    random = np.random.default_rng(seed)
+    return jax.tree.map(lambda leaf: random.normal(size=leaf.shape).astype(np.float32), shapes)
+
+
+def applied(module: nn.Module, params: Params, *inputs: Any) -> np.ndarray:
+    """What the module gives."""
+    return np.asarray(module.apply({"params": params}, *inputs))

@@ -1,0 +1,168 @@
+"""The run folder: what it holds, and which folders are refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+import tiny_corpus
+
+from mlmt_jax.config import Config, load_config
+from mlmt_jax.data.corpus import Corpus, load_corpus
+from mlmt_jax.errors import ConfigError, RunError
+from mlmt_jax.training.folder import RunFolder
+
+
+@pytest.fixture(scope="module")
+def config(tiny_config: Path) -> Config:
+    return load_config(tiny_config, ["datasets.1.sample=5"])
+
+
+@pytest.fixture(scope="module")
+def corpus(config: Config) -> Corpus:
+    return load_corpus(config)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, config: Config, corpus: Corpus) -> RunFolder:
+    made = RunFolder(tmp_path / "deep" / "run")
+    made.create(config, corpus)
+    return made
+
+
+def test_what_is_known_before_the_first_step(folder: RunFolder, config: Config, corpus: Corpus) -> None:
+    assert {path.name for path in folder.path.iterdir()} == {"config.json", "samples.json", "vocab.json"}
+    assert folder.config() == config
+    vocabulary, schemes = folder.vocabulary()
+    assert vocabulary == corpus.vocabulary
+    assert schemes["afr_ner"] == {"scheme": "iob1", "bare": False}
+    assert {name: scheme["scheme"] for name, scheme in schemes.items()} == {
+        "nld_ner": "iob2",
+        "afr_ner": "iob1",
+        "nld_pos": "none",
+        "afr_pos": "none",
+    }
+
+
+def test_the_chosen_sentences(folder: RunFolder, config: Config) -> None:
+    sample = folder.read("samples.json")["afr_ner"]
+    assert (sample["file"], sample["available"]) == ("afr.ner.train", tiny_corpus.SENTENCES)
+    assert len(set(sample["sentences"])) == len(sample["lines"]) == 5
+    lines = (config.data_root / "afr.ner.train").read_text(encoding="utf-8").splitlines()
+    first_words = [one[0][0] for one in tiny_corpus.sentences("afr", 0)]
+    for number, line in zip(sample["sentences"], sample["lines"], strict=True):
+        assert lines[line - 1].split("\t")[0] == first_words[number]
+
+
+def test_a_folder_that_holds_a_run(folder: RunFolder) -> None:
+    with pytest.raises(RunError) as refused:
+        folder.check_free(resume=False)
+    message = str(refused.value)
+    assert str(folder.path) in message
+    assert "--resume" in message
+    assert "--output" in message
+    folder.check_free(resume=True)
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "metrics.jsonl"])
+def test_what_is_left_of_a_run_is_not_written_over(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(RunError, match="already holds a run"):
+        RunFolder(tmp_path).check_free(resume=False)
+
+
+def test_a_folder_without_a_run(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    for folder in (tmp_path, tmp_path / "none", tmp_path / "notes.txt"):
+        RunFolder(folder).check_free(resume=False)
+        with pytest.raises(RunError):
+            RunFolder(folder).check_free(resume=True)
+
+
+@pytest.mark.parametrize(
+    "free",
+    ["max_step=999", "max_epoch=3", "patience=2", "gpu=false", "eval_batch_size=3", "output=elsewhere"],
+)
+def test_how_long_a_run_goes_on_may_change(folder: RunFolder, tiny_config: Path, corpus: Corpus, free: str):
+    folder.check_same(load_config(tiny_config, ["datasets.1.sample=5", f"training.{free}"]), corpus)
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        ("training.seed=9", "training"),
+        ("training.eval_freq=9", "training"),
+        ("datasets.1.sample=6", "datasets"),
+        ("tasks.0.learning_rate=0.9", "tasks"),
+        ("components.4.hidden_size=9", "components"),
+    ],
+)
+def test_what_a_run_trains_may_not(
+    folder: RunFolder, tiny_config: Path, corpus: Corpus, change: str, where: str
+) -> None:
+    with pytest.raises(RunError, match=rf"another config \(different: {where}\);\n.*--resume.*--output"):
+        folder.check_same(load_config(tiny_config, ["datasets.1.sample=5", change]), corpus)
+
+
+def test_the_data_may_move(folder: RunFolder, config: Config, tmp_path: Path) -> None:
+    moved = config.model_copy(update={"data_root": tmp_path / "moved"})
+    tiny_corpus.write_corpus(moved.data_root)
+    folder.check_same(moved, load_corpus(moved))
+
+
+@pytest.mark.parametrize(
+    ("file", "named"), [("nld.ner.train", "vocab.json"), ("afr.pos.train", "samples.json")]
+)
+def test_the_data_may_not_change(
+    folder: RunFolder, config: Config, tmp_path: Path, file: str, named: str
+) -> None:
+    moved = config.model_copy(update={"data_root": tmp_path / "moved"})
+    tiny_corpus.write_corpus(moved.data_root)
+    path = moved.data_root / file
+    text = path.read_text(encoding="utf-8")
+    path.write_text(f"Nieuw O\n\n{text}" if named == "vocab.json" else f"# longer\n{text}", encoding="utf-8")
+    with pytest.raises(RunError, match=f"{named} would differ"):
+        folder.check_same(moved, load_corpus(moved))
+
+
+def test_a_place_that_cannot_be_written(tmp_path: Path, config: Config, corpus: Corpus) -> None:
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(RunError, match="cannot be written: "):
+            RunFolder(place).create(config, corpus)
+
+
+def test_files_are_whole_or_not_there(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.write("summary.json", {"a": 1})
+    with pytest.raises(TypeError):
+        folder.write("summary.json", {"a": object()})
+    assert folder.read("summary.json") == {"a": 1}
+
+
+def test_missing_and_broken_files(folder: RunFolder) -> None:
+    with pytest.raises(RunError, match=r"summary\.json is missing; expected the folder of a run"):
+        folder.read("summary.json")
+    (folder.path / "summary.json").write_text('{"a": ', encoding="utf-8")
+    with pytest.raises(RunError, match=r"summary\.json: cannot be read"):
+        folder.read("summary.json")
+    (folder.path / "config.json").write_text('{"max_stop": 3}', encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"config\.json"):
+        folder.config()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": 2}, r"vocab\.json: its format is 2, expected 1"),
+        ({"tags": None}, r"vocab\.json: not a vocabulary of a run"),
+        ({"words": {"nld_words": {}}}, r"vocab\.json: not a vocabulary of a run"),
+    ],
+)
+def test_a_vocabulary_that_is_none(folder: RunFolder, change: dict, message: str) -> None:
+    path = folder.path / "vocab.json"
+    path.write_text(json.dumps({**folder.read("vocab.json"), **change}), encoding="utf-8")
+    with pytest.raises(RunError, match=message):
+        folder.vocabulary()
+    path.write_text("[]", encoding="utf-8")
+    with pytest.raises(RunError, match="its format is 'list'"):
+        folder.vocabulary()

@@ -1,0 +1,112 @@
+"""What a run prints and writes while it goes."""
+
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlmt_jax.metrics.scores import Counts, Score
+from mlmt_jax.training.journal import Reporter, append_metrics, keep_metrics_until, score_table, table
+from mlmt_jax.training.scoring import SplitScore
+
+
+def test_numbers_stand_to_the_right() -> None:
+    text = table(("name", "n", "share"), [("a", 7, "12.5%"), ("long name", 1234, "-")])
+    assert text.splitlines() == [
+        "name          n  share",
+        "a             7  12.5%",
+        "long name  1234      -",
+    ]
+
+
+def test_words_stand_to_the_left() -> None:
+    text = table(("role", "x y"), [("crf", "1.2.3"), ("lstm", "-"), ("gate", "12")])
+    assert text.splitlines() == ["role  x y", "crf   1.2.3", "lstm  -", "gate  12"]
+
+
+def test_a_table_without_rows() -> None:
+    assert table(("type", "P"), []) == "type  P"
+
+
+def test_scores_in_percent() -> None:
+    types = {"PER": Counts(1, 2, 4)}
+    spans = Score(0.5, 0.25, 1 / 3, 0.4, 0.875, types, tokens=8, sentences=2)
+    words = Score(None, None, None, None, 1.0, {}, tokens=8, sentences=2)
+    nothing = float("nan")
+    scores = {"nld ner": {"dev": SplitScore(spans, 1.25)}, "nld pos": {"test": SplitScore(words, nothing)}}
+    assert score_table(scores).splitlines() == [
+        "task     split      P      R     F1  lenient F1  accuracy   loss",
+        "nld ner  dev    50.00  25.00  33.33       40.00     87.50  1.250",
+        "nld pos  test       -      -      -           -    100.00    nan",
+    ]
+
+
+def test_metrics_are_a_line_each(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    for step in (1, 2):
+        append_metrics(path, {"step": step, "losses": {"isiXhosa ë": 0.5}})
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [1, 2]
+    assert "isiXhosa ë" in lines[0]
+
+
+def test_lines_behind_a_step_are_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    whole = '{"step": 5, "a": "ë"}\n{"step": 10}\n'
+    path.write_text(whole + '{"step": 15}\n{"step": 20}\n{"step": 2', encoding="utf-8")
+    keep_metrics_until(path, 10)
+    assert path.read_text(encoding="utf-8") == whole
+    assert list(tmp_path.iterdir()) == [path]
+    keep_metrics_until(path, 0)
+    assert path.read_text(encoding="utf-8") == ""
+    path.write_text('{"step": 5}', encoding="utf-8")  # cut off before its newline: not whole
+    keep_metrics_until(path, 10)
+    assert path.read_text(encoding="utf-8") == ""
+
+
+def test_no_metrics_yet(tmp_path: Path) -> None:
+    keep_metrics_until(tmp_path / "metrics.jsonl", 10)
+    assert not list(tmp_path.iterdir())
+
+
+def walk(reporter: Reporter, first: int, last: int) -> list[int]:
+    """Steps like the loop; gives the steps whose loss was asked for."""
+    asked = []
+    for step in range(first, last + 1):
+        wants = reporter.wants_loss()
+        asked += [step] * wants
+        reporter.step(step, "nld ner", 1.5 if wants else None)
+    reporter.tell("a table")
+    reporter.close()
+    return asked
+
+
+def test_lines_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert walk(Reporter(10, first=4, interval=0.0), 5, 7) == [5, 6, 7]
+    out, err = capsys.readouterr()
+    assert out == "a table\n"
+    lines = err.splitlines()
+    assert len(lines) == 3
+    assert lines[0].startswith("step 5/10  nld ner: loss 1.500  ")
+    assert lines[0].endswith(" steps/s")
+
+
+def test_lines_come_no_faster_than_their_interval(capsys: pytest.CaptureFixture[str]) -> None:
+    assert walk(Reporter(10, first=0, interval=1000.0), 1, 10) == []
+    assert capsys.readouterr().err == ""
+
+
+def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal: Any = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    # The loss is fetched now and then: to wait for it at each step would idle the device.
+    assert walk(Reporter(50, first=0), 1, 50) == [20, 40]
+    assert "/50" in terminal.getvalue()
+    assert capsys.readouterr().out == "a table\n"

@@ -1,0 +1,131 @@
+"""One training step: what it changes, that it is pure, and how many programs the steps are."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import tiny_corpus
+
+from mlmt_jax.config import load_config
+from mlmt_jax.model import batch_loss, init_params
+from mlmt_jax.training.optim import learning_rate_schedule
+from mlmt_jax.training.setup import Setup, prepare
+from mlmt_jax.training.state import RunState, init_state
+from mlmt_jax.training.step import train_step
+
+KEY = 11
+NAME = "nld ner"
+
+
+def setup_of(config: Path, data: dict[str, Any]) -> Setup:
+    return prepare(load_config(tiny_corpus.write_config(config.parent, data, "step.json")))
+
+
+@pytest.fixture(scope="module")
+def setup(tiny_config: Path) -> Setup:
+    data = tiny_corpus.lean(NAME)
+    data["tasks"][0]["model"]["lstm_dropout"] = 0.3
+    return setup_of(tiny_config, data)
+
+
+@pytest.fixture(scope="module")
+def step(setup: Setup) -> Any:
+    """The step as a run compiles it, but that its arguments stay."""
+    return jax.jit(partial(train_step, setup.model.tasks[NAME], setup.optimizers[NAME]))
+
+
+def random_state(setup: Setup, seed: int) -> RunState:
+    """A state that needs nothing compiled: the shapes of a fresh one."""
+    random = np.random.default_rng(seed)
+    shapes = jax.eval_shape(lambda: init_params(setup.model, jax.random.key(0)))
+    params = jax.tree.map(lambda x: jnp.asarray(random.normal(scale=0.5, size=x.shape), x.dtype), shapes)
+    return init_state(setup.model, params, setup.optimizers)
+
+
+def assert_same(first: Any, second: Any) -> None:
+    """Equal to the last bit."""
+    assert jax.tree.structure(first) == jax.tree.structure(second)
+    for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True):
+        np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
+
+
+def moved(before: Any, after: Any) -> int:
+    """How many leaves have changed."""
+    pairs = zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True)
+    return sum(not np.array_equal(a, b) for a, b in pairs)
+
+
+def test_only_the_tasks_own_components_change(tiny_config: Path) -> None:
+    setup = setup_of(tiny_config, tiny_corpus.without_characters(tiny_corpus.config()))
+    name = "afr pos"
+    start = random_state(setup, 0)
+    step = jax.jit(partial(train_step, setup.model.tasks[name], setup.optimizers[name]))
+    new, metrics = step(start, setup.batches[name].batch(0), jax.random.key(KEY))
+    own = {"afr_words", "lstm", "pos_univ", "pos_afr", "pos_crf", "afr pos/gate"}
+    assert set(new.params) == set(start.params) > own
+    for part, leaves in start.params.items():
+        assert moved(leaves, new.params[part]) == (len(jax.tree.leaves(leaves)) if part in own else 0), part
+    for task, opt_state in start.opt_states.items():
+        assert bool(moved(opt_state, new.opt_states[task])) == (task == name)
+    assert (int(start.step), int(new.step)) == (0, 1)
+    assert float(metrics.loss) > 0
+
+
+def test_the_first_step_goes_down_the_gradient(setup: Setup, step: Any) -> None:
+    start, batch, key = random_state(setup, 1), setup.batches[NAME].batch(1), jax.random.key(KEY)
+    new, metrics = step(start, batch, key)
+    task, dropout = setup.model.tasks[NAME], jax.random.fold_in(key, 0)
+    loss, gradients = jax.jit(jax.value_and_grad(lambda p: batch_loss(task, p, batch, dropout)))(start.params)
+    assert float(metrics.loss) == pytest.approx(float(loss), rel=1e-5)
+    squares = [np.sum(np.square(g, dtype=np.float64)) for g in jax.tree.leaves(gradients)]
+    assert float(metrics.gradient_norm) == pytest.approx(np.sqrt(sum(squares)), rel=1e-5)
+    words = np.sum(np.square(gradients["nld_words"]["table"], dtype=np.float64))
+    limit = setup.config.target.gradient_clipping
+    scale = min(1.0, limit / np.sqrt(sum(squares) - words))
+    rate = float(np.asarray(learning_rate_schedule(setup.config.target)(0)))
+    for part, leaves in gradients.items():
+        down = rate * (1.0 if part == "nld_words" else scale)
+        expected = jax.tree.map(lambda w, g, down=down: w - down * g, start.params[part], leaves)
+        jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6), new.params[part], expected)
+
+
+def test_a_step_is_a_function_of_its_arguments(setup: Setup, step: Any) -> None:
+    start, batch = random_state(setup, 2), setup.batches[NAME].batch(0)
+    once = step(start, batch, jax.random.key(KEY))
+    assert_same(once, step(start, batch, jax.random.key(KEY)))
+    # Dropout differs from run to run, and from step to step of one run.
+    assert float(step(start, batch, jax.random.key(KEY + 1))[1].loss) != float(once[1].loss)
+    later = start._replace(step=start.step + 1)
+    assert float(step(later, batch, jax.random.key(KEY))[1].loss) != float(once[1].loss)
+
+
+def test_runs_side_by_side_are_the_runs_alone(setup: Setup, step: Any) -> None:
+    batches = setup.batches[NAME]
+    shape = batches.batch(0).words.shape
+    same_shape = [i for i in range(9) if batches.batch(i).words.shape == shape][:3]
+    runs = [
+        (random_state(setup, i)._replace(step=jnp.int32(5 * i)), batches.batch(i), jax.random.key(i))
+        for i in same_shape
+    ]
+    stack = lambda *leaves: jnp.stack(leaves)
+    together = jax.jit(jax.vmap(partial(train_step, setup.model.tasks[NAME], setup.optimizers[NAME])))
+    many = together(*(jax.tree.map(stack, *parts) for parts in zip(*runs, strict=True)))
+    alone = jax.tree.map(stack, *(step(*run) for run in runs))
+    assert many[1].loss.shape == (3,)
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5), many, alone)
+
+
+def test_the_second_epoch_compiles_nothing(setup: Setup, step: Any) -> None:
+    batches, state = setup.batches[NAME], random_state(setup, 3)
+    compiled = []
+    for epoch in range(3):
+        for i in range(batches.batches_per_epoch):
+            batch = batches.batch(epoch * batches.batches_per_epoch + i)
+            state, _ = step(state, batch, jax.random.key(KEY))
+        compiled.append(step._cache_size())
+    assert compiled == [2, 2, 2]
+    assert batches.shapes == 2
