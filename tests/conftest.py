@@ -38,6 +38,7 @@ class TinyRun(NamedTuple):
     config: Path
     folder: Path
     output: str  # what training printed
+    programs: list[str]  # what was compiled for it
 
 
 @pytest.fixture(scope="session")
@@ -49,10 +50,12 @@ def tiny_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_run(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
     """The four-task run of the tiny config."""
+    from compilations import recorded_compilations
+
     from mlmt_jax.train import main
 
     folder = tmp_path_factory.mktemp("runs") / "tiny"
     output = io.StringIO()
-    with contextlib.redirect_stdout(output):
+    with contextlib.redirect_stdout(output), recorded_compilations() as programs:
         main([str(tiny_config), "--output", str(folder)])
-    return TinyRun(tiny_config, folder, output.getvalue())
+    return TinyRun(tiny_config, folder, output.getvalue(), programs)

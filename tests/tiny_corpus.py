@@ -20,7 +20,7 @@ Token = tuple[str, str, str]  # word, IOB2 tag, part of speech
 
 
 def sentences(language: str, seed: int, count: int = SENTENCES) -> list[list[Token]]:
-    """Sentences of 1 to 6 words, of Afrikaans 1 to 4: training needs two shapes, or one, of batches."""
+    """Sentences of 1 to 6 words, of Afrikaans 1 to 4; two spans of one type touch in some."""
     choose = random.Random(f"{language} {seed}").choice
     people, places, verbs = NAMES[language]
     made: list[list[Token]] = []

@@ -97,13 +97,15 @@ def load_best_params(folder: Path, like: Mapping[str, Any]) -> Params:
         raise RunError(
             f"{folder / 'best'}: no checkpoint is there; expected one of a run that was evaluated once"
         )
-    path = (folder / "best" / str(steps[-1]) / "params").absolute()
-    with ocp.StandardCheckpointer() as checkpointer:
+    path = (folder / "best" / str(steps[-1])).absolute()
+    handler = ocp.CompositeCheckpointHandler(params=ocp.StandardCheckpointHandler())
+    with ocp.Checkpointer(handler) as checkpointer:
         try:
-            found = checkpointer.metadata(path).item_metadata
-            _check_shapes(path, found, like)
-            return checkpointer.restore(path, _shapes(like))
-        except (ValueError, OSError, KeyError) as error:
+            found: Any = checkpointer.metadata(path).item_metadata
+            _check_shapes(path, found["params"] or {}, like)
+            args = ocp.args.Composite(params=ocp.args.StandardRestore(_shapes(like)))
+            return checkpointer.restore(path, args=args)["params"]
+        except (ValueError, OSError, KeyError, TypeError) as error:
             raise RunError(f"{path}: not a checkpoint of this run: {str(error).splitlines()[0]}") from error
 
 

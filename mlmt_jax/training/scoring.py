@@ -61,4 +61,4 @@ def evaluate_split(
     gold = [example.tags for example in examples]
     score = score_spans(gold, predicted, "bioes") if spans else score_tokens(gold, predicted)
     known = losses[~np.isnan(losses)]
-    return SplitScore(score, float(known.mean()) if len(known) else float("nan"))
+    return SplitScore(score, float(known.mean(dtype=np.float64)) if len(known) else float("nan"))

@@ -133,4 +133,6 @@ def fresh_state(setup: Setup) -> RunState:
     # As whole programs: a component at a time would compile some hundred small ones.
     params = jax.jit(partial(init_params, setup.model))(key)
     params = put_vectors(params, setup.corpus.pretrained)
-    return jax.jit(lambda params: init_state(setup.model, params, setup.optimizers))(params)
+    state = jax.jit(lambda params: init_state(setup.model, params, setup.optimizers))(params)
+    # Bound to the device, as what comes back from a checkpoint is: a program for the one serves the other.
+    return jax.device_put(state, jax.devices()[0])

@@ -1,6 +1,8 @@
 """From a config to task models, and the parameters that they start from."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,12 +15,6 @@ from mlmt_jax.model import Model, build_model, init_params, put_vectors
 from mlmt_jax.model.components import MLP, Linear
 from mlmt_jax.types import Params
 
-KEY = jax.random.key(11)
-
-
-def fresh(model: Model, key: jax.Array = KEY) -> Params:
-    return jax.jit(partial(init_params, model))(key)
-
 
 @pytest.fixture(scope="module")
 def four() -> Model:
@@ -26,8 +22,14 @@ def four() -> Model:
 
 
 @pytest.fixture(scope="module")
-def params(four: Model) -> Params:
-    return fresh(four)
+def fresh(four: Model) -> Callable[[int], Params]:
+    initialised = jax.jit(partial(init_params, four))
+    return lambda seed: initialised(jax.random.key(seed))
+
+
+@pytest.fixture(scope="module")
+def params(fresh: Callable[[int], Params]) -> Params:
+    return fresh(11)
 
 
 def test_a_component_that_tasks_share_is_there_once(four, params):
@@ -45,16 +47,17 @@ def test_a_component_that_tasks_share_is_there_once(four, params):
 
 
 def test_what_a_component_starts_from_does_not_depend_on_the_others(params):
-    alone = fresh(build_model(small_config((("zul", "pos"),)), SIZES))
+    model = build_model(small_config((("zul", "pos"),)), SIZES)
+    alone = jax.jit(partial(init_params, model))(jax.random.key(11))
     assert "zul pos/gate" in alone
     for name, leaves in alone.items():
         jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5), leaves, params[name])
 
 
-def test_components_and_keys_differ_in_what_they_start_from(four, params):
+def test_components_and_keys_differ_in_what_they_start_from(fresh, params):
     assert not np.allclose(params["ner_univ"]["kernel"], params["ner_xho"]["kernel"], 0.1)
     assert not np.allclose(params["ner_univ"]["kernel"], params["xho ner/gate"]["kernel"], 0.1)
-    other = jax.jit(partial(init_params, four))(jax.random.key(12))
+    other = fresh(12)
     for name in params:
         drawn = {"kernel", "table", "kernel_0", "recurrent_0", "transitions"} & params[name].keys()
         for leaf in drawn:
@@ -99,7 +102,7 @@ def test_hidden_layers_make_an_mlp():
     assert task.univ_layer.module == MLP(5, (8, 7), jax.nn.relu)
     assert task.spec_layer is not None
     assert task.spec_layer.module == Linear(5)
-    shapes = jax.eval_shape(partial(init_params, model), KEY)["ner_univ"]
+    shapes = jax.eval_shape(partial(init_params, model), jax.random.key(0))["ner_univ"]
     kernels = {name: layer["kernel"].shape for name, layer in shapes.items()}
     assert kernels == {"hidden_0": (12, 8), "hidden_1": (8, 7), "output": (7, 5)}
 
@@ -122,12 +125,12 @@ def test_roles_may_be_left_out(roles, missing, inputs):
     every = {"word_embed", "char_embed", "char_highway", "lstm", "univ_layer", "spec_layer", "gate", "crf"}
     for task in model.tasks.values():
         assert task.parts.keys() == every - missing
-    shapes = jax.eval_shape(partial(init_params, model), KEY)
+    shapes = jax.eval_shape(partial(init_params, model), jax.random.key(0))
     assert shapes["lstm"]["kernel_0"].shape == (2, inputs, 24)
 
 
 def test_configs_decide_the_modules():
-    edits = {
+    edits: dict[str, Any] = {
         "lstm": {"bidirectional": False, "forget_bias": 0.5, "num_layers": 2, "dropout": 0.3},
         "highway": {"num_layers": 3, "activation": "relu"},
     }

@@ -61,12 +61,12 @@ def test_what_stands_behind_a_sentence_never_matters():
     jax.tree.map(np.testing.assert_array_equal, slopes(params, x), slopes(params, other))
 
 
-@pytest.mark.parametrize("features", [2, 8])
-def test_each_gate_starts_orthogonal_and_the_forget_gate_with_its_bias(features):
+def test_each_gate_starts_orthogonal_and_the_forget_gate_with_its_bias():
     lstm = LSTM(SIZE, True, 1.5, 2, 0.0)
-    params = initial_params(lstm, np.zeros((N, features), np.float32), LENGTHS[0], None)
+    params = initial_params(lstm, np.zeros((N, 2), np.float32), LENGTHS[0], None)
     gates = []
-    for layer, rows in enumerate((features, 2 * SIZE)):
+    # Fewer rows than columns, as many, and more.
+    for layer, rows in enumerate((2, 2 * SIZE)):
         for name, fan_in in (("kernel", rows), ("recurrent", SIZE)):
             drawn = np.asarray(params[f"{name}_{layer}"])
             assert drawn.shape == (2, fan_in, 4 * SIZE)
@@ -85,7 +85,7 @@ def test_dropout_acts_between_layers_alone():
     x = inputs()
     single, double = module(dropout=0.5), module(layers=2, dropout=0.5)
     params = trained(double)
-    plain = np.asarray(run(double, params, x))
+    plain = np.asarray(run(module(layers=2), params, x))
     keys = KEY, KEY, jax.random.key(2)
     dropped, again, other = (np.asarray(run(double, params, x, key)) for key in keys)
     inside = np.arange(N) < LENGTHS[:, None]
@@ -95,7 +95,7 @@ def test_dropout_acts_between_layers_alone():
     # States that leave are not dropped, nor scaled: none is 0, none beyond the range of tanh.
     assert np.all((dropped[inside] != 0) & (np.abs(dropped[inside]) < 1))
     params = trained(single)
-    np.testing.assert_array_equal(run(single, params, x, KEY), run(single, params, x))
+    np.testing.assert_allclose(run(single, params, x, KEY), run(module(), params, x), 1e-6, 1e-6)
 
 
 def test_words_get_their_rows():

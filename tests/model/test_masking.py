@@ -29,18 +29,18 @@ def test_dropout_keeps_the_expectation(rate):
 
 @pytest.mark.parametrize(("rate", "key"), [(0.0, KEY), (0.5, None), (0.0, None), (0.001, KEY)])
 def test_without_a_rate_or_a_key_dropout_is_the_identity(rate, key):
-    x = np.random.default_rng(0).normal(size=(50, 20)).astype(np.float32)
+    x = np.random.default_rng(0).normal(size=(200, 200)).astype(np.float32)
     np.testing.assert_array_equal(dropout(jnp.asarray(x), rate, key), x)
 
 
 def test_the_key_decides_what_is_dropped():
-    x = jnp.ones((30, 30))
+    x = jnp.ones((200, 200))
     first, again, other = (np.asarray(dropout(x, 0.5, k)) for k in (KEY, KEY, jax.random.key(6)))
     np.testing.assert_array_equal(first, again)
-    assert 0.3 < np.mean(first != other) < 0.7
+    assert 0.45 < np.mean(first != other) < 0.55
 
 
 def test_the_highest_rates_leave_something():
-    kept = np.asarray(dropout(jnp.ones((300, 300)), 0.9999, KEY))
+    kept = np.asarray(dropout(jnp.ones((200, 200)), 0.9999, KEY))
     assert np.any(kept)
     assert np.mean(kept > 0) < 0.01

@@ -1,0 +1,289 @@
+"""``train`` and ``evaluate`` from their arguments to their exit status."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny_corpus
+from command_lines import is_one_message, process, status
+from config_edits import edited
+
+from mlmt_jax import cli, evaluate, train
+from mlmt_jax.errors import DataError
+
+RUN_FILES = {"config.json", "vocab.json", "samples.json", "metrics.jsonl", "summary.json", "checkpoints"}
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_training_in_a_process_of_its_own(here: Path) -> None:
+    tiny_corpus.write_corpus(here)
+    tiny_corpus.write_config(here, tiny_corpus.lean("nld ner", eval_freq=1), "ë.json")
+    done = process("mlmt_jax.train", "ë.json", "--set", "training.max_step=2", "--set", "training.gpu=true")
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("device: cpu")
+    assert "training.gpu is true, but JAX found no GPU" in done.stderr
+    assert f"run folder: {Path('runs/ë')}" in lines
+    assert [line for line in lines if line.startswith("nld ner  test")]
+    assert {path.name for path in (here / "runs" / "ë").iterdir()} == RUN_FILES
+    again = process("mlmt_jax.train", "ë.json")
+    assert again.returncode == 2
+    assert is_one_message(again.stderr)
+    assert "--resume" in again.stderr
+    assert "--output" in again.stderr
+
+
+def test_a_mistake_in_a_process_of_its_own(here: Path) -> None:
+    tiny_corpus.write_corpus(here)
+    path = tiny_corpus.write_config(here, edited(tiny_corpus.config(), {"training.max_stepp": 3}))
+    before = sorted(here.rglob("*"))
+    done = process("mlmt_jax.train", path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert is_one_message(done.stderr)
+    assert 'did you mean "max_step"?' in done.stderr
+    assert sorted(here.rglob("*")) == before
+
+
+def refused(capsys: pytest.CaptureFixture[str], *argv: str | Path) -> str:
+    """The message of a refused training, which leaves nothing behind."""
+    before = sorted(Path.cwd().rglob("*"))
+    assert status(train.main, *argv) == 2
+    err = capsys.readouterr().err
+    assert is_one_message(err), err
+    assert sorted(Path.cwd().rglob("*")) == before
+    return err
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("training.max_step", "expected PATH=VALUE"),
+        ("training.max_step=many", "expected an integer"),
+        ("trainin.max_step=3", 'did you mean "training"?'),
+        ("tasks.7.learning_rate=0.1", "known: 0 to 3"),
+        ("tasks.0.dataset=nld_nerr", 'did you mean "nld_ner"?'),
+        ("components.0.dimension=5", "is shared, but its input size is 9"),
+        ("data_root=nowhere", "no such folder"),
+        ("components.0.file=nld.ner.train", "nld.ner.train:"),
+    ],
+)
+def test_refused_overrides(
+    here: Path, tiny_config: Path, capsys: pytest.CaptureFixture[str], override: str, message: str
+) -> None:
+    assert message in refused(capsys, tiny_config, "--set", override)
+
+
+def test_overrides_and_output(here: Path, tiny_config: Path) -> None:
+    moved = tiny_corpus.write_corpus(here / "data")
+    config = tiny_corpus.write_config(here, tiny_corpus.lean("nld ner", max_step=2), "c.json")
+    root = ["--set", f"data_root={moved.parent.relative_to(here)}"]
+    rates = ["--set", "tasks.0.learning_rate=0.3", "--set", "tasks.0.learning_rate=0.2"]
+    assert status(train.main, config, *root, *rates, "--output", "out/run") == 0
+    saved = json.loads((here / "out" / "run" / "config.json").read_text(encoding="utf-8"))
+    assert saved["tasks"][0]["learning_rate"] == 0.2
+    assert Path(saved["data_root"]) == moved.parent
+    assert saved["training"]["output"] == "out/run"
+    assert not (here / "runs").exists()
+
+
+@pytest.mark.parametrize("flag", [["--no-such-flag"], ["--resume", "--check"], ["--set"]])
+def test_wrong_flags(here: Path, tiny_config: Path, capsys: pytest.CaptureFixture[str], flag: list[str]):
+    assert status(train.main, tiny_config, *flag) == 2
+    assert "usage: python -m mlmt_jax.train" in capsys.readouterr().err
+
+
+def test_a_wrong_line_of_data(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tiny_corpus.write_corpus(here)
+    with (here / "afr.ner.dev").open("a", encoding="utf-8") as file:
+        file.write("\nalleen\n")
+    count = len((here / "afr.ner.dev").read_text(encoding="utf-8").splitlines())
+    assert f"afr.ner.dev:{count}: 1 column(s)" in refused(capsys, config)
+
+
+def test_folders_that_cannot_be_used(
+    here: Path, tiny_run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    taken = refused(capsys, tiny_run.config, "--output", tiny_run.folder)
+    assert str(tiny_run.folder) in taken
+    assert "--resume" in taken
+    assert "--output" in taken
+    nothing = refused(capsys, tiny_run.config, "--output", "none", "--resume")
+    assert "config.json is missing" in nothing
+    changed = ("--set", "training.seed=4", "--resume")
+    assert "another config" in refused(capsys, tiny_run.config, "--output", tiny_run.folder, *changed)
+    (here / "file").touch()
+    assert "cannot be written" in refused(capsys, tiny_run.config, "--output", "file")
+
+
+def test_check(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tiny_corpus.write_corpus(here / "data")
+    dev = here / "data" / "nld.ner.dev"
+    dev.write_text(dev.read_text(encoding="utf-8").replace("B-LOC", "I-LOC"), encoding="utf-8")
+    before = sorted(here.rglob("*"))
+    assert status(train.main, config, "--check") == 0
+    assert sorted(here.rglob("*")) == before
+    out, err = capsys.readouterr()
+    assert "nld.ner.dev:" in err
+    assert "ill-formed" in err
+    rows = [line.split() for line in out.splitlines()]
+    assert ["lstm", "lstm", "lstm", "lstm", "lstm"] in rows
+    assert ["spec_layer", "ner_nld", "ner_afr", "pos_nld", "pos_afr"] in rows
+    # Both directions: the gates' weights for 4 + 5 features and 5 states, and their biases.
+    assert ["lstm", str(2 * 4 * 5 * (4 + 5 + 5 + 1)), "4"] in rows
+    words = sum(map(len, tiny_corpus.sentences("nld", 0)))
+    (train_row,) = (row for row in rows if row[:2] == ["nld_ner", "train"])
+    assert train_row[2:5] == ["iob2", str(tiny_corpus.SENTENCES), str(words)]
+    known = {word for group in tiny_corpus.NAMES["nld"] for word in group}
+    covered = sum(word in known for one in tiny_corpus.sentences("nld", 0) for word, _, _ in one)
+    assert train_row[-1] == f"{100 * covered / words:.1f}%"
+
+
+def test_what_a_run_leaves(tiny_run: Any) -> None:
+    assert {path.name for path in tiny_run.folder.iterdir()} == RUN_FILES
+    for path in tiny_run.folder.rglob("*"):
+        if path.is_file():
+            # Pickles of protocol 2 and up begin so; nothing in a run folder may be executable.
+            assert path.read_bytes()[:1] != b"\x80", path
+            assert path.suffix not in (".pkl", ".pickle", ".pt", ".py", ".npy", ".npz"), path
+    for name in RUN_FILES - {"checkpoints", "metrics.jsonl"}:
+        json.loads((tiny_run.folder / name).read_text(encoding="utf-8"))
+
+
+def test_summary(tiny_run: Any) -> None:
+    summary = json.loads((tiny_run.folder / "summary.json").read_text(encoding="utf-8"))
+    assert summary["steps"] == tiny_corpus.TRAINED_STEPS == sum(summary["task_steps"].values())
+    assert summary["best_step"] % tiny_corpus.EVAL_FREQ == 0
+    assert summary["seconds"] > 0
+    assert summary["device"].startswith("cpu")
+    assert {"python", "jax", "flax", "optax", "mlmt-jax"} <= set(summary["versions"])
+    assert set(summary["scores"]) == set(tiny_corpus.TASKS)
+    for name, splits in summary["scores"].items():
+        assert set(splits) == {"dev", "test"}
+        for score in splits.values():
+            fields = {"precision", "recall", "f1", "lenient_f1", "accuracy", "loss", "types"}
+            assert set(score) == fields
+            assert 0 <= score["accuracy"] <= 1
+            assert score["loss"] > 0
+            if name.endswith("ner"):
+                assert set(score["types"]) == {"PER", "LOC"}
+                assert all(0 <= score[key] <= 1 for key in ("precision", "recall", "f1", "lenient_f1"))
+            else:
+                assert score["precision"] is score["f1"] is score["lenient_f1"] is None
+
+
+def figures(out: str) -> list[list[str]]:
+    """The rows of the scores' table, from the split's name on."""
+    return [line.split()[2:] for line in out.splitlines() if line.startswith(("nld ", "afr "))]
+
+
+def expected_row(name: str, score: dict[str, Any]) -> list[str]:
+    keys = ("precision", "recall", "f1", "lenient_f1", "accuracy")
+    shares = ["-" if score[key] is None else f"{100 * score[key]:.2f}" for key in keys]
+    return [name, *shares, f"{score['loss']:.3f}"]
+
+
+@pytest.mark.parametrize("task", tiny_corpus.TASKS)
+def test_evaluate_agrees_with_the_run(tiny_run: Any, capsys: pytest.CaptureFixture[str], task: str) -> None:
+    scores = json.loads((tiny_run.folder / "summary.json").read_text(encoding="utf-8"))["scores"][task]
+    file = tiny_run.config.parent / f"{task.replace(' ', '.')}.test"
+    assert status(evaluate.main, tiny_run.folder, file, "--task", task) == 0
+    out, err = capsys.readouterr()
+    assert figures(out) == [expected_row(file.name, scores["test"])]
+    assert expected_row("test", scores["test"]) in figures(tiny_run.output)
+    rows = {line.split()[0]: line.split()[1:] for line in out.split("\n\n")[1].splitlines()[1:]}
+    for name, counts in scores["test"]["types"].items():
+        shares = [f"{100 * counts[key]:.2f}" for key in ("precision", "recall", "f1")]
+        assert rows.pop(name) == [*shares, str(counts["gold"]), str(counts["predicted"])]
+    assert not rows
+    assert err == ""
+
+
+def test_evaluate_in_a_process_of_its_own(tiny_run: Any) -> None:
+    file = tiny_run.config.parent / "nld.ner.dev"
+    done = process("mlmt_jax.evaluate", tiny_run.folder, file)
+    assert (done.returncode, done.stderr) == (0, "")
+    scores = json.loads((tiny_run.folder / "summary.json").read_text(encoding="utf-8"))["scores"]
+    assert figures(done.stdout) == [expected_row("nld.ner.dev", scores["nld ner"]["dev"])]
+
+
+def test_evaluate_warns_of_what_it_repairs(
+    tiny_run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "other"
+    file.write_text("Piet B-PER\nSmit I-LOC\n\nAjax B-ORG\n", encoding="utf-8")
+    assert status(evaluate.main, tiny_run.folder, file) == 0
+    out, err = capsys.readouterr()
+    assert "other:1: tag is ill-formed in the scheme IOB2" in err
+    assert [line for line in out.splitlines() if line.startswith("ORG")]
+
+
+@pytest.mark.parametrize(
+    ("run", "file", "flags", "message"),
+    [
+        ("tiny", "missing", [], "missing: cannot be read"),
+        ("tiny", "unlabelled", [], "unlabelled:1: 1 column(s), but label_col is 1"),
+        ("tiny", "empty", [], "no sentence in it"),
+        ("tiny", "labelled", ["--task", "nld nerr"], "'nld ner', 'afr ner', 'nld pos', 'afr pos'"),
+        ("none", "labelled", [], "config.json is missing; expected the folder of a run"),
+    ],
+)
+def test_evaluate_refuses(
+    tiny_run: Any,
+    here: Path,
+    capsys: pytest.CaptureFixture[str],
+    run: str,
+    file: str,
+    flags: list[str],
+    message: str,
+) -> None:
+    (here / "unlabelled").write_text("Piet\nwoont\n", encoding="utf-8")
+    (here / "labelled").write_text("Piet O\n", encoding="utf-8")
+    (here / "empty").touch()
+    folder = tiny_run.folder if run == "tiny" else here / run
+    assert status(evaluate.main, folder, file, *flags) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert is_one_message(err)
+    assert message in err
+
+
+def test_only_bad_input_is_told_without_a_traceback() -> None:
+    def bad_input(argv: Any) -> None:
+        raise DataError("a.txt:3: one\ntwo")
+
+    def bug(argv: Any) -> None:
+        raise ValueError("a bug")
+
+    assert status(bad_input) == 2
+    with pytest.raises(ValueError, match="a bug"):
+        status(bug)
+
+
+def test_a_reader_that_goes_away() -> None:
+    code = "from mlmt_jax.cli import run\nrun(lambda: [print('x' * 1000) for _ in range(1000)])"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as writer:
+        assert writer.stdout is not None
+        assert writer.stderr is not None
+        writer.stdout.read(10)
+        writer.stdout.close()
+        assert writer.stderr.read() == b""
+        assert writer.wait() == 141
+
+
+def test_a_terminal_without_the_letters() -> None:
+    code = f"from {cli.__name__} import run\nrun(lambda: print('isiXhosa \\u00eb'))"
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, check=True)
+    assert done.stdout.strip() == b"isiXhosa \\xeb"

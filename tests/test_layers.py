@@ -1,0 +1,156 @@
+"""What may import what, read from the sources; and what importing costs."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "mlmt_jax"
+
+LAYERS = {
+    0: {"errors", "types", "config", "metrics"},
+    1: {"data", "crf"},
+    2: {"model"},
+    3: {"training"},
+    4: {"train", "evaluate", "predict", "tagger", "configure", "cli"},
+}
+LAYER_OF = {unit: layer for layer, units in LAYERS.items() for unit in units}
+# These serve their own layer as well.
+SHARED = {"errors", "types", "cli", "tagger"}
+# The only parts that may import a library.
+OWNERS = {
+    "jax": {"types", "crf", "model", "training", "tagger"},
+    "flax": {"crf", "model", "training"},
+    "optax": {"training"},
+    "orbax": {"training"},
+    "tqdm": {"training"},
+    "pydantic": {"config"},
+}
+LONGEST = 350
+
+
+class Import(NamedTuple):
+    file: Path
+    line: int
+    module: str
+
+    def __str__(self) -> str:
+        return f"{self.file.relative_to(ROOT)}:{self.line} imports {self.module}"
+
+
+def imports(file: Path) -> Iterator[Import]:
+    """All imports of a file, those within functions and for type checkers as well."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (Import(file, node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}:{node.lineno}: a relative import"
+            module = node.module or ""
+            if module == "mlmt_jax":
+                yield from (Import(file, node.lineno, f"{module}.{alias.name}") for alias in node.names)
+            else:
+                yield Import(file, node.lineno, module)
+
+
+def unit_of(file: Path) -> str:
+    """The part of the package that a file belongs to: its subpackage, or the module itself."""
+    return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def sources() -> dict[Path, str]:
+    # The package's own __init__ names the tagger, and loads it when it is asked for.
+    return {file: unit_of(file) for file in sorted(PACKAGE.rglob("*.py")) if file != PACKAGE / "__init__.py"}
+
+
+def layer_of(file: Path) -> int:
+    return 4 if file.name == "__main__.py" else LAYER_OF[unit_of(file)]
+
+
+def inner(one: Import) -> str | None:
+    """The part of the package that is imported, if one is."""
+    package, _, rest = one.module.partition(".")
+    return rest.split(".")[0] if package == "mlmt_jax" else None
+
+
+def test_the_table_is_complete() -> None:
+    assert set(sources().values()) == set(LAYER_OF)
+
+
+def test_a_layer_imports_only_lower_layers() -> None:
+    wrong = []
+    for file, unit in sources().items():
+        for one in imports(file):
+            found = inner(one)
+            if found is None or found == unit:
+                continue
+            below = found in LAYER_OF and LAYER_OF[found] < layer_of(file)
+            beside = found in SHARED and LAYER_OF[found] == layer_of(file)
+            if not (below or beside):
+                wrong.append(str(one))
+    assert not wrong
+
+
+def test_siblings_do_not_meet() -> None:
+    # data and model meet in training; the CRF can be used, and copied, alone.
+    apart = {"model": {"data"}, "data": {"crf", "model"}, "crf": set(LAYER_OF) - {"crf"}}
+    wrong = [
+        str(one)
+        for file, unit in sources().items()
+        for one in imports(file)
+        if inner(one) in apart.get(unit, set())
+    ]
+    assert not wrong
+
+
+def test_libraries_have_their_places() -> None:
+    wrong = [
+        str(one)
+        for file, unit in sources().items()
+        for one in imports(file)
+        if unit not in OWNERS.get(one.module.split(".")[0], {unit})
+    ]
+    assert not wrong
+
+
+def test_no_file_is_long_and_none_is_a_drawer() -> None:
+    files = [
+        file for folder in ("mlmt_jax", "tests", "bench", "configs") for file in (ROOT / folder).rglob("*.py")
+    ]
+    assert len(files) > 40
+    lengths = {str(file.relative_to(ROOT)): len(file.read_text("utf-8").splitlines()) for file in files}
+    assert not {file: length for file, length in lengths.items() if length > LONGEST}
+    assert not [
+        file for file in lengths if Path(file).name in ("utils.py", "helpers.py", "misc.py", "common.py")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("statement", "absent"),
+    [
+        ("import mlmt_jax", ["jax", "numpy", "pydantic"]),
+        ("import mlmt_jax.config, mlmt_jax.cli", ["jax", "flax", "optax", "orbax"]),
+        (
+            "import mlmt_jax.data.corpus, mlmt_jax.metrics, mlmt_jax.configure",
+            ["jax", "flax", "optax", "orbax"],
+        ),
+        ("import mlmt_jax.train, mlmt_jax.evaluate, mlmt_jax.predict", ["jax", "flax", "optax", "orbax"]),
+    ],
+)
+def test_what_importing_does_not_load(statement: str, absent: list[str]) -> None:
+    code = f"{statement}\nimport sys\nprint(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = done.stdout.split()
+    assert not set(absent) & set(loaded)
+
+
+def test_the_crf_loads_nothing_of_the_package_but_itself() -> None:
+    code = "import sys, mlmt_jax.crf\nprint(*(name for name in sys.modules if name.startswith('mlmt_jax')))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    others = [name for name in done.stdout.split() if not name.startswith("mlmt_jax.crf")]
+    assert others == ["mlmt_jax"]
+    assert "mlmt_jax.crf.inference" in done.stdout

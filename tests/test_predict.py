@@ -1,0 +1,230 @@
+"""``predict``: every line of the input comes out again, in its order, with tags where the tokens are."""
+
+import io
+import json
+import shutil
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import tiny_corpus
+from command_lines import is_one_message, process, status
+from tag_oracles import conlleval_spans, render
+
+from mlmt_jax import Tagger, predict
+
+SENTENCES = [["Piet", "Smit", "woont", "in", "Gent", "."], ["Breda", "en", "Delft", "."], ["Anna"]]
+
+
+class Predictions:
+    """The command line on one run, and what it writes."""
+
+    def __init__(self, run: Path, capsys: pytest.CaptureFixture[str]):
+        self.run, self.capsys = run, capsys
+
+    def __call__(self, *argv: str | Path) -> str:
+        assert status(predict.main, self.run, *argv) == 0
+        return self.capsys.readouterr().out
+
+    def refused(self, *argv: str | Path) -> str:
+        assert status(predict.main, self.run, *argv) == 2
+        out, err = self.capsys.readouterr()
+        assert out == ""
+        assert is_one_message(err), err
+        return err
+
+
+@pytest.fixture
+def predictions(tiny_run: Any, capsys: pytest.CaptureFixture[str]) -> Predictions:
+    return Predictions(tiny_run.folder, capsys)
+
+
+@pytest.fixture(scope="module")
+def tagger(tiny_run: Any) -> Tagger:
+    return Tagger.load(tiny_run.folder)
+
+
+def written(folder: Path, text: str, name: str = "input") -> Path:
+    path = folder / name
+    path.write_bytes(text.encode())
+    return path
+
+
+def tagged(lines: list[str], tags: list[list[str]], separator: str) -> str:
+    """Lines whose token lines are those that start with a letter, each with the next tag behind it."""
+    flat = iter([tag for own in tags for tag in own])
+    out = [f"{line}{separator}{next(flat)}" if line[:1].isalpha() or line == "." else line for line in lines]
+    assert next(flat, None) is None
+    return "\n".join(out) + "\n"
+
+
+def test_a_word_a_line(predictions: Predictions, tagger: Tagger, tmp_path: Path) -> None:
+    lines = ["", "# a comment", "Piet", "woont", "", "", "#", "", "Gent", "en", "Anna"]
+    path = written(tmp_path, "\n".join(lines))  # the last line has no newline
+    tags = tagger.tag([["Piet", "woont"], ["Gent", "en", "Anna"]])
+    assert predictions(path) == tagged(lines, tags, "\t")
+
+
+def test_windows_lines_and_a_mark(predictions: Predictions, tagger: Tagger, tmp_path: Path) -> None:
+    lines = ["Piet x O", "woont x O", "", "Gent x O"]
+    path = written(tmp_path, "\ufeff" + "\r\n".join(lines))
+    assert predictions(path) == tagged(lines, tagger.tag([["Piet", "woont"], ["Gent"]]), " ")
+
+
+def test_labels_are_kept_and_not_looked_at(predictions: Predictions, tiny_run: Any, tmp_path: Path) -> None:
+    source = tiny_run.config.parent / "nld.ner.test"
+    lines = source.read_text(encoding="utf-8").splitlines()
+    out = predictions(source).splitlines()
+    assert [line.rpartition(" ")[0] if line else "" for line in out] == lines
+    other = written(tmp_path, "\n".join(line.split(" ")[0] + " X" if line else "" for line in lines))
+    last = [line.rpartition(" ")[2] for line in out]
+    assert [line.rpartition(" ")[2] for line in predictions(other).splitlines()] == last
+    assert len(set(last)) > 3
+
+
+def test_conllu(predictions: Predictions, tagger: Tagger, tmp_path: Path) -> None:
+    rest = "\t_\t_\t_\t_\t0\t_\t_\t_"
+    rows = ["# text = Piet woont", "1-2\tPietwoont" + rest, "1\tPiet" + rest, "2\twoont" + rest]
+    rows += ["2.1\tniet" + rest, "", "# sent_id = 2", "1\tGent en" + rest, ""]
+    out = predictions(written(tmp_path, "\n".join(rows) + "\n"), "--task", "nld pos").splitlines()
+    tags = [tag for own in tagger.for_task("nld pos").tag([["Piet", "woont"], ["Gent en"]]) for tag in own]
+    expected = list(rows)
+    for row, tag in zip((2, 3, 7), tags, strict=True):
+        expected[row] += f"\t{tag}"
+    assert out == expected
+
+
+def test_one_column_where_the_training_file_has_ten(
+    predictions: Predictions, tagger: Tagger, tmp_path: Path
+) -> None:
+    path = written(tmp_path, "Piet\n\nGent\nen\n")
+    tags = tagger.for_task("afr pos").tag([["Piet"], ["Gent", "en"]])
+    assert predictions(path, "--task", "afr pos") == tagged(["Piet", "", "Gent", "en"], tags, "\t")
+
+
+def test_another_separator(
+    tiny_run: Any, tagger: Tagger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Path(shutil.copytree(tiny_run.folder, tmp_path / "run"))
+    config = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    config["datasets"][0]["parser"] |= {"token_col": 1, "label_col": 2, "separator": ","}
+    (run / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    tags = tagger.tag([["Piet", "woont"]])
+    out = Predictions(run, capsys)(written(tmp_path, "a,Piet\nb,woont\n"))
+    assert out == tagged(["a,Piet", "b,woont"], tags, ",")
+    out = Predictions(run, capsys)(written(tmp_path, "Piet\nwoont\n"))
+    assert out == tagged(["Piet", "woont"], tags, ",")
+
+
+@pytest.mark.parametrize("source", ["file", "stdin", "-"])
+def test_text(
+    predictions: Predictions, tagger: Tagger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    text = "\ufeffPiet  woont in Gent .\n\nAnna"
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(text.encode())))
+    file = {"file": [written(tmp_path, text)], "stdin": [], "-": ["-"]}[source]
+    (first, last) = tagger.tag([["Piet", "woont", "in", "Gent", "."], ["Anna"]])
+    lines = ["Piet", "woont", "in", "Gent", ".", "", "", "Anna", ""]
+    assert predictions(*file, "--input", "text") == tagged(lines, [first, last], "\t")
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(text.encode())))
+    records = [
+        json.loads(line) for line in predictions(*file, "--input", "text", "--output", "jsonl").splitlines()
+    ]
+    assert records[0] == {"tokens": ["Piet", "woont", "in", "Gent", "."], "tags": first}
+    assert records[1:] == [{"tokens": [], "tags": []}, {"tokens": ["Anna"], "tags": last}]
+
+
+def test_jsonl(predictions: Predictions, tagger: Tagger, tmp_path: Path) -> None:
+    records = [{"id": i, "tokens": tokens, "é": None} for i, tokens in enumerate([*SENTENCES, []])]
+    text = "\ufeff" + "\n\n".join(
+        json.dumps(record, ensure_ascii=i % 2 == 0) for i, record in enumerate(records)
+    )
+    path = written(tmp_path, text)
+    tags = tagger.tag([*SENTENCES, []])
+    out = predictions(path, "--input", "jsonl")
+    assert "é" in out
+    expected = [{**record, "tags": own} for record, own in zip(records, tags, strict=True)]
+    assert [json.loads(line) for line in out.splitlines()] == expected
+    lines = [line for tokens in [*SENTENCES, []] for line in (*tokens, "")]
+    assert predictions(path, "--input", "jsonl", "--output", "conll") == tagged(lines, tags, "\t")
+
+
+def test_half_a_surrogate_pair(predictions: Predictions, tmp_path: Path) -> None:
+    path = written(tmp_path, '{"tokens": ["\\ud800", "Gent"]}\n')
+    record = json.loads(predictions(path, "--input", "jsonl"))
+    assert record["tokens"] == ["\ud800", "Gent"]
+
+
+def test_from_columns_to_jsonl(predictions: Predictions, tagger: Tagger, tmp_path: Path) -> None:
+    path = written(tmp_path, "# a comment\nPiet O\nwoont O\n\n\nGent O\n")
+    (first, last) = tagger.tag([["Piet", "woont"], ["Gent"]])
+    assert [json.loads(line) for line in predictions(path, "--output", "jsonl").splitlines()] == [
+        {"tokens": ["Piet", "woont"], "tags": first},
+        {"tokens": ["Gent"], "tags": last},
+    ]
+
+
+@pytest.mark.parametrize("task", ["nld ner", "afr ner"])
+def test_tags_leave_in_the_scheme_that_came_in(predictions: Predictions, tiny_run: Any, task: str) -> None:
+    language = task.split()[0]
+    source = tiny_run.config.parent / f"{language}.ner.train"
+    out = predictions(source, "--task", task).rstrip("\n").split("\n\n")
+    found = [[line.split()[-1] for line in block.splitlines() if not line.startswith("#")] for block in out]
+    assert len(found) == tiny_corpus.SENTENCES
+    for tags in found:
+        assert list(render(conlleval_spans(tags), len(tags), tiny_corpus.SCHEMES[language])) == tags
+    first = {tags[0][0] for tags in found}
+    assert first == ({"B"} if language == "nld" else {"I"})
+
+
+def test_the_order_over_many_chunks(
+    predictions: Predictions, tagger: Tagger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predict, "_CHUNK", 2)
+    sentences = [tokens[: 1 + i % len(tokens)] for i in range(7) for tokens in SENTENCES]
+    path = written(tmp_path, "\n".join(" ".join(tokens) for tokens in sentences))
+    lines = [line for tokens in sentences for line in (*tokens, "")]
+    assert predictions(path, "--input", "text") == tagged(lines, tagger.tag(sentences), "\t")
+
+
+def test_nothing_to_tag(predictions: Predictions, tmp_path: Path) -> None:
+    assert predictions(written(tmp_path, "")) == ""
+    assert predictions(written(tmp_path, "\n# only a comment\n")) == "\n# only a comment\n"
+    assert predictions(written(tmp_path, ""), "--input", "jsonl") == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "flags", "message"),
+    [
+        ("Piet\n", ["--task", "nld nerr"], "'nld ner', 'afr ner', 'nld pos', 'afr pos'"),
+        ("1\tPiet\nwoont\n", ["--task", "nld pos"], "input:2: 1 column(s), but token_col is 1"),
+        ("Piet\nw\0\n", [], "input:2: a NUL character"),
+        ('{"tokens": ["a"]}\n{"tokens": "a b"}\n', ["--input", "jsonl"], "input:2: got"),
+        ('{"tokens": ["a", 1]}\n', ["--input", "jsonl"], 'a list of strings "tokens"'),
+        ('["tokens"]\n', ["--input", "jsonl"], "input:1: got"),
+        ("Piet woont\n", ["--input", "jsonl"], "input:1: got 'Piet woont"),
+    ],
+)
+def test_refused_input(
+    predictions: Predictions, tmp_path: Path, text: str, flags: list[str], message: str
+) -> None:
+    assert message in predictions.refused(written(tmp_path, text), *flags)
+
+
+def test_refused_bytes_and_folders(
+    predictions: Predictions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "missing: cannot be read" in predictions.refused(tmp_path / "missing")
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"Piet\nG\xe9n\n")))
+    assert "<stdin>:2: the byte 0xe9 is not utf-8" in predictions.refused("--input", "text")
+    predictions.run = tmp_path
+    assert "config.json is missing" in predictions.refused("-")
+
+
+def test_a_pipe(tiny_run: Any, tagger: Tagger) -> None:
+    done = process("mlmt_jax.predict", tiny_run.folder, "--input", "text", stdin="Piet woont in Gënt .\n")
+    assert (done.returncode, done.stderr) == (0, "")
+    (tags,) = tagger.tag([["Piet", "woont", "in", "Gënt", "."]])
+    assert done.stdout == tagged(["Piet", "woont", "in", "Gënt", ".", ""], [tags], "\t")

@@ -1,0 +1,300 @@
+"""Whole runs: stopping, selecting, resuming, diverging."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+import tiny_corpus
+from config_edits import GONE, edited
+
+from mlmt_jax.config import load_config, parse_config
+from mlmt_jax.errors import ConfigError, InputError, RunError
+from mlmt_jax.model import init_params
+from mlmt_jax.tagger import Tagger
+from mlmt_jax.train import main
+from mlmt_jax.training import loop
+from mlmt_jax.training.checkpoint import Checkpoints, Progress, load_best_params
+from mlmt_jax.training.folder import RunFolder
+from mlmt_jax.training.setup import Setup, prepare
+from mlmt_jax.training.state import RunState, init_state
+
+SCORED = ("scores", "losses", "gradient_norms", "learning_rates", "task_steps", "best_step", "step")
+
+
+@pytest.fixture
+def corpus(tiny_config: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny corpus to change."""
+    return Path(shutil.copytree(tiny_config.parent, tmp_path / "corpus"))
+
+
+def metrics(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def trained(corpus: Path, data: dict[str, Any], name: str = "run") -> tuple[Path, dict[str, Any]]:
+    """Trains a config; gives the run folder and its summary."""
+    folder = corpus.parent / name
+    main([str(tiny_corpus.write_config(corpus, data)), "--output", str(folder)])
+    return folder, json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+
+
+def shapes_of(setup: Setup) -> Any:
+    return jax.eval_shape(lambda: init_params(setup.model, jax.random.key(0)))
+
+
+def last_state(setup: Setup, folder: Path) -> tuple[RunState, Progress]:
+    shapes = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes_of(setup))
+    checkpoints = Checkpoints(folder / "checkpoints")
+    found = checkpoints.restore_last(init_state(setup.model, shapes, setup.optimizers))
+    checkpoints.close()
+    assert found is not None
+    return found
+
+
+def assert_same(first: Any, second: Any) -> None:
+    """Equal to the last bit."""
+    assert jax.tree.structure(first) == jax.tree.structure(second)
+    for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True):
+        np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
+
+
+def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """Presses the keys as the step (from 0) begins."""
+    draw = loop.draw_task
+
+    def draw_or_stop(weights: Any, seed: int, now: int) -> str:
+        if now == step:
+            raise KeyboardInterrupt
+        return draw(weights, seed, now)
+
+    monkeypatch.setattr(loop, "draw_task", draw_or_stop)
+
+
+def test_a_run_that_was_interrupted_is_the_run_that_was_not(
+    tiny_run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    start = [str(tiny_run.config), "--output", str(folder)]
+    resume = [*start, "--resume"]
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, 3)  # before there is anything to go on from
+        with pytest.raises(SystemExit) as stopped:
+            main(start)
+    assert stopped.value.code == 130
+    assert "--resume" in capsys.readouterr().err
+    # A process that is killed may leave a line whose checkpoint was not written yet.
+    (folder / "metrics.jsonl").write_text('{"step": 8, "stale": true}\n{"st', encoding="utf-8")
+    main([*resume, "--set", "training.max_step=8"])
+    assert [record["step"] for record in metrics(folder)] == [8]
+    assert (folder / "summary.json").exists()
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, 19)
+        with pytest.raises(SystemExit):
+            main(resume)
+    assert [record["step"] for record in metrics(folder)] == [8, 16]
+    main(resume)
+    ours, theirs = metrics(folder), metrics(tiny_run.folder)
+    assert [[record[key] for key in SCORED] for record in ours] == [
+        [record[key] for key in SCORED] for record in theirs
+    ]
+    setup = prepare(load_config(tiny_run.config))
+    assert len({name for record in ours for name in record["losses"]}) == 4
+    state, progress = last_state(setup, folder)
+    expected, expected_progress = last_state(setup, tiny_run.folder)
+    assert_same(state, expected)
+    assert progress._replace(seconds=0) == expected_progress._replace(seconds=0)
+    like = shapes_of(setup)
+    best = load_best_params(folder / "checkpoints", like)
+    assert_same(best, load_best_params(tiny_run.folder / "checkpoints", like))
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    assert config["training"]["max_step"] == tiny_corpus.TRAINED_STEPS
+    # The end of a finished run can be had again.
+    (folder / "summary.json").unlink()
+    main(resume)
+    summaries = [json.loads((run / "summary.json").read_text("utf-8")) for run in (folder, tiny_run.folder)]
+    assert summaries[0]["scores"] == summaries[1]["scores"]
+
+
+def test_few_programs_are_compiled(tiny_run: Any) -> None:
+    setup = prepare(load_config(tiny_run.config))
+    limit = sum(batches.shapes for batches in setup.batches.values())
+    steps = [program for program in tiny_run.programs if "train_step" in program]
+    assert 4 <= len(steps) <= limit < 8
+    # Epochs of the target, whose programs are all there after the first one.
+    assert (
+        metrics(tiny_run.folder)[-1]["task_steps"]["nld ner"] > 2 * setup.batches["nld ner"].batches_per_epoch
+    )
+    decoders = [program for program in tiny_run.programs if "decode" in program]
+    assert len(decoders) == 4  # dev and test files of a task have one shape
+
+
+def test_what_is_kept_of_each_evaluation(tiny_run: Any) -> None:
+    records = metrics(tiny_run.folder)
+    assert [record["step"] for record in records] == [8, 16, 24]
+    for record in records:
+        assert sum(record["task_steps"].values()) == record["step"]
+        assert set(record["scores"]) == set(tiny_corpus.TASKS)
+        assert all(set(splits) == {"dev"} for splits in record["scores"].values())
+        assert record["sentences_per_second"] > 0
+        assert set(record["losses"]) == set(record["gradient_norms"]) <= set(tiny_corpus.TASKS)
+        for name, steps in record["task_steps"].items():
+            assert record["learning_rates"][name] == pytest.approx(0.2 * 0.9 ** (steps / 100))
+    assert records[-1]["losses"]["nld ner"] < records[0]["losses"]["nld ner"]
+
+
+def scripted(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> None:
+    """Evaluations that come out as given."""
+    values: Iterator[float] = iter(scores)
+    monkeypatch.setattr(loop, "headline", lambda setup, task, score: next(values))
+
+
+def test_patience_and_the_best_checkpoint(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scripted(monkeypatch, [0.1, 0.5, 0.5, 0.4])
+    data = tiny_corpus.lean("nld ner", patience=2, eval_freq=2, max_step=100)
+    folder, summary = trained(corpus, data)
+    # An equal score is not a better one, and the earlier checkpoint stays.
+    assert (summary["best_step"], summary["steps"]) == (4, 8)
+    assert [record["best_step"] for record in metrics(folder)] == [2, 4, 4, 4]
+    setup = prepare(load_config(corpus / "tiny.json"))
+    scripted(monkeypatch, [0.1, 0.2])
+    short, _ = trained(corpus, edited(data, {"training.max_step": 4}), "short")
+    best = load_best_params(folder / "checkpoints", shapes_of(setup))
+    assert_same(best, load_best_params(short / "checkpoints", shapes_of(setup)))
+    # The summary is the best one's, not the last one's.
+    scores = [record["scores"]["nld ner"]["dev"] for record in metrics(folder)]
+    assert summary["scores"]["nld ner"]["dev"] == scores[1] != scores[-1]
+
+
+def test_epochs_of_the_target(corpus: Path) -> None:
+    data = edited(tiny_corpus.lean("nld ner", max_epoch=2, eval_freq=100), {"training.max_step": GONE})
+    folder, summary = trained(corpus, data)
+    assert summary["steps"] == 2 * tiny_corpus.SENTENCES / 4
+    assert [record["step"] for record in metrics(folder)] == [6]
+    assert summary["best_step"] == 6
+
+
+def test_max_step_before_max_epoch(corpus: Path) -> None:
+    _, summary = trained(corpus, tiny_corpus.lean("nld ner", max_epoch=2, eval_freq=100, max_step=5))
+    assert summary["steps"] == 5
+
+
+def two_languages(**training: Any) -> dict[str, Any]:
+    """The target and its task in the other language."""
+    data = tiny_corpus.without_characters(tiny_corpus.config())
+    tasks = [task for task in data["tasks"] if task["task"] == "ner"]
+    used = {name for task in tasks for name in task["model"].values() if isinstance(name, str)}
+    return {
+        **data,
+        "training": {**data["training"], **training},
+        "datasets": [dataset for dataset in data["datasets"] if dataset["task"] == "ner"],
+        "tasks": tasks,
+        "components": [part for part in data["components"] if part["name"] in used],
+    }
+
+
+def test_an_auxiliary_task_without_sentences(corpus: Path) -> None:
+    edits = {"datasets.1.sample": 0, "tasks.1.require_eval": False}
+    folder, summary = trained(corpus, edited(two_languages(max_step=2), edits))
+    assert summary["task_steps"] == {"nld ner": 2, "afr ner": 0}
+    assert set(metrics(folder)[0]["scores"]) == {"nld ner"}
+    assert set(summary["scores"]["afr ner"]) == {"dev", "test"}
+    assert json.loads((folder / "samples.json").read_text())["afr_ner"]["sentences"] == []
+
+
+def test_a_target_of_single_words_is_chosen_by_accuracy(corpus: Path) -> None:
+    name = "nld pos"
+    data = edited(tiny_corpus.lean(name, max_step=8, eval_freq=2), {"datasets.0.files.test": GONE})
+    folder, summary = trained(corpus, data)
+    accuracies = [record["scores"][name]["dev"]["accuracy"] for record in metrics(folder)]
+    assert summary["best_step"] == 2 * (1 + int(np.argmax(accuracies)))
+    assert max(accuracies) > accuracies[0]
+    assert set(summary["scores"][name]) == {"dev"}
+    assert summary["scores"][name]["dev"]["f1"] is None
+    assert summary["scores"][name]["dev"]["accuracy"] == max(accuracies)
+
+
+@pytest.mark.parametrize(("metric", "expected"), [("auto", 0.25), ("span_f1", 0.25), ("accuracy", 0.75)])
+def test_the_figure_that_a_task_is_judged_by(metric: str, expected: float) -> None:
+    class Some:
+        def __init__(self, **values: Any):
+            self.__dict__.update(values)
+
+    setup: Any = Some(config=parse_config(edited(tiny_corpus.config(), {"tasks.0.metric": metric})))
+    score: Any = Some(score=Some(f1=0.25, lenient_f1=0.9, accuracy=0.75))
+    assert loop.headline(setup, "nld ner", score) == expected
+
+
+def test_tags_that_training_never_saw(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for split, word in (("dev", "Ajax B-ORG"), ("test", "Turks B-MISC")):
+        path = corpus / f"nld.ner.{split}"
+        path.write_text(f"{word}\nspeelt O\n\n" + path.read_text(encoding="utf-8"), encoding="utf-8")
+    _, summary = trained(corpus, tiny_corpus.lean("nld ner", max_step=2))
+    err = capsys.readouterr().err
+    assert "'ORG' is not in the training data" in err
+    assert "nld.ner.test:1" in err
+    scores = summary["scores"]["nld ner"]
+    assert scores["dev"]["types"]["ORG"]["gold"] == scores["test"]["types"]["MISC"]["gold"] == 1
+    assert scores["dev"]["types"]["ORG"]["predicted"] == 0
+    assert scores["dev"]["recall"] < 1
+    assert np.isfinite(scores["dev"]["loss"])
+
+
+def test_a_run_that_diverges_says_where(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scripted(monkeypatch, [0.5, *([0.1] * 20)])
+    # The LSTM's states are bounded: it takes a lot to leave the range of float32. The auxiliary task's
+    # first step does, so that the step after it has no loss.
+    data = edited(two_languages(eval_freq=1), {"tasks.1.learning_rate": 1e38})
+    with pytest.raises(loop.DivergedError) as stopped:
+        trained(corpus, data)
+    first, second = str(stopped.value).splitlines()
+    folder = corpus.parent / "run"
+    records = metrics(folder)
+    step = len(records) + 1
+    name = "nld ner" if "nld ner" in first else "afr ner"
+    assert first.startswith(f"step {step}, task {name!r}: loss is nan")
+    assert "learning_rate" in first
+    drawn = [record["task_steps"]["afr ner"] for record in records]
+    assert drawn[-1] > 0
+    file, lines = second.removeprefix("its sentences begin in ").split(" at lines ")
+    assert Path(file) == corpus / f"{name.replace(' ', '.')}.train"
+    text = ["", *Path(file).read_text(encoding="utf-8").splitlines()]
+    numbers = [int(number) for number in lines.split(", ")]
+    assert len(numbers) == 4
+    assert all(text[i] and (not text[i - 1] or text[i - 1].startswith("#")) for i in numbers)
+    # What was best before can be used.
+    assert not (folder / "summary.json").exists()
+    assert records[-1]["best_step"] == 1 <= drawn.count(0)
+    setup = prepare(load_config(corpus / "tiny.json"))
+    best = load_best_params(folder / "checkpoints", shapes_of(setup))
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(best))
+    assert len(Tagger.load(folder).tag([["Piet", "woont"]])[0]) == 2
+
+
+def test_nothing_to_train_on(corpus: Path) -> None:
+    path = tiny_corpus.write_config(corpus, edited(tiny_corpus.lean("nld ner"), {"datasets.0.max_len": 1}))
+    text = "Piet B-PER\nwoont O\n"
+    (corpus / "nld.ner.train").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match="no training sentence"):
+        main([str(path), "--output", str(corpus.parent / "run")])
+    assert not (corpus.parent / "run").exists()
+
+
+def test_spans_cannot_be_asked_of_single_words(corpus: Path) -> None:
+    data = edited(tiny_corpus.lean("nld pos"), {"tasks.0.metric": "span_f1"})
+    with pytest.raises(ConfigError, match=r"metric.*'span_f1'.* not spans; expected 'accuracy' or 'auto'"):
+        trained(corpus, data)
+    assert not (corpus.parent / "run").exists()
+
+
+def test_a_folder_is_resumed_with_its_own_config(tiny_run: Any) -> None:
+    folder = RunFolder(tiny_run.folder)
+    before = folder.read("config.json")
+    start = [str(tiny_run.config), "--output", str(tiny_run.folder), "--resume"]
+    with pytest.raises(RunError, match="another config"):
+        main([*start, "--set", "tasks.0.learning_rate=0.1"])
+    assert folder.read("config.json") == before
