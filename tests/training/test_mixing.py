@@ -1,6 +1,7 @@
 """Which task is drawn how often."""
 
 from collections import Counter
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,11 @@ def test_a_draw_is_a_function_of_seed_and_step() -> None:
     backwards = [draw_task(weights, 3, step) for step in reversed(range(64))]
     assert forwards == backwards[::-1]
     assert forwards != [draw_task(weights, 4, step) for step in range(64)]
+
+
+def test_the_very_start_of_the_range(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(np.random, "default_rng", lambda seed: SimpleNamespace(random=lambda: 0.0))
+    assert draw_task({"a": 0.0, "b": 0.2, "c": 0.8}, 1, 1) == "b"
 
 
 @settings(max_examples=60)
