@@ -48,7 +48,8 @@ def figures(summary: dict[str, Any]) -> dict[str, float]:
 
 def main() -> None:
     """Runs what is missing, prints the table and writes it to bench/results/."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
     parser.add_argument("--data_root", type=Path, default=ROOT / "../shared/data")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "bench")
@@ -65,8 +66,9 @@ def main() -> None:
         rows += [(name, seed, *(f"{x:.2f}" for x in run.values())) for seed, run in results[name].items()]
         for label, statistic in (("mean", statistics.mean), ("std", statistics.stdev)):
             if len(runs) > 1:
-                results.setdefault(label, {})[name] = {key: statistic([r[key] for r in runs]) for key in runs[0]}
-                rows.append((name, label, *(f"{x:.2f}" for x in results[label][name].values())))
+                over_seeds = {key: statistic([run[key] for run in runs]) for key in runs[0]}
+                results.setdefault(label, {})[name] = over_seeds
+                rows.append((name, label, *(f"{x:.2f}" for x in over_seeds.values())))
     print(table(("run", "seed", *next(iter(results["four tasks"].values()))), rows))
     path = ROOT / "bench" / "results" / "masakhane_xho.json"
     path.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")

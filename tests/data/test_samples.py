@@ -27,7 +27,8 @@ for name, dataset in corpus.datasets.items():
     sentences = encode(corpus.vocabulary, "xho words", dataset.task, dataset.splits["train"])
     rare = corpus.rare_words["xho words"]
     batches = TrainingBatches(
-        name, sentences, 5, seed=1, rare_words=rare, rare_characters=corpus.rare_characters, unknown_rate=0.5
+        name, sentences, 5, seed=1, rare_words=rare, rare_characters=corpus.rare_characters,
+        unknown_rate=0.5, expected_steps=500.0
     )
     for step in range(4):
         print(batches.indices(step).tolist(), batches.batch(step).words.tolist())
