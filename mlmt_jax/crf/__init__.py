@@ -4,17 +4,31 @@ Use it alone: ``from mlmt_jax import crf``. The package imports nothing else of 
 """
 
 from mlmt_jax.crf.chain import Chain, constraints
-from mlmt_jax.crf.decoding import viterbi
-from mlmt_jax.crf.inference import log_likelihood, log_partition, marginals, score
+from mlmt_jax.crf.decoding import k_best, viterbi
+from mlmt_jax.crf.inference import (
+    entropy,
+    log_likelihood,
+    log_partition,
+    marginals,
+    pair_marginals,
+    score,
+    span_log_probability,
+)
 from mlmt_jax.crf.module import CRF
+from mlmt_jax.crf.sampling import sample
 
 __all__ = [
     "CRF",
     "Chain",
     "constraints",
+    "entropy",
+    "k_best",
     "log_likelihood",
     "log_partition",
     "marginals",
+    "pair_marginals",
+    "sample",
     "score",
+    "span_log_probability",
     "viterbi",
 ]

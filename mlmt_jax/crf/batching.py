@@ -1,4 +1,4 @@
-"""Functions of one sentence become functions over any leading axes."""
+"""Any leading axes become one batch axis, checked; the functions below see (B, n, t) alone."""
 
 from collections.abc import Callable
 from functools import partial
@@ -9,23 +9,27 @@ import jax.numpy as jnp
 
 from mlmt_jax.crf.chain import Chain
 
-__all__ = ["over_sentences"]
+__all__ = ["over_batch"]
 
 
-def over_sentences(one: Callable[..., Any], emissions, chain: Chain, lengths, tags=None) -> Any:
-    """Calls ``one(emissions (n, t), chain, length[, tags (n,)])`` for every sentence of the leading axes.
+def over_batch(
+    function: Callable[..., Any], emissions, chain: Chain, lengths, *others, shared: tuple = (), **static
+) -> Any:
+    """Calls ``function(emissions (B, n, t), chain, lengths (B,), *others (B, ...), *shared)``.
 
     Emissions and chain are brought to their common dtype, at least float32.
 
     Args:
-        one: a function of one sentence; defined once, since a program is compiled for each such object.
+        function: of one batch; defined once, since a program is compiled for each such object.
         emissions: (..., n, t) float.
         chain: shared by all sentences.
         lengths: (...) integer, words of each sentence.
-        tags: (..., n) integer, or None where ``one`` takes none.
+        others: integer tags (..., n) or a boolean mask (..., n, t).
+        shared: further arrays that have no batch axis.
+        static: further arguments of ``function`` that are part of the program.
 
     Returns:
-        What ``one`` returns, with the leading axes in front of every array.
+        What ``function`` returns; arrays that begin with the batch axis get the leading axes back.
 
     Raises:
         ValueError: at trace time, on ranks or sizes that do not fit.
@@ -33,34 +37,40 @@ def over_sentences(one: Callable[..., Any], emissions, chain: Chain, lengths, ta
     """
     emissions, lengths = jnp.asarray(emissions), jnp.asarray(lengths)
     chain = Chain(*map(jnp.asarray, chain))
-    sequences = [] if tags is None else [jnp.asarray(tags)]
-    _check(emissions, chain, lengths, *sequences)
+    arrays = [jnp.asarray(x) for x in others]
+    _check(emissions, chain, lengths, arrays)
     dtype = jnp.result_type(jnp.float32, emissions, *chain)
     chain = Chain(*(scores.astype(dtype) for scores in chain))
-    return _mapped(one, emissions.astype(dtype), chain, lengths, *sequences)
+    return _flat(function, tuple(static.items()), emissions.astype(dtype), chain, lengths, arrays, shared)
 
 
-@partial(jax.jit, static_argnums=0)  # without it, a call outside of jit compiles its scans every time
-def _mapped(one: Callable[..., Any], emissions, chain: Chain, lengths, *sequences) -> Any:
-    for _ in lengths.shape:
-        one = jax.vmap(one, (0, None, 0, *(0 for _ in sequences)))
-    return one(emissions, chain, lengths, *sequences)
+@partial(jax.jit, static_argnums=(0, 1))  # without it, a call outside of jit compiles its scans every time
+def _flat(function, static, emissions, chain, lengths, others, shared):
+    lead = lengths.shape
+    batch = lambda x: x.reshape(-1, *x.shape[len(lead) :])
+    out = function(batch(emissions), chain, batch(lengths), *map(batch, others), *shared, **dict(static))
+    return jax.tree.map(lambda x: x.reshape(*lead, *x.shape[1:]), out)
 
 
-def _check(emissions: jax.Array, chain: Chain, lengths: jax.Array, tags: jax.Array | None = None) -> None:
+def _check(emissions: jax.Array, chain: Chain, lengths: jax.Array, others: list[jax.Array]) -> None:
     if emissions.ndim < 2 or 0 in emissions.shape[-2:]:
         raise ValueError(f"emissions have shape {emissions.shape}, expected (..., n, t), n and t at least 1")
-    t = emissions.shape[-1]
-    for name, got, want in zip(Chain._fields, chain, ((t, t), (t,), (t,)), strict=True):
-        if got.shape != want:
-            raise ValueError(f"chain.{name} has shape {got.shape}, expected {want} for {t} tags")
-    expected = {"lengths": (lengths, emissions.shape[:-2])}
-    if tags is not None:
-        expected["tags"] = (tags, emissions.shape[:-1])
-    for name, (got, want) in expected.items():
-        if got.shape != want:
-            raise ValueError(f"{name} have shape {got.shape}, expected {want} as the emissions")
-        if not jnp.issubdtype(got.dtype, jnp.integer):
-            raise TypeError(f"{name} are {got.dtype}, expected integers")
     if not jnp.issubdtype(emissions.dtype, jnp.floating):
         raise TypeError(f"emissions are {emissions.dtype}, expected floating point")
+    t = emissions.shape[-1]
+    for name, scores, want in zip(Chain._fields, chain, ((t, t), (t,), (t,)), strict=True):
+        if scores.shape != want:
+            raise ValueError(f"chain.{name} has shape {scores.shape}, expected {want} for {t} tags")
+        if not jnp.issubdtype(scores.dtype, jnp.floating):
+            raise TypeError(f"chain.{name} is {scores.dtype}, expected floating point")
+    expected = [("lengths", lengths, emissions.shape[:-2], jnp.integer, "integers")]
+    for x in others:
+        if x.dtype == bool:
+            expected.append(("allowed", x, emissions.shape, jnp.bool_, "booleans"))
+        else:
+            expected.append(("tags", x, emissions.shape[:-1], jnp.integer, "integers"))
+    for name, x, shape, kind, words in expected:
+        if x.shape != shape:
+            raise ValueError(f"{name} have shape {x.shape}, expected {shape} as the emissions")
+        if not jnp.issubdtype(x.dtype, kind):
+            raise TypeError(f"{name} are {x.dtype}, expected {words}")

@@ -1,9 +1,8 @@
 """The chain of a linear-chain CRF, and the chains that a tag scheme allows."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 __all__ = ["Chain", "constraints"]
@@ -24,11 +23,11 @@ _ENDS = {"bioes": "OES", "iob2": "OBI", "iob1": "OBI", "io": "OI"}
 
 
 class Chain(NamedTuple):
-    """Scores of a linear chain over t tags, in nats; ``-inf`` anywhere means forbidden."""
+    """Scores of a linear chain over t tags, as JAX or NumPy arrays, in nats; ``-inf`` means forbidden."""
 
-    transitions: jax.Array | np.ndarray  # (t, t) float, transitions[from, to]
-    start: jax.Array | np.ndarray  # (t,) float, score of a sentence that begins with the tag
-    end: jax.Array | np.ndarray  # (t,) float, score of a sentence that ends with the tag
+    transitions: Any  # (t, t) float, transitions[from, to]
+    start: Any  # (t,) float, score of a sentence that begins with the tag
+    end: Any  # (t,) float, score of a sentence that ends with the tag
 
 
 def constraints(tag_names: Sequence[str], scheme: str) -> Chain:

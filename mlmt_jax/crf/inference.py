@@ -1,16 +1,26 @@
-"""Sums over all tag sequences: the partition function, scores, likelihoods and marginals.
+"""Sums over all tag sequences: partition function, scores, likelihoods, marginals, entropy.
 
-The maths is written for one sentence, in log space, and vmapped over leading axes.
-A step whose every path is forbidden gives ``-inf`` and a gradient of zero, never NaN.
+Public functions take any leading axes; the recursions are in ``scaled`` and ``logspace``.
 """
 
 import jax
 import jax.numpy as jnp
 
-from mlmt_jax.crf.batching import over_sentences
+from mlmt_jax.crf import logspace
+from mlmt_jax.crf import posterior as posteriors
+from mlmt_jax.crf.batching import over_batch
 from mlmt_jax.crf.chain import Chain
+from mlmt_jax.crf.messages import time_first
 
-__all__ = ["log_likelihood", "log_partition", "marginals", "score"]
+__all__ = [
+    "entropy",
+    "log_likelihood",
+    "log_partition",
+    "marginals",
+    "pair_marginals",
+    "score",
+    "span_log_probability",
+]
 
 
 def log_partition(emissions, chain: Chain, lengths) -> jax.Array:
@@ -22,9 +32,10 @@ def log_partition(emissions, chain: Chain, lengths) -> jax.Array:
         lengths: (...) int32; what lies beyond a sentence's length never matters.
 
     Returns:
-        (...) nats; 0 for a sentence of length 0, ``-inf`` where no sequence is allowed.
+        (...) nats; 0 for a sentence of length 0, ``-inf`` (and a gradient of zero) where no sequence is
+        allowed. float32, or float64 where an argument is.
     """
-    return over_sentences(_log_partition, emissions, chain, lengths)
+    return over_batch(posteriors.log_partition, emissions, chain, lengths)
 
 
 def score(emissions, tags, chain: Chain, lengths) -> jax.Array:
@@ -39,7 +50,7 @@ def score(emissions, tags, chain: Chain, lengths) -> jax.Array:
     Returns:
         (...) nats; 0 for a sentence of length 0.
     """
-    return over_sentences(_score, emissions, chain, lengths, tags)
+    return over_batch(_score, emissions, chain, lengths, tags)
 
 
 def log_likelihood(emissions, tags, chain: Chain, lengths) -> jax.Array:
@@ -48,7 +59,7 @@ def log_likelihood(emissions, tags, chain: Chain, lengths) -> jax.Array:
     Returns:
         (...) nats per sentence; 0 for length 0, ``-inf`` (and a gradient of zero) for forbidden tags.
     """
-    return over_sentences(_log_likelihood, emissions, chain, lengths, tags)
+    return over_batch(_log_likelihood, emissions, chain, lengths, tags)
 
 
 def marginals(emissions, chain: Chain, lengths) -> jax.Array:
@@ -57,49 +68,97 @@ def marginals(emissions, chain: Chain, lengths) -> jax.Array:
     Returns:
         (..., n, t) probabilities; 0 beyond the length, and where no sequence is allowed.
     """
-    return over_sentences(_marginals, emissions, chain, lengths)
+    return over_batch(_marginals, emissions, chain, lengths)
 
 
-def _logsumexp(x: jax.Array, axis: int) -> jax.Array:
-    peak = jax.lax.stop_gradient(jnp.max(x, axis, keepdims=True))
-    peak = jnp.where(jnp.isfinite(peak), peak, 0.0)
-    total = jnp.sum(jnp.exp(x - peak), axis)
-    # Where nothing is allowed the logarithm is kept away from 0, so that its gradient is 0, not NaN.
-    nothing = total == 0
-    log = jnp.where(nothing, -jnp.inf, jnp.log(jnp.where(nothing, 1.0, total)))
-    return log + jnp.squeeze(peak, axis)
+def pair_marginals(emissions, chain: Chain, lengths) -> jax.Array:
+    """P(tags of each word and the next).
+
+    Returns:
+        (..., n - 1, t, t) probabilities, [i, from, to]; 0 beyond the length.
+    """
+    return over_batch(_pair_marginals, emissions, chain, lengths)
 
 
-def _log_partition(emissions: jax.Array, chain: Chain, length: jax.Array) -> jax.Array:
-    # Beyond the length anything may stand, NaN too, and must not reach the sums.
-    inside = jnp.arange(emissions.shape[0]) < length
-    emissions = jnp.where(inside[:, None], emissions, 0.0)
+def entropy(emissions, chain: Chain, lengths) -> jax.Array:
+    """The entropy of the distribution over tag sequences, by Hernando et al.'s recursion (2005).
 
-    def step(alpha, now):  # alpha (t,)
-        emission, live = now
-        reached = _logsumexp(alpha[:, None] + chain.transitions, 0) + emission  # (t, t) -> (t,)
-        return jnp.where(live, reached, alpha), None
-
-    last, _ = jax.lax.scan(step, emissions[0] + chain.start, (emissions[1:], inside[1:]))
-    return jnp.where(length > 0, _logsumexp(last + chain.end, 0), 0.0)
+    Returns:
+        (...) nats; 0 for length 0 and where no sequence is allowed.
+    """
+    return over_batch(_entropy, emissions, chain, lengths)
 
 
-_marginals = jax.grad(_log_partition)
+def span_log_probability(emissions, chain: Chain, lengths, allowed) -> jax.Array:
+    """log P(every word's tag is an allowed one): of a span, say (Culotta & McCallum 2004).
+
+    Args:
+        emissions, chain, lengths: as in ``log_partition``.
+        allowed: (..., n, t) bool; what lies beyond the length does not matter.
+
+    Returns:
+        (...) nats; 0 for length 0, ``-inf`` where no sequence is allowed.
+    """
+    return over_batch(_span_log_probability, emissions, chain, lengths, allowed)
 
 
-def _score(emissions: jax.Array, chain: Chain, length: jax.Array, tags: jax.Array) -> jax.Array:
-    word = jnp.arange(emissions.shape[0])
-    tags = jnp.where(word < length, tags, 0)
-    local = jnp.take_along_axis(emissions, tags[:, None], 1)[:, 0]  # (n,)
-    moves = chain.transitions[tags[:-1], tags[1:]]  # (n - 1,)
-    total = jnp.sum(jnp.where(word < length, local, 0.0))
-    total += jnp.sum(jnp.where(word[1:] < length, moves, 0.0))
-    edges = chain.start[tags[0]] + chain.end[tags[jnp.maximum(length - 1, 0)]]
-    return jnp.where(length > 0, total + edges, 0.0)
+def _score(emissions: jax.Array, chain: Chain, lengths: jax.Array, tags: jax.Array) -> jax.Array:
+    word = jnp.arange(emissions.shape[1])
+    inside = word[None] < lengths[:, None]  # (B, n)
+    tags = jnp.where(inside, tags, 0)
+    local = jnp.take_along_axis(emissions, tags[..., None], 2)[..., 0]
+    moves = chain.transitions[tags[:, :-1], tags[:, 1:]]  # (B, n - 1)
+    total = jnp.sum(jnp.where(inside, local, 0.0), 1) + jnp.sum(jnp.where(inside[:, 1:], moves, 0.0), 1)
+    last = jnp.take_along_axis(tags, jnp.maximum(lengths - 1, 0)[:, None], 1)[:, 0]
+    return jnp.where(lengths > 0, total + chain.start[tags[:, 0]] + chain.end[last], 0.0)
 
 
-def _log_likelihood(emissions: jax.Array, chain: Chain, length: jax.Array, tags: jax.Array) -> jax.Array:
-    gold = _score(emissions, chain, length, tags)
-    log_z = _log_partition(emissions, chain, length)
-    # Where no sequence is allowed both are -inf, and their difference would be NaN.
+def _log_likelihood(emissions: jax.Array, chain: Chain, lengths: jax.Array, tags: jax.Array) -> jax.Array:
+    gold = _score(emissions, chain, lengths, tags)
+    log_z = posteriors.log_partition(emissions, chain, lengths)
+    # -inf less -inf is no number.
     return jnp.where(jnp.isneginf(gold), -jnp.inf, gold - log_z)
+
+
+def _marginals(emissions: jax.Array, chain: Chain, lengths: jax.Array) -> jax.Array:
+    return posteriors.posterior(emissions, chain, lengths, False).marginals
+
+
+def _pair_marginals(emissions: jax.Array, chain: Chain, lengths: jax.Array) -> jax.Array:
+    emissions, inside = time_first(emissions, lengths)
+    alpha, _ = logspace.forward(emissions, chain, inside)
+    right = emissions + logspace.backward(emissions, chain, inside)
+    scores = alpha[:-1, ..., None] + chain.transitions[None, None] + right[1:, :, None, :]
+    pairs = logspace.softmax(scores, (-2, -1))
+    return jnp.moveaxis(jnp.where(inside[1:, ..., None], pairs, 0.0), 0, 1)
+
+
+def _entropy(emissions: jax.Array, chain: Chain, lengths: jax.Array) -> jax.Array:
+    emissions, inside = time_first(emissions, lengths)
+
+    def surprise(scores: jax.Array, ahead: jax.Array) -> jax.Array:
+        """The entropy of one choice over the last axis, and the mean of what lies ahead of it."""
+        p = logspace.softmax(scores, -1)
+        own = -p * jnp.log(jnp.where(p > 0, p, 1.0))
+        return jnp.sum(own + p * ahead, -1)
+
+    def step(state, now):
+        beta, ahead = state  # (B, t) each: log beta, and the entropy of the tags behind each tag
+        emission, live = now
+        scores = chain.transitions[None] + (emission + beta)[:, None, :]  # (B, from, to)
+        left, _ = logspace.relative(logspace.logsumexp(scores, -1))
+        state = jnp.where(live, left, beta), jnp.where(live, surprise(scores, ahead[:, None]), ahead)
+        return state, None
+
+    final, _ = logspace.relative(jnp.broadcast_to(chain.end, emissions.shape[1:]))
+    words = (emissions[1:], inside[1:])
+    (beta, ahead), _ = jax.lax.scan(step, (final, jnp.zeros_like(final)), words, reverse=True)
+    return jnp.where(lengths > 0, surprise(chain.start[None] + emissions[0] + beta, ahead), 0.0)
+
+
+def _span_log_probability(
+    emissions: jax.Array, chain: Chain, lengths: jax.Array, allowed: jax.Array
+) -> jax.Array:
+    within = posteriors.log_partition(jnp.where(allowed, emissions, -jnp.inf), chain, lengths)
+    log_z = posteriors.log_partition(emissions, chain, lengths)
+    return jnp.where(jnp.isneginf(within), -jnp.inf, jnp.minimum(within - log_z, 0.0))

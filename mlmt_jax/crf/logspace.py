@@ -1,0 +1,97 @@
+"""Forward and backward recursions by log-sum-exp: slower, exact whatever the scores, plainly differentiable.
+
+Messages are kept relative to their maximum, so that their differences stay accurate in long sentences.
+Where nothing is allowed the results are ``-inf`` and gradients 0, never NaN.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from mlmt_jax.crf.chain import Chain
+from mlmt_jax.crf.messages import Posterior, time_first
+
+__all__ = ["backward", "forward", "log_partition", "logsumexp", "posterior", "relative", "softmax"]
+
+
+def _peak(x: jax.Array, axis: int | tuple[int, ...]) -> jax.Array:
+    peak = jax.lax.stop_gradient(jnp.max(x, axis, keepdims=True))
+    return jnp.where(jnp.isneginf(peak), 0.0, peak)
+
+
+def logsumexp(x: jax.Array, axis: int) -> jax.Array:
+    """log sum exp; ``-inf``, with a gradient of 0, where all is ``-inf``."""
+    peak = _peak(x, axis)
+    total = jnp.sum(jnp.exp(x - peak), axis)
+    nothing = total == 0
+    return jnp.where(nothing, -jnp.inf, jnp.log(jnp.where(nothing, 1.0, total))) + jnp.squeeze(peak, axis)
+
+
+def softmax(x: jax.Array, axis: int | tuple[int, ...]) -> jax.Array:
+    """exp(x) over its sum; 0, with a gradient of 0, where all is ``-inf``."""
+    weights = jnp.exp(x - _peak(x, axis))
+    total = jnp.sum(weights, axis, keepdims=True)
+    return weights / jnp.where(total == 0, 1.0, total)
+
+
+def relative(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """x less its maximum over the last axis, and that maximum (0 where all is ``-inf``)."""
+    peak = _peak(x, -1)
+    return x - peak, peak[..., 0]
+
+
+def forward(emissions: jax.Array, chain: Chain, inside: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Relative log alpha (n, B, t), and the sum of what was taken off up to each word (B,) at the last."""
+    transitions = chain.transitions[None]
+
+    def step(alpha, now):
+        emission, live = now
+        reached, peak = relative(logsumexp(alpha[..., None] + transitions, -2) + emission)
+        alpha = jnp.where(live, reached, alpha)
+        return alpha, (alpha, jnp.where(live[..., 0], peak, 0.0))
+
+    first, peak = relative(chain.start[None] + emissions[0])
+    _, (rest, peaks) = jax.lax.scan(step, first, (emissions[1:], inside[1:]))
+    return jnp.concatenate([first[None], rest]), peak + jnp.sum(peaks, 0)
+
+
+def backward(emissions: jax.Array, chain: Chain, inside: jax.Array) -> jax.Array:
+    """Relative log beta (n, B, t)."""
+    transitions = chain.transitions[None]
+
+    def step(beta, now):
+        emission, live = now  # of the word behind
+        left, _ = relative(logsumexp(transitions + (emission + beta)[..., None, :], -1))
+        beta = jnp.where(live, left, beta)
+        return beta, beta
+
+    final, _ = relative(jnp.broadcast_to(chain.end, emissions.shape[1:]))
+    _, rest = jax.lax.scan(step, final, (emissions[1:], inside[1:]), reverse=True)
+    return jnp.concatenate([rest, final[None]])
+
+
+def log_partition(emissions: jax.Array, chain: Chain, lengths: jax.Array) -> jax.Array:
+    """log Z (B,) nats."""
+    emissions, inside = time_first(emissions, lengths)
+    alpha, peaks = forward(emissions, chain, inside)
+    return jnp.where(lengths > 0, logsumexp(alpha[-1] + chain.end[None], -1) + peaks, 0.0)
+
+
+def posterior(emissions: jax.Array, chain: Chain, lengths: jax.Array, *, moves: bool) -> Posterior:
+    """log Z, marginals and, where ``moves``, expected transitions."""
+    emissions, inside = time_first(emissions, lengths)
+    alpha, peaks = forward(emissions, chain, inside)
+    beta = backward(emissions, chain, inside)
+    log_z = jnp.where(lengths > 0, logsumexp(alpha[-1] + chain.end[None], -1) + peaks, 0.0)
+    marginals = jnp.where(inside, softmax(alpha + beta, -1), 0.0)
+    B, t = emissions.shape[1:]
+    expected = jnp.zeros((B, 0, 0), emissions.dtype)
+    if moves:
+
+        def step(total, now):
+            left, right, live = now
+            pairs = softmax(left[..., None] + chain.transitions[None] + right[..., None, :], (-2, -1))
+            return total + jnp.where(live[..., None], pairs, 0.0), None
+
+        zero = jnp.zeros((B, t, t), emissions.dtype)
+        expected, _ = jax.lax.scan(step, zero, (alpha[:-1], emissions[1:] + beta[1:], inside[1:]))
+    return Posterior(log_z, jnp.moveaxis(marginals, 0, 1), expected)

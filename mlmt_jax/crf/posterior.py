@@ -1,0 +1,69 @@
+"""What sums over all tag sequences give: log Z, marginals, and expected transitions; two ways to one answer.
+
+``scaled`` is fast and says when it cannot be trusted, ``logspace`` always can. The choice is made once
+for a whole batch, also under ``vmap``, where a plain ``cond`` would run both.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.custom_batching import custom_vmap
+
+from mlmt_jax.crf import logspace, scaled
+from mlmt_jax.crf.chain import Chain
+from mlmt_jax.crf.messages import Posterior
+
+__all__ = ["log_partition", "posterior"]
+
+
+def _guarded(fast: Callable[..., tuple[Any, jax.Array]], sure: Callable[..., Any]) -> Callable[..., Any]:
+    """``fast``, which returns (result, whether it is exact), or else ``sure``."""
+
+    @custom_vmap
+    def run(*args):
+        result, exact = fast(*args)
+        return jax.lax.cond(jnp.all(exact), lambda: result, lambda: sure(*args))
+
+    @run.def_vmap
+    def _(size: int, batched, *args):
+        axes = jax.tree.map(lambda is_batched: 0 if is_batched else None, tuple(batched))
+        out = _guarded(jax.vmap(fast, axes), jax.vmap(sure, axes))(*args)
+        return out, jax.tree.map(lambda _: True, out)
+
+    return run
+
+
+@jax.custom_jvp
+def log_partition(emissions: jax.Array, chain: Chain, lengths: jax.Array) -> jax.Array:
+    """log Z of a batch: (B, n, t), chain, (B,) -> (B,) nats."""
+    return _guarded(scaled.log_partition, logspace.log_partition)(emissions, chain, lengths)
+
+
+@log_partition.defjvp
+def _(primals, tangents):
+    emissions, chain, lengths = primals
+    toward, chain_toward, _ = tangents
+    value, marginals, moves = posterior(emissions, chain, lengths, moves=True)
+    last = jnp.maximum(lengths - 1, 0)[:, None, None]
+    final = jnp.take_along_axis(marginals, last, 1)[:, 0]  # (B, t); 0 for a sentence of length 0
+    change = jnp.sum(marginals * toward, (1, 2)) + jnp.sum(moves * chain_toward.transitions[None], (1, 2))
+    change += marginals[:, 0] @ chain_toward.start + final @ chain_toward.end
+    return value, change
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(3,))
+def posterior(emissions: jax.Array, chain: Chain, lengths: jax.Array, moves: bool) -> Posterior:
+    """log Z, marginals and, where ``moves``, expected transitions of a batch."""
+    fast, sure = partial(scaled.posterior, moves=moves), partial(logspace.posterior, moves=moves)
+    return _guarded(fast, sure)(emissions, chain, lengths)
+
+
+@posterior.defjvp
+def _(moves, primals, tangents):
+    # Second derivatives are rare and take the way that differentiates plainly.
+    emissions, chain, lengths = primals
+    sure = lambda emissions, chain: logspace.posterior(emissions, chain, lengths, moves=moves)
+    return jax.jvp(sure, (emissions, chain), tangents[:2])

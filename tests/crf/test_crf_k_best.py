@@ -1,0 +1,72 @@
+"""The k best tag sequences against the sorted enumeration."""
+
+from functools import partial
+
+import jax
+import numpy as np
+import pytest
+from crf_cases import SHAPES, random_case
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles import path_scores
+
+from mlmt_jax import crf
+
+k_best = jax.jit(crf.k_best, static_argnums=3)
+
+
+def check(case, k: int, round_to: float | None = None) -> None:
+    tags, scores = map(np.asarray, k_best(case.emissions, case.chain, case.lengths, k))
+    assert tags.shape == (len(case.lengths), k, case.emissions.shape[1])
+    for i, (emissions, _) in enumerate(case.sentences()):
+        assert not tags[i, :, len(emissions) :].any()
+        if not len(emissions):
+            assert scores[i].tolist() == [0.0, *[-np.inf] * (k - 1)]
+            continue
+        paths, all_scores = path_scores(emissions, *case.chain)
+        best = np.sort(all_scores[np.isfinite(all_scores)])[::-1][:k]
+        expected = np.concatenate([best, np.full(k - len(best), -np.inf)])
+        np.testing.assert_allclose(scores[i], expected, 1e-5, 1e-5)
+        found = [tuple(path) for path in tags[i, : len(best), : len(emissions)]]
+        assert len(set(found)) == len(found)
+        score_of = {tuple(path): score for path, score in zip(paths, all_scores, strict=True)}
+        np.testing.assert_allclose([score_of[path] for path in found], best, 1e-5, 1e-5)
+
+
+@pytest.mark.parametrize(("n", "t"), SHAPES)
+@pytest.mark.parametrize("k", [1, 3, 20])
+@given(seed=st.integers(0, 2**32 - 1), forbidden=st.sampled_from([0.0, 0.2, 0.5]))
+@settings(max_examples=6, deadline=None)
+def test_the_k_best_are_those_of_the_sorted_enumeration(n, t, k, seed, forbidden):
+    check(random_case(seed, n, t, forbidden=forbidden, scale=2.0), k)
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=10, deadline=None)
+def test_equal_paths_are_all_found(seed):
+    case = random_case(seed, 4, 3)
+    whole = lambda scores: np.round(scores)  # few different scores: most paths are tied
+    check(case._replace(emissions=whole(case.emissions), chain=crf.Chain(*map(whole, case.chain))), 12)
+
+
+def test_the_first_is_viterbis():
+    case = random_case(4, 6, 5)
+    tags, scores = k_best(case.emissions, case.chain, case.lengths, 2)
+    best, score = crf.viterbi(case.emissions, case.chain, case.lengths)
+    np.testing.assert_array_equal(tags[:, 0], best)
+    np.testing.assert_allclose(scores[:, 0], score, 1e-5)
+
+
+def test_leading_axes_stand_in_front():
+    case = random_case(4, 3, 5)
+    one = partial(crf.k_best, chain=case.chain, k=4)
+    tags, scores = one(case.emissions[None], lengths=case.lengths[None])
+    single_tags, single_scores = one(case.emissions[2], lengths=case.lengths[2])
+    np.testing.assert_array_equal(tags[0, 2], single_tags)
+    np.testing.assert_allclose(scores[0, 2], single_scores, 1e-6)
+
+
+def test_no_path_is_refused():
+    case = random_case(4, 3, 5)
+    with pytest.raises(ValueError, match="k is 0"):
+        crf.k_best(case.emissions, case.chain, case.lengths, 0)

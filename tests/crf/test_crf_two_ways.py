@@ -1,0 +1,107 @@
+"""The fast and the sure way of summing: one answer, the sure one where the fast one cannot be trusted."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from crf_cases import random_case
+from oracles import crf_log_partition, crf_marginals
+
+from mlmt_jax import crf
+from mlmt_jax.crf import logspace, scaled
+
+
+@pytest.mark.parametrize("forbidden", [0.0, 0.3])
+@pytest.mark.parametrize("moves", [True, False])
+def test_both_ways_give_one_posterior(forbidden, moves):
+    case = random_case(8, 6, 5, forbidden=forbidden, scale=2.0)
+    arguments = [jax.tree.map(jnp.asarray, x) for x in (case.emissions, case.chain, case.lengths)]
+    fast, exact = scaled.posterior(*arguments, moves=moves)
+    sure = logspace.posterior(*arguments, moves=moves)
+    assert exact
+    for got, want in zip(fast, sure, strict=True):
+        np.testing.assert_allclose(got, want, 1e-5, 1e-5)
+    value, exact = scaled.log_partition(*arguments)
+    assert exact
+    np.testing.assert_allclose(value, sure.log_partition, 1e-5, 1e-5)
+
+
+@pytest.mark.parametrize("where", ["emissions", "transitions", "start", "end", "messages"])
+def test_the_fast_way_says_when_it_cannot_be_trusted(where):
+    case = random_case(9, 6, 3)
+    emissions, chain, lengths = case.emissions.copy(), case.chain, np.full_like(case.lengths, 6)
+    if where == "emissions":
+        emissions[0, 2, 1] -= 300
+    elif where == "messages":  # nothing is large by itself; what adds up is
+        emissions[:, :, 0] += 20
+        chain = chain._replace(transitions=np.where(np.eye(3) > 0, 0, -np.inf).astype(np.float32))
+    else:
+        scores = getattr(chain, where).copy()
+        scores.flat[0] -= 300
+        chain = chain._replace(**{where: scores})
+    arguments = [jax.tree.map(jnp.asarray, x) for x in (emissions, chain, lengths)]
+    assert not scaled.log_partition(*arguments)[1]
+    assert not scaled.posterior(*arguments, moves=True)[1]
+    for i in range(len(lengths)):
+        want = crf_log_partition(emissions[i], *chain)
+        np.testing.assert_allclose(crf.log_partition(emissions[i], chain, 6), want, 1e-5)
+        np.testing.assert_allclose(
+            crf.marginals(emissions[i], chain, 6), crf_marginals(emissions[i], *chain), 1e-4, 1e-5
+        )
+
+
+def test_a_path_that_underflows_is_found_when_it_becomes_the_only_one():
+    # The better tag by 200 nats a word comes to a dead end: what is left is far below any float32.
+    emissions = np.zeros((5, 2), np.float32)
+    emissions[:4, 0] = 200
+    emissions[4, 0] = -np.inf
+    free = np.array([[0, -np.inf], [-np.inf, 0]], np.float32)
+    chain = crf.Chain(free, np.zeros(2, np.float32), np.zeros(2, np.float32))
+    assert crf.log_partition(emissions, chain, 5) == 0.0
+    gradient = jax.grad(lambda e: crf.log_partition(e, chain, 5))(emissions)
+    np.testing.assert_allclose(gradient, np.array([[0.0, 1.0]] * 5))
+
+
+def test_vmap_of_vmap_over_chains_gives_what_loops_give():
+    case = random_case(10, 5, 4)
+    chains = [
+        crf.Chain(*(np.float32(scale) * scores for scores in case.chain)) for scale in (1.0, 2.0, 400.0)
+    ]
+    stacked = jax.tree.map(lambda *scores: jnp.stack(scores), *chains)
+    value = lambda emissions, chain, length: crf.log_partition(emissions, chain, length)
+    over_both = jax.vmap(jax.vmap(value, (0, None, 0)), (None, 0, None))
+    both = jax.jit(lambda e, c: over_both(e, c, case.lengths))
+    want = [crf.log_partition(case.emissions, chain, case.lengths) for chain in chains]
+    np.testing.assert_allclose(both(case.emissions, stacked), want, 1e-5, 1e-5)
+    slopes = jax.jit(
+        jax.vmap(jax.grad(lambda c: jnp.sum(crf.log_partition(case.emissions, c, case.lengths))))
+    )
+    single = [
+        jax.grad(lambda c: jnp.sum(crf.log_partition(case.emissions, c, case.lengths)))(chain)
+        for chain in chains
+    ]
+    for got, *expected in zip(slopes(stacked), *single, strict=True):
+        np.testing.assert_allclose(got, expected, 1e-4, 1e-4)
+
+
+def test_second_derivatives_are_the_slopes_of_the_first():
+    case = random_case(12, 3, 2)
+    with jax.enable_x64(True):
+        chain = crf.Chain(*(jnp.asarray(scores, jnp.float64) for scores in case.chain))
+        emissions = jnp.asarray(case.emissions[0], jnp.float64)
+        value = lambda e: crf.log_partition(e, chain, 3)
+        hessian = np.asarray(jax.hessian(value)(emissions)).reshape(6, 6)
+        steps = 1e-5 * np.eye(6).reshape(6, 3, 2)
+        slope = jax.grad(value)
+        slopes = [(slope(emissions + s) - slope(emissions - s)).reshape(6) / 2e-5 for s in steps]
+    np.testing.assert_allclose(hessian, np.stack(slopes), 1e-5, 1e-8)
+
+
+def test_the_gradient_of_the_marginals_goes_the_sure_way():
+    case = random_case(13, 4, 3)
+    weights = np.random.default_rng(1).normal(size=case.emissions.shape).astype(np.float32)
+    total = lambda e: jnp.sum(weights * crf.marginals(e, case.chain, case.lengths))
+    chain, lengths = jax.tree.map(jnp.asarray, (case.chain, case.lengths))
+    plain = lambda e: jnp.sum(weights * logspace.posterior(e, chain, lengths, moves=False).marginals)
+    got, want = (jax.grad(f)(jnp.asarray(case.emissions)) for f in (total, plain))
+    np.testing.assert_allclose(got, want, 1e-5, 1e-6)
