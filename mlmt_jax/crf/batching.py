@@ -63,7 +63,9 @@ def _check(emissions: jax.Array, chain: Chain, lengths: jax.Array, others: list[
             raise ValueError(f"chain.{name} has shape {scores.shape}, expected {want} for {t} tags")
         if not jnp.issubdtype(scores.dtype, jnp.floating):
             raise TypeError(f"chain.{name} is {scores.dtype}, expected floating point")
-    expected = [("lengths", lengths, emissions.shape[:-2], jnp.integer, "integers")]
+    expected: list[tuple[str, jax.Array, tuple[int, ...], Any, str]] = [
+        ("lengths", lengths, emissions.shape[:-2], jnp.integer, "integers")
+    ]
     for x in others:
         if x.dtype == bool:
             expected.append(("allowed", x, emissions.shape, jnp.bool_, "booleans"))
