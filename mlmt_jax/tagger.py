@@ -39,7 +39,7 @@ class Tagger:
             raise RunError(
                 f"task {name!r} is not one of the run; it has {', '.join(map(repr, self._models))}"
             )
-        self._task = next(spec for spec in config.tasks if spec.name == name)
+        self._task = config.task(name)
 
     @classmethod
     def load(cls, run: str | Path, task: str | None = None) -> "Tagger":

@@ -228,6 +228,10 @@ class Config(Block):
         """The data set of this name."""
         return next(dataset for dataset in self.datasets if dataset.name == name)
 
+    def task(self, name: str) -> TaskConfig:
+        """The task model of this name."""
+        return next(task for task in self.tasks if task.name == name)
+
     def component(self, name: str) -> Component:
         """The component of this name."""
         return next(component for component in self.components if component.name == name)

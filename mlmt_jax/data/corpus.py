@@ -152,8 +152,7 @@ def load_corpus(config: Config) -> Corpus:
 def read_dataset(config: Config, spec: DatasetConfig) -> Dataset:
     """Reads the files of one dataset, brings spans to BIOES and draws the training sample."""
     form = column_format(spec)
-    named = {"train": spec.files.train, "dev": spec.files.dev, "test": spec.files.test}
-    files = {split: config.path(path) for split, path in named.items() if path is not None}
+    files = {split: config.path(path) for split, path in spec.files.by_split.items()}
     read = {split: read_conll(path, form) for split, path in files.items()}
     tags = [sentence.tags for sentences, _ in read.values() for sentence in sentences]
     scheme = detect_scheme(tags) if spec.parser.scheme == "auto" else spec.parser.scheme

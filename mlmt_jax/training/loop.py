@@ -40,8 +40,7 @@ class _Taken(NamedTuple):
 
 def headline(setup: Setup, task: str, score: SplitScore) -> float:
     """The figure that a task is judged by: strict span F1, or accuracy."""
-    spec = next(t for t in setup.config.tasks if t.name == task)
-    if spec.metric == "accuracy" or score.score.f1 is None:
+    if setup.config.task(task).metric == "accuracy" or score.score.f1 is None:
         return score.score.accuracy
     return score.score.f1
 
@@ -172,7 +171,7 @@ class _Window:
 
 
 def _divergence(setup: Setup, taken: _Taken, chosen: np.ndarray, loss: float, norm: float) -> str:
-    dataset = next(t.dataset for t in setup.config.tasks if t.name == taken.task)
+    dataset = setup.config.task(taken.task).dataset
     examples = setup.corpus.datasets[dataset].splits["train"]
     path = setup.config.path(setup.config.dataset(dataset).files.train)
     lines = ", ".join(str(examples[i].line) for i in chosen)
