@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from mlmt_jax.crf.chain import Chain
-from mlmt_jax.crf.messages import Posterior, time_first
+from mlmt_jax.crf.messages import Moves, Posterior, time_first
 
 __all__ = ["backward", "forward", "log_partition", "logsumexp", "posterior", "relative", "softmax"]
 
@@ -83,8 +83,8 @@ def posterior(emissions: jax.Array, chain: Chain, lengths: jax.Array, *, moves: 
     beta = backward(emissions, chain, inside)
     log_z = jnp.where(lengths > 0, logsumexp(alpha[-1] + chain.end[None], -1) + peaks, 0.0)
     marginals = jnp.where(inside, softmax(alpha + beta, -1), 0.0)
-    B, t = emissions.shape[1:]
-    expected = jnp.zeros((B, 0, 0), emissions.dtype)
+    n, B, t = emissions.shape
+    expected = jnp.zeros((B, t, t), emissions.dtype)
     if moves:
 
         def step(total, now):
@@ -92,6 +92,7 @@ def posterior(emissions: jax.Array, chain: Chain, lengths: jax.Array, *, moves: 
             pairs = softmax(left[..., None] + chain.transitions[None] + right[..., None, :], (-2, -1))
             return total + jnp.where(live[..., None], pairs, 0.0), None
 
-        zero = jnp.zeros((B, t, t), emissions.dtype)
-        expected, _ = jax.lax.scan(step, zero, (alpha[:-1], emissions[1:] + beta[1:], inside[1:]))
-    return Posterior(log_z, jnp.moveaxis(marginals, 0, 1), expected)
+        expected, _ = jax.lax.scan(step, expected, (alpha[:-1], emissions[1:] + beta[1:], inside[1:]))
+    none = jnp.zeros((n - 1 if moves else 0, t, B), emissions.dtype)
+    factors = Moves(jnp.zeros((t, t), emissions.dtype), none, none, expected)
+    return Posterior(log_z, jnp.moveaxis(marginals, 0, 1), factors)

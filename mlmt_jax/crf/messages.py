@@ -1,11 +1,30 @@
-"""What the ways of summing over tag sequences share. Time comes first inside: (n, B, t)."""
+"""What the ways of summing over tag sequences share."""
 
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-__all__ = ["Posterior", "time_first"]
+__all__ = ["Moves", "Posterior", "batch_last", "time_first"]
+
+
+class Moves(NamedTuple):
+    """Expected transitions of each sentence: E * sum_i outer(left_i, right_i) + rest, (t, t).
+
+    In factors, since their sum over the sentences of a batch is then one product a word; where factors would
+    not hold the numbers, all is in ``rest``.
+    """
+
+    E: jax.Array  # (t, t)
+    left: jax.Array  # (n - 1, t, B); (0, t, B) where not asked for
+    right: jax.Array  # as left
+    rest: jax.Array  # (B, t, t)
+
+    def dot(self, scores: jax.Array) -> jax.Array:
+        """The expected sum of scores (t, t), [from, to], over each sentence's moves: (B,). Linear in them."""
+        weighted = jnp.broadcast_to(self.E * scores, (len(self.left), *scores.shape))
+        reached = jnp.einsum("nib,nij->njb", self.left, weighted, precision="highest")
+        return jnp.sum(reached * self.right, (0, 1)) + jnp.sum(self.rest * scores[None], (1, 2))
 
 
 class Posterior(NamedTuple):
@@ -13,7 +32,7 @@ class Posterior(NamedTuple):
 
     log_partition: jax.Array  # (B,) nats
     marginals: jax.Array  # (B, n, t) probabilities; 0 beyond the length
-    moves: jax.Array  # (B, t, t) expected transitions [from, to]; (B, 0, 0) where not asked for
+    moves: Moves  # empty where not asked for
 
 
 def time_first(emissions: jax.Array, lengths: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -23,3 +42,9 @@ def time_first(emissions: jax.Array, lengths: jax.Array) -> tuple[jax.Array, jax
     """
     inside = (jnp.arange(emissions.shape[1])[:, None] < lengths[None])[..., None]
     return jnp.where(inside, jnp.moveaxis(emissions, 1, 0), 0.0), inside
+
+
+def batch_last(emissions: jax.Array, lengths: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """As ``time_first``, with axes (n, t, B) and (n, 1, B): a CPU's vectors run over the batch."""
+    inside = (jnp.arange(emissions.shape[1])[:, None] < lengths[None])[:, None]
+    return jnp.where(inside, jnp.transpose(emissions, (1, 2, 0)), 0.0), inside

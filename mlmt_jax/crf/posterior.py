@@ -49,7 +49,7 @@ def _(primals, tangents):
     value, marginals, moves = posterior(emissions, chain, lengths, moves=True)
     last = jnp.maximum(lengths - 1, 0)[:, None, None]
     final = jnp.take_along_axis(marginals, last, 1)[:, 0]  # (B, t); 0 for a sentence of length 0
-    change = jnp.sum(marginals * toward, (1, 2)) + jnp.sum(moves * chain_toward.transitions[None], (1, 2))
+    change = jnp.sum(marginals * toward, (1, 2)) + moves.dot(chain_toward.transitions)
     change += marginals[:, 0] @ chain_toward.start + final @ chain_toward.end
     return value, change
 

@@ -1,10 +1,14 @@
 """Forward and backward recursions as matrix products of scaled probabilities: fast, where they are exact.
 
-    a_i = (a_(i-1) E) * x_i / scale        E = exp(transitions - max)        x_i = exp(emissions_i - max)
+    a_i = (E' a_(i-1)) * x_i / scale        E = exp(transitions - max)        x_i = exp(emissions_i - max)
+    b_i = (E b_(i+1)) * x_i / scale
 
-(Rabiner 1989, section V.A.) Numbers that are not forbidden are kept away from underflow: the floating-point
-range is shared out between a, E and x, and where one of them leaves its share the result is reported as not
-exact. So a zero always means "forbidden", and every product within a step is a normal number.
+(Rabiner 1989, section V.A; b has its own word's emission in it here, so that both directions are one
+recursion.) Numbers that are not forbidden are kept away from underflow: the floating-point range is shared
+out between a, b, E and x, and where one of them leaves its share the result is reported as not exact. So a
+zero always means "forbidden", and every product within a step is a normal number.
+
+The batch is the last axis, over which a CPU's vector instructions run.
 """
 
 from typing import NamedTuple
@@ -13,83 +17,109 @@ import jax
 import jax.numpy as jnp
 
 from mlmt_jax.crf.chain import Chain
-from mlmt_jax.crf.messages import Posterior, time_first
+from mlmt_jax.crf.messages import Moves, Posterior, batch_last
 
 __all__ = ["log_partition", "posterior"]
 
-# Shares of the range in nats, of 87 in float32: trained transitions span less than emissions do.
-_SHARE_OF_MESSAGES, _SHARE_OF_EMISSIONS, _SHARE_OF_CHAIN = 0.40, 0.40, 0.19
+# Shares of the range in nats, of 87 in float32: of messages and of emissions, and of the chain's scores.
+_SHARE_OF_WORDS, _SHARE_OF_CHAIN = 0.40, 0.19
+
+# Up to so many tags the products are written out as one vector operation; beyond, they are a matmul.
+_WRITTEN_OUT = 32
 
 
 class _Scaled(NamedTuple):
-    inside: jax.Array  # (n, B, 1) bool
-    x: jax.Array  # (n, B, t) exp(emissions - peaks)
+    x: jax.Array  # (n, t, B) exp(emissions - peaks); 1 beyond the length
+    inside: jax.Array  # (n, 1, B) bool
     E: jax.Array  # (t, t)
-    start: jax.Array  # (1, t)
-    end: jax.Array  # (1, t)
+    start: jax.Array  # (t, 1)
+    end: jax.Array  # (t, 1)
     offset: jax.Array  # (B,) nats, what the scaling of emissions and chain took away
-    exact: jax.Array  # () bool
+    low: jax.Array  # (n, t, B) x where the emission is not forbidden, 1 elsewhere
+    exact: jax.Array  # () bool, of the chain
 
 
-def _exp(scores: jax.Array, axes: int | tuple[int, ...], share: float):
-    """exp(scores - max), the maximum, and whether all that is finite stays within the share."""
-    peak = jnp.max(scores, axes, keepdims=True)
-    peak = jnp.where(jnp.isfinite(peak), peak, 0.0)
-    shifted = scores - peak
-    limit = share * jnp.log(jnp.finfo(scores.dtype).tiny)
-    exact = ~jnp.any((shifted < limit) & (shifted > -jnp.inf))
-    return jnp.exp(shifted), peak, exact
+def _finite(peak: jax.Array) -> jax.Array:
+    return jnp.where(jnp.isfinite(peak), peak, 0.0)
+
+
+def _tiny(dtype) -> float:
+    return float(jnp.finfo(dtype).tiny)
 
 
 def _scale(emissions: jax.Array, chain: Chain, lengths: jax.Array) -> _Scaled:
-    emissions, inside = time_first(emissions, lengths)
-    x, peaks, exact_x = _exp(emissions, -1, _SHARE_OF_EMISSIONS)
-    E, peak, exact_chain = _exp(chain.transitions, (0, 1), _SHARE_OF_CHAIN)
-    start, start_peak, exact_start = _exp(chain.start, 0, _SHARE_OF_CHAIN)
-    end, end_peak, exact_end = _exp(chain.end, 0, _SHARE_OF_CHAIN)
-    offset = jnp.sum(jnp.where(inside, peaks, 0.0), (0, 2)) + start_peak[0] + end_peak[0]
-    offset += peak[0, 0] * jnp.maximum(lengths - 1, 0)
-    # +inf and NaN within a sentence are for the other way to tell.
-    exact = exact_x & exact_chain & exact_start & exact_end & jnp.all(emissions < jnp.inf)
-    return _Scaled(inside, x, E, start[None], end[None], offset, exact)
+    def scaled(scores: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        peak = _finite(jnp.max(scores))
+        shifted = scores - peak
+        allowed = shifted > -jnp.inf
+        within = ~jnp.any(allowed & (shifted < _SHARE_OF_CHAIN * jnp.log(_tiny(scores.dtype))))
+        return jnp.exp(shifted), peak, within
+
+    emissions, inside = batch_last(emissions, lengths)
+    peaks = _finite(jnp.max(emissions, 1, keepdims=True))
+    x = jnp.exp(emissions - peaks)
+    E, peak, exact = scaled(chain.transitions)
+    start, start_peak, exact_start = scaled(chain.start)
+    end, end_peak, exact_end = scaled(chain.end)
+    offset = jnp.sum(jnp.where(inside, peaks, 0.0), (0, 1)) + start_peak + end_peak
+    offset += peak * jnp.maximum(lengths - 1, 0)
+    low = jnp.where(jnp.isneginf(emissions), 1.0, x)
+    return _Scaled(x, inside, E, start[:, None], end[:, None], offset, low, exact & exact_start & exact_end)
 
 
 def _normalise(y: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """y / max(y), and the maximum; 0 stays 0."""
-    scale = jnp.max(y, -1, keepdims=True)
-    return y / jnp.where(scale > 0, scale, 1.0), scale
+    """y / max(y) over the tags, and the maximum; 0 stays 0."""
+    scale = jnp.max(y, -2, keepdims=True)
+    return y / jnp.maximum(scale, _tiny(y.dtype)), scale
 
 
-def _within_share(messages: jax.Array) -> jax.Array:
-    limit = jnp.exp(_SHARE_OF_MESSAGES * jnp.log(jnp.finfo(messages.dtype).tiny))
-    return ~jnp.any((messages > 0) & (messages < limit))
+def _move(E: jax.Array, messages: jax.Array) -> jax.Array:
+    """sum over "from" of E (d, from, to) * messages (d, from, B): (d, to, B)."""
+    t = E.shape[1]
+    if t > _WRITTEN_OUT:
+        # On a GPU the default would be TF32, of which three digits are right.
+        return jnp.einsum("dij,dib->djb", E, messages, precision="highest")
+    total = E[:, 0, :, None] * messages[:, 0, None]
+    for i in range(1, t):
+        total += E[:, i, :, None] * messages[:, i, None]
+    return total
 
 
-def _log_total(total: jax.Array) -> jax.Array:
-    return jnp.where(total > 0, jnp.log(jnp.where(total > 0, total, 1.0)), -jnp.inf)
+def _recursion(first: jax.Array, E: jax.Array, x: jax.Array, live: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Messages (n, d, t, B) and scales (n, d, 1, B) of d recursions, from the first word of each on.
+
+    first: (d, t, B). E: (d, t, t), [from, to]. x: (n - 1, d, t, B). live: (n - 1, d, 1, B), where a message
+    moves on; elsewhere it stays.
+    """
+
+    def step(messages, now):
+        x, live = now
+        messages, scale = _normalise(jnp.where(live, _move(E, messages), messages) * x)
+        return messages, (messages, scale)
+
+    first, scale = _normalise(first)
+    _, (messages, scales) = jax.lax.scan(step, first, (x, live))
+    return jnp.concatenate([first[None], messages]), jnp.concatenate([scale[None], scales])
 
 
-def _product(a: jax.Array, b: jax.Array) -> jax.Array:
-    # On a GPU the default would be TF32, of which three digits are right.
-    return jnp.matmul(a, b, precision="highest")
+def _within_share(low: jax.Array, *messages: jax.Array) -> jax.Array:
+    """Whether all of low, and what is not 0 of messages, is above the limit, () bool; NaN is not."""
+    for message in messages:
+        low = jnp.minimum(low, jnp.where(message == 0, 1.0, message))
+    limit = jnp.exp(_SHARE_OF_WORDS * jnp.log(_tiny(low.dtype)))
+    return jnp.all(jnp.min(low, 0) >= limit)
+
+
+def _log_partition(s: _Scaled, last: jax.Array, scales: jax.Array, lengths: jax.Array) -> jax.Array:
+    total = jnp.log(jnp.sum(last * s.end, 0)) + jnp.sum(jnp.log(scales[:, 0]), 0) + s.offset
+    return jnp.where(lengths > 0, total, 0.0)
 
 
 def log_partition(emissions: jax.Array, chain: Chain, lengths: jax.Array) -> tuple[jax.Array, jax.Array]:
     """log Z (B,) nats, and whether it is exact, () bool."""
     s = _scale(emissions, chain, lengths)
-
-    def step(a, now):
-        x, live = now
-        reached, scale = _normalise(_product(a, s.E) * x)
-        a = jnp.where(live, reached, a)
-        return a, (jnp.where(live, scale, 1.0)[..., 0], _within_share(a))
-
-    first, scale = _normalise(s.start * s.x[0])
-    last, (scales, within) = jax.lax.scan(step, first, (s.x[1:], s.inside[1:]))
-    exact = s.exact & _within_share(first) & jnp.all(within)
-    total = _log_total(jnp.sum(last * s.end, -1)) + _log_total(scale[:, 0])
-    total += jnp.sum(_log_total(scales), 0) + s.offset
-    return jnp.where(lengths > 0, total, 0.0), exact
+    a, scales = _recursion((s.start * s.x[0])[None], s.E[None], s.x[1:, None], s.inside[1:, None])
+    return _log_partition(s, a[-1, 0], scales[:, 0], lengths), s.exact & _within_share(s.low, a[:, 0])
 
 
 def posterior(
@@ -97,35 +127,23 @@ def posterior(
 ) -> tuple[Posterior, jax.Array]:
     """The posterior, and whether it is exact, () bool. Both directions run in one scan."""
     s = _scale(emissions, chain, lengths)
-    B, t = len(lengths), s.E.shape[0]
-
-    def step(state, now):
-        a, b = state
-        x, live, next_x, next_live = now  # of word i for a; of the word behind it for b
-        reached, scale = _normalise(_product(a, s.E) * x)
-        a = jnp.where(live, reached, a)
-        left, _ = _normalise(_product(next_x * b, s.E.T))
-        b = jnp.where(next_live, left, b)
-        return (a, b), (a, b, jnp.where(live, scale, 1.0))
-
-    first, scale = _normalise(s.start * s.x[0])
-    final = jnp.broadcast_to(s.end, (B, t))
-    words = (s.x[1:], s.inside[1:], s.x[:0:-1], s.inside[:0:-1])
-    _, (a, b, scales) = jax.lax.scan(step, (first, final), words)
-    a = jnp.concatenate([first[None], a])  # (n, B, t)
-    b = jnp.concatenate([b[::-1], final[None]])
-    joint = a * b
-    total = jnp.sum(joint, -1, keepdims=True)  # (n, B, 1)
-    safe = jnp.where(total > 0, total, 1.0)
-    marginals = jnp.where(s.inside, joint / safe, 0.0)
-    last = jnp.take_along_axis(a, jnp.maximum(lengths - 1, 0)[None, :, None], 0)[0]
-    log_z = _log_total(jnp.sum(last * s.end, -1)) + _log_total(scale[:, 0])
-    log_z += jnp.sum(_log_total(scales[..., 0]), 0) + s.offset
-    expected = jnp.zeros((B, 0, 0), a.dtype)
+    messages, scales = _recursion(
+        jnp.stack([s.start * s.x[0], s.end * s.x[-1]]),
+        jnp.stack([s.E, s.E.T]),
+        jnp.stack([s.x[1:], s.x[-2::-1]], 1),
+        jnp.stack([s.inside[1:], s.inside[:0:-1]], 1),
+    )
+    a, b, scales = messages[:, 0], messages[::-1, 1], scales[:, 0]
+    tiny = _tiny(a.dtype)
+    joint = a * b / jnp.maximum(s.x, tiny)  # both hold the word's own emission
+    total = jnp.sum(joint, 1, keepdims=True)  # (n, 1, B)
+    share = jnp.where(s.inside, 1 / jnp.maximum(total, tiny), 0.0)
+    B, t = a.shape[-1], a.shape[1]
+    factors = Moves(s.E, a[:0], a[:0], jnp.zeros((B, t, t), a.dtype))
     if moves:
-        weights = s.x[1:] * b[1:] / (jnp.where(scales > 0, scales, 1.0) * safe[1:])
-        weights = jnp.where(s.inside[1:], weights, 0.0)
-        expected = s.E[None] * jnp.einsum("nbk,nbj->bkj", a[:-1], weights, precision="highest")
-    exact = s.exact & _within_share(a) & _within_share(b)
-    result = Posterior(jnp.where(lengths > 0, log_z, 0.0), jnp.moveaxis(marginals, 0, 1), expected)
-    return result, exact
+        # Where a is 0 no move leads here, and the quotient might overflow.
+        right = jnp.where(a[1:] > 0, b[1:] / jnp.maximum(scales[1:], tiny) * share[1:], 0.0)
+        factors = factors._replace(left=a[:-1], right=right)
+    log_z = _log_partition(s, a[-1], scales, lengths)
+    result = Posterior(log_z, jnp.transpose(joint * share, (2, 0, 1)), factors)
+    return result, s.exact & _within_share(s.low, a, b)

@@ -19,8 +19,10 @@ def test_both_ways_give_one_posterior(forbidden, moves):
     fast, exact = scaled.posterior(*arguments, moves=moves)
     sure = logspace.posterior(*arguments, moves=moves)
     assert exact
-    for got, want in zip(fast, sure, strict=True):
+    for got, want in zip(fast[:2], sure[:2], strict=True):
         np.testing.assert_allclose(got, want, 1e-5, 1e-5)
+    scores = jnp.asarray(np.random.default_rng(2).normal(size=(5, 5)), jnp.float32)
+    np.testing.assert_allclose(fast.moves.dot(scores), sure.moves.dot(scores), 1e-5, 1e-5)
     value, exact = scaled.log_partition(*arguments)
     assert exact
     np.testing.assert_allclose(value, sure.log_partition, 1e-5, 1e-5)
