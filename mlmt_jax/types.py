@@ -21,10 +21,15 @@ Params = dict[str, Any]
 
 
 class Batch(NamedTuple):
-    """Encoded sentences, padded to one bucket. ``lengths`` is the one truth: masks derive from it."""
+    """Encoded sentences, padded to one bucket. ``lengths`` is the one truth: masks derive from it.
 
-    words: Array  # (B, n) int32, row of the word table; 0 is the unknown word
-    chars: Array  # (B, n, c) int32, row of the character table; 0 is no character, 1 the unknown one
+    A word that occurs several times stands here once: U distinct words, of which sentences hold indices.
+    """
+
+    rows: Array  # (U,) int32, ascending distinct rows of the word table; 0 fills up; 0 is the unknown word
+    words: Array  # (U,) int32, of each distinct word: index into rows
+    chars: Array  # (U, c) int32, row of the character table; 0 is no character, 1 the unknown one
+    tokens: Array  # (B, n) int32, index of the distinct word
     lengths: Array  # (B,) int32, words a sentence; 0 fills a batch up
     tags: Array  # (B, n) int32, index into the task's tags; -1 marks a tag the task does not know
 

@@ -5,9 +5,11 @@ from typing import Any
 
 import jax
 import numpy as np
+from dense import chars_of, words_of
 from tag_oracles import well_formed
 
 from mlmt_jax.config import Config, parse_config
+from mlmt_jax.data.batching import Encoded, pad_batch
 from mlmt_jax.model import Model, build_model, init_params
 from mlmt_jax.types import Batch, Params, Sizes
 
@@ -108,40 +110,23 @@ def random_batch(task: str, lengths: list[int], n: int, seed: int = 0) -> Batch:
     """Sentences of the given lengths with well-formed gold tags, in n places of ``MOST`` letters."""
     random = np.random.default_rng(seed)
     language, _, kind = task.partition(" ")
-    shape = len(lengths), n
-    inside = np.arange(n) < np.array(lengths)[:, None]
-    letters = np.arange(MOST) < random.integers(LEAST, MOST + 1, (*shape, 1))
-    chars = random.integers(1, SIZES.characters, (*shape, MOST))
-    tags = np.zeros(shape, np.int32)
-    for i, length in enumerate(lengths):
+    sentences = []
+    for length in lengths:
+        letters = np.arange(MOST) < random.integers(LEAST, MOST + 1, (length, 1))
+        chars = np.where(letters, random.integers(1, SIZES.characters, (length, MOST)), 0)
+        words = random.integers(0, SIZES.words[f"{language}_words"], length)
         if kind == "ner":
             possible = sorted(well_formed(length, ["LOC"], "bioes"))
-            tags[i, :length] = [SIZES.tags["ner"].index(tag) for tag in random.choice(possible)]
+            tags = [SIZES.tags["ner"].index(tag) for tag in random.choice(possible)]
         else:
-            tags[i, :length] = random.integers(0, len(SIZES.tags[kind]), length)
-    return Batch(
-        words=np.where(inside, random.integers(0, SIZES.words[f"{language}_words"], shape), 0).astype(
-            np.int32
-        ),
-        chars=np.where(inside[..., None] & letters, chars, 0).astype(np.int32),
-        lengths=np.array(lengths, np.int32),
-        tags=tags,
-    )
+            tags = random.integers(0, len(SIZES.tags[kind]), length)
+        sentences.append(Encoded(*(np.array(values, np.int32) for values in (words, chars, tags))))
+    return pad_batch(sentences, (len(lengths), n, MOST))
 
 
 def rebatch(batch: Batch, order: list[int], shape: tuple[int, int, int]) -> Batch:
     """Some sentences of a batch in another order and in other places; rows left over are empty."""
-    rows, n, c = shape
-    new = Batch(
-        words=np.zeros((rows, n), np.int32),
-        chars=np.zeros((rows, n, c), np.int32),
-        lengths=np.zeros(rows, np.int32),
-        tags=np.zeros((rows, n), np.int32),
-    )
-    for row, i in enumerate(order):
-        length = batch.lengths[i]
-        new.lengths[row] = length
-        new.words[row, :length] = batch.words[i, :length]
-        new.chars[row, :length, :MOST] = batch.chars[i, :length]
-        new.tags[row, :length] = batch.tags[i, :length]
-    return new
+    words, chars, tags = words_of(batch), chars_of(batch), np.asarray(batch.tags)
+    lengths = np.asarray(batch.lengths)
+    sentences = [Encoded(*(values[i, : lengths[i]] for values in (words, chars, tags))) for i in order]
+    return pad_batch(sentences, shape)

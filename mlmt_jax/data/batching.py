@@ -17,6 +17,8 @@ __all__ = ["Encoded", "TrainingBatches", "pad_batch", "sorted_batches"]
 _SMALLEST_WORDS = 16
 _CHARACTER_SIZES = (16, 32, 64)
 
+_DISTINCT_MULTIPLE = 32
+
 # Independent random streams of one seed and name; the corpus draws samples from stream 1.
 _ORDER_STREAM, _UNKNOWN_STREAM = 2, 3
 
@@ -32,22 +34,49 @@ class Encoded(NamedTuple):
     tags: np.ndarray  # (n,) int32, -1 for a tag the task does not know
 
 
-def pad_batch(sentences: Sequence[Encoded], shape: tuple[int, int, int]) -> Batch:
-    """Puts sentences into one batch of shape (rows, words, characters); rows left over have length 0."""
+def pad_batch(
+    sentences: Sequence[Encoded], shape: tuple[int, int, int], distinct: Sequence[int] = ()
+) -> Batch:
+    """Puts sentences into one batch of shape (rows, words, characters); rows left over have length 0.
+
+    ``distinct`` has the ascending numbers of distinct words that the batch may be padded to; where none
+    holds them, there is room for as many as the shape has places.
+    """
     rows, n, c = shape
-    batch = Batch(
-        words=np.zeros((rows, n), np.int32),
-        chars=np.zeros((rows, n, c), np.int32),
-        lengths=np.zeros((rows,), np.int32),
-        tags=np.zeros((rows, n), np.int32),
-    )
-    for i, sentence in enumerate(sentences):
+    lengths = np.zeros(rows, np.int32)
+    lengths[: len(sentences)] = [len(s.words) for s in sentences]
+    inside = np.arange(n) < lengths[:, None]
+    tags = np.zeros((rows, n), np.int32)
+    found = np.zeros((int(lengths.sum()), 1 + c), np.int32)  # row of the table and characters of each token
+    first = 0
+    for sentence in sentences:
         words, characters = sentence.chars.shape
-        batch.lengths[i] = words
-        batch.words[i, :words] = sentence.words
-        batch.chars[i, :words, :characters] = sentence.chars
-        batch.tags[i, :words] = sentence.tags
-    return batch
+        own = found[first : first + words]
+        own[:, 0], own[:, 1 : 1 + characters] = sentence.words, sentence.chars
+        first += words
+    if sentences:
+        tags[inside] = np.concatenate([s.tags for s in sentences])
+    # As bytes, whole lines are compared at once.
+    lines = found.view(np.dtype((np.void, found.dtype.itemsize * found.shape[1])))[:, 0]
+    _, chosen, index = np.unique(lines, return_index=True, return_inverse=True)
+    rows_of, words_of = np.unique(found[chosen, 0], return_inverse=True)
+    places = fit(len(chosen), (*distinct, rows * n))
+    tokens = np.zeros((rows, n), np.int32)
+    tokens[inside] = index
+    return Batch(
+        rows=_padded(rows_of, places),
+        words=_padded(words_of, places),
+        chars=_padded(found[chosen, 1:], places),
+        tokens=tokens,
+        lengths=lengths,
+        tags=tags,
+    )
+
+
+def _padded(values: np.ndarray, size: int) -> np.ndarray:
+    full = np.zeros((size, *values.shape[1:]), np.int32)
+    full[: len(values)] = values
+    return full
 
 
 def sorted_batches(sentences: Sequence[Encoded], batch_size: int) -> Iterator[tuple[np.ndarray, Batch]]:
@@ -63,7 +92,8 @@ def sorted_batches(sentences: Sequence[Encoded], batch_size: int) -> Iterator[tu
         rows = min(batch_size, next(4**k for k in range(16) if 4**k >= len(batch)))
         words = max(_SMALLEST_WORDS, _power_of_two(max(len(s.words) for s in batch)))
         characters = max(s.chars.shape[1] for s in batch)
-        yield chosen, pad_batch(batch, (rows, words, fit(characters, _CHARACTER_SIZES)))
+        half = (rows * words // 2,) if rows > 1 else ()
+        yield chosen, pad_batch(batch, (rows, words, fit(characters, _CHARACTER_SIZES)), half)
 
 
 def _power_of_two(size: int) -> int:
@@ -104,11 +134,13 @@ class TrainingBatches:
         self._epoch = lru_cache(maxsize=2)(self._plan_epoch)
         first = [self._needed(plan) for plan in self._epoch(0)]
         self._word_sizes, self._character_sizes = choose_shapes(first, self.rows, expected_steps)
+        self._distinct = self._distinct_sizes()
 
     @property
     def shapes(self) -> int:
         """How many shapes the batches may have: the programs that a run compiles for them, at most."""
-        return len(self._word_sizes) * len(self._character_sizes)
+        distinct = sum(1 + (size in self._distinct) for size in self._word_sizes)
+        return distinct * len(self._character_sizes)
 
     def indices(self, step: int) -> np.ndarray:
         """Which sentences the task's batch ``step`` (from 0) holds."""
@@ -119,20 +151,47 @@ class TrainingBatches:
         chosen = self.indices(step)
         words, characters = self._needed(chosen)
         shape = self.rows, fit(words, self._word_sizes), fit(characters, self._character_sizes)
-        batch = pad_batch([self._sentences[i] for i in chosen], shape)
+        sentences = self._with_unknowns([self._sentences[i] for i in chosen], step)
+        return pad_batch(sentences, shape, self._distinct.get(shape[1], ()))
+
+    def _with_unknowns(self, sentences: list[Encoded], step: int) -> list[Encoded]:
+        """The sentences with some rare words and characters replaced by the unknown ones."""
         if not self._unknown_rate:
-            return batch
+            return sentences
         random = np.random.default_rng((*self._entropy, _UNKNOWN_STREAM, step))
-        words = self._rare_words[batch.words] & (random.random(batch.words.shape) < self._unknown_rate)
-        rare = self._rare_characters[batch.chars]
-        rare[rare] = random.random(int(rare.sum())) < self._unknown_rate
-        return batch._replace(
-            words=np.where(words, np.int32(0), batch.words), chars=np.where(rare, np.int32(1), batch.chars)
-        )
+
+        def replaced(indices: np.ndarray, rare: np.ndarray, unknown: int) -> np.ndarray:
+            chosen = rare[indices]
+            chosen[chosen] = random.random(int(chosen.sum())) < self._unknown_rate
+            return np.where(chosen, np.int32(unknown), indices)
+
+        return [
+            s._replace(
+                words=replaced(s.words, self._rare_words, 0),
+                chars=replaced(s.chars, self._rare_characters, 1),
+            )
+            for s in sentences
+        ]
 
     def _needed(self, chosen: np.ndarray) -> tuple[int, int]:
         own = [self._sentences[i].chars.shape for i in chosen]
         return max(n for n, _ in own), max(c for _, c in own)
+
+    def _distinct_sizes(self) -> dict[int, tuple[int]]:
+        """By word size, how many distinct words its batches have, a little more than in the first epoch."""
+        most: dict[int, int] = {}
+        for plan in self._epoch(0):
+            sentences = [self._sentences[i] for i in plan]
+            size = fit(max(len(s.words) for s in sentences), self._word_sizes)
+            words = {
+                (row, chars.tobytes().rstrip(b"\0"))
+                for s in sentences
+                for row, chars in zip(s.words.tolist(), s.chars, strict=True)
+            }
+            most[size] = max(most.get(size, 0), len(words))
+        multiple = _DISTINCT_MULTIPLE
+        rounded = {size: -int(-1.05 * count // multiple) * multiple for size, count in most.items()}
+        return {size: (count,) for size, count in rounded.items() if count < self.rows * size}
 
     def _plan_epoch(self, epoch: int) -> list[np.ndarray]:
         random = np.random.default_rng((*self._entropy, _ORDER_STREAM, epoch))

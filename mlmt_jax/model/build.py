@@ -152,7 +152,7 @@ def _example_inputs(task: TaskModel) -> dict[str, tuple]:
         "word_embed": (jnp.zeros((1,), jnp.int32),),
         "char_embed": (jnp.zeros((1, 1), jnp.int32),),
         "char_highway": (jnp.zeros((1, letters)),),
-        "lstm": (word, jnp.int32(1), None),
+        "lstm": (word, jnp.zeros((1, 1), jnp.int32), jnp.ones((1,), jnp.int32)),
         "univ_layer": (hidden,),
         "spec_layer": (hidden,),
         "gate": (hidden,),

@@ -1,4 +1,4 @@
-"""Word embeddings and the (bidirectional) LSTM over a sentence."""
+"""Word embeddings and the (bidirectional) LSTM over sentences."""
 
 import jax
 import jax.numpy as jnp
@@ -6,6 +6,7 @@ from flax import linen as nn
 
 from mlmt_jax.model.components import orthogonal
 from mlmt_jax.model.masking import dropout, length_mask
+from mlmt_jax.model.recurrence import recurrence
 
 __all__ = ["LSTM", "WordEmbedding"]
 
@@ -19,12 +20,14 @@ class WordEmbedding(nn.Module):
     @nn.compact
     def __call__(self, words: jax.Array) -> jax.Array:
         """(...) int32 -> (..., dimension) float32."""
+        if not self.is_initializing():  # a step differentiates by the rows that it gathered, alone
+            return self.get_variable("params", "table")[words]
         table = self.param("table", nn.initializers.xavier_normal(), (self.rows, self.dimension))
         return table[words]
 
 
 class LSTM(nn.Module):
-    """An LSTM (Hochreiter & Schmidhuber 1997; Gers et al. 2000) over one sentence.
+    """An LSTM (Hochreiter & Schmidhuber 1997; Gers et al. 2000) over sentences.
 
         i, f, g, o = split(W x_t + U h_(t-1) + b)
         c_t = sigmoid(f) * c_(t-1) + sigmoid(i) * tanh(g)
@@ -32,6 +35,8 @@ class LSTM(nn.Module):
 
     Each gate's block of W and of U is orthogonal at the start. The backward direction starts from
     the sentence's last word, whatever padding follows it.
+
+    Words come as indices into inputs, so that an input that occurs several times meets W once.
     """
 
     hidden_size: int
@@ -46,39 +51,38 @@ class LSTM(nn.Module):
         return self.hidden_size * (2 if self.bidirectional else 1)
 
     @nn.compact
-    def __call__(self, x: jax.Array, length: jax.Array, key: jax.Array | None) -> jax.Array:
-        """(n, d) and () int32 -> (n, features); what stands beyond the length is 0."""
-        inside = length_mask(length, x.shape[0])
+    def __call__(
+        self, x: jax.Array, tokens: jax.Array, lengths: jax.Array, key: jax.Array | None = None
+    ) -> jax.Array:
+        """Inputs (u, d), tokens (B, n) int32 into them, lengths (B,) -> (B, n, features); 0 beyond them."""
+        tokens = jnp.asarray(tokens)
+        B, n = tokens.shape
         for layer in range(self.num_layers):
-            if layer > 0 and key is not None:
-                x = dropout(x, self.dropout, jax.random.fold_in(key, layer))
-            x = self._layer(layer, x, inside)
+            if layer > 0:
+                tokens = jnp.arange(B * n).reshape(B, n)
+                if key is not None:
+                    x = dropout(x, self.dropout, jax.random.fold_in(key, layer))
+                x = x.reshape(B * n, -1)
+            x = self._layer(layer, x, tokens, lengths)
         return x
 
-    def _layer(self, layer: int, x: jax.Array, inside: jax.Array) -> jax.Array:
-        # Both directions step together, in one scan: half the dependent steps, and half to compile.
+    def _layer(self, layer: int, x: jax.Array, tokens: jax.Array, lengths: jax.Array) -> jax.Array:
+        # Both directions step together: half the dependent steps, and half to compile.
         size, ways = self.hidden_size, 2 if self.bidirectional else 1
         kernel = self.param(f"kernel_{layer}", _orthogonal_gates, (ways, x.shape[-1], 4 * size))
         recurrent = self.param(f"recurrent_{layer}", _orthogonal_gates, (ways, size, 4 * size))
         bias = self.param(f"bias_{layer}", self._bias, (ways, 4 * size))
-
-        def turned(y):  # (n, ways, ...): the second direction from its end, padding first
-            return y if ways == 1 else jnp.stack([y[:, 0], y[::-1, 1]], 1)
-
-        def step(state, now):  # state: h, c (ways, size)
-            h, c = state
-            projected, live = now
-            i, f, g, o = jnp.split(projected + jnp.einsum("wh,whg->wg", h, recurrent), 4, -1)
-            c = nn.sigmoid(f) * c + nn.sigmoid(i) * nn.tanh(g)
-            h = nn.sigmoid(o) * nn.tanh(c)
-            state = jnp.where(live, h, 0.0), jnp.where(live, c, 0.0)
-            return state, state[0]
-
-        projected = turned(jnp.einsum("nd,wdg->nwg", x, kernel) + bias)
-        live = turned(jnp.broadcast_to(inside[:, None, None], (x.shape[0], ways, 1)))
-        zeros = jnp.zeros((ways, size), x.dtype)
-        _, outputs = jax.lax.scan(step, (zeros, zeros), (projected, live))
-        return turned(outputs).reshape(x.shape[0], -1)
+        B, n = tokens.shape
+        place = jnp.arange(n)[:, None]
+        # The second direction reads each sentence from its own end; what lies beyond comes last both times.
+        back = jnp.where(place < lengths, lengths - 1 - place, place)  # (n, B), its own inverse
+        places = jnp.stack([jnp.broadcast_to(place, (n, B)), back][:ways], 1)  # (n, ways, B)
+        way, sentence = jnp.arange(ways)[:, None], jnp.arange(B)
+        projected = jnp.einsum("ud,wdg->wug", x, kernel) + bias[:, None]
+        outputs = recurrence(projected[way, tokens[sentence, places]], recurrent, lengths)  # (n, ways, B, h)
+        in_order = outputs[places, way, sentence]
+        inside = length_mask(lengths, n)[..., None, None]
+        return jnp.where(inside, jnp.transpose(in_order, (2, 0, 1, 3)), 0.0).reshape(B, n, -1)
 
     def _bias(self, key: jax.Array, shape: tuple[int, int]) -> jax.Array:
         size = self.hidden_size

@@ -76,25 +76,21 @@ def emissions(task: TaskModel, params: Params, batch: Batch, key: jax.Array | No
         # Keys are folded in only where they are used: each takes its time to compile.
         return jax.random.fold_in(key, index) if key is not None and rate else None
 
-    features = [task.word_embed(params, batch.words)]  # (B, n, d)
+    features = [task.word_embed(params, batch.rows)[batch.words]]  # (U, d)
     if task.char_embed is not None:
         letters = task.char_embed(params, batch.chars)
         features.append(letters if task.char_highway is None else task.char_highway(params, letters))
-    x = dropout(jnp.concatenate(features, -1), task.embed_dropout, site(0, task.embed_dropout))
-    h = _encode(task, params, x, batch.lengths, site(1, task.lstm.module.dropout))
+    x, tokens = jnp.concatenate(features, -1), batch.tokens
+    if key is not None and task.embed_dropout:  # each occurrence of a word is dropped by itself
+        x = dropout(x[tokens.reshape(-1)], task.embed_dropout, site(0, task.embed_dropout))
+        tokens = jnp.arange(tokens.size).reshape(tokens.shape)
+    h = task.lstm(params, x, tokens, batch.lengths, site(1, task.lstm.module.dropout))
     h = dropout(h, task.lstm_dropout, site(2, task.lstm_dropout))
     e = task.univ_layer(params, h)  # (B, n, t)
     if task.spec_layer is not None and task.gate is not None:
         gate = nn.sigmoid(task.gate(params, h))
         e = gate * task.spec_layer(params, h) + (1.0 - gate) * e
     return dropout(e, task.linear_dropout, site(3, task.linear_dropout))
-
-
-def _encode(task: TaskModel, params: Params, x, lengths, key: jax.Array | None) -> jax.Array:
-    if key is None:
-        return jax.vmap(lambda x, length: task.lstm(params, x, length, None))(x, lengths)
-    keys = jax.random.split(key, len(lengths))
-    return jax.vmap(lambda x, length, key: task.lstm(params, x, length, key))(x, lengths, keys)
 
 
 def sentence_losses(task: TaskModel, params: Params, batch: Batch, key: jax.Array | None = None) -> jax.Array:

@@ -15,6 +15,7 @@ from mlmt_jax.training.folder import RunFolder
 from mlmt_jax.training.journal import Reporter, append_metrics, keep_metrics_until, score_table
 from mlmt_jax.training.mixing import draw_task
 from mlmt_jax.training.optim import learning_rate_schedule
+from mlmt_jax.training.rows import up_to_date
 from mlmt_jax.training.scoring import SplitScore, evaluate_split
 from mlmt_jax.training.setup import Setup, fresh_state, versions
 from mlmt_jax.training.state import RunState
@@ -93,11 +94,15 @@ def _train(setup: Setup, folder: RunFolder, checkpoints: Checkpoints) -> tuple[R
     keep_metrics_until(folder.metrics, progress.step)
     key = jax.random.fold_in(jax.random.key(training.seed), 1)
     steps = {
-        name: jax.jit(partial(train_step, setup.model.tasks[name], setup.optimizers[name]), donate_argnums=0)
+        name: jax.jit(
+            partial(train_step, setup.model.tasks[name], setup.optimizers[name], setup.users),
+            donate_argnums=0,
+        )
         for name in setup.batches
     }
     task_steps = dict(progress.task_steps)
     taken: deque[_Taken] = deque()
+    current = jax.jit(partial(up_to_date, setup.users))
     window = _Window()
     reporter = Reporter(_expected_steps(setup), progress.step)
     started = time.perf_counter() - progress.seconds
@@ -117,15 +122,14 @@ def _train(setup: Setup, folder: RunFolder, checkpoints: Checkpoints) -> tuple[R
             if step % training.eval_freq == 0 or _at_end(setup, step, task_steps):
                 while taken:
                     window.add(setup, taken.popleft())
+                params = current(state)
                 own = {task.name for task in setup.config.tasks if task.require_eval or task.ref}
-                scores = evaluate(
-                    setup, state.params, lambda task, split, own=own: split == "dev" and task in own
-                )
+                scores = evaluate(setup, params, lambda task, split, own=own: split == "dev" and task in own)
                 target = setup.config.target.name
                 score = headline(setup, target, scores[target]["dev"])
                 better = progress.best_score is None or score > progress.best_score
                 if better:
-                    checkpoints.save_best(step, state.params)
+                    checkpoints.save_best(step, params)
                 seconds = time.perf_counter() - started
                 progress = Progress(
                     step,

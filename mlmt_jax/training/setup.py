@@ -17,6 +17,7 @@ from mlmt_jax.errors import ConfigError
 from mlmt_jax.model import Model, build_model, init_params, put_vectors
 from mlmt_jax.training.mixing import mixing_weights
 from mlmt_jax.training.optim import build_optimizer
+from mlmt_jax.training.rows import TableUser, table_users
 from mlmt_jax.training.state import RunState, init_state
 
 __all__ = ["Setup", "choose_device", "fresh_state", "prepare", "versions"]
@@ -36,6 +37,7 @@ class Setup:
     encoded: dict[str, dict[str, list[Encoded]]]  # by task model, by split
     batches: dict[str, TrainingBatches]  # by task model that is ever drawn
     optimizers: dict[str, optax.GradientTransformation]  # by task model
+    users: dict[str, tuple[TableUser, ...]]  # by word table that is trained
     weights: dict[str, float]  # probability of each task model at a step
 
 
@@ -103,7 +105,8 @@ def prepare(config: Config) -> Setup:
     }
     model = build_model(config, corpus.vocabulary.sizes)
     optimizers = {task.name: build_optimizer(config, task) for task in config.tasks}
-    return Setup(config, corpus, model, encoded, batches, optimizers, weights)
+    users = table_users(config, batches)
+    return Setup(config, corpus, model, encoded, batches, optimizers, users, weights)
 
 
 def _check_metrics(config: Config, corpus: Corpus) -> None:

@@ -19,6 +19,10 @@ class RunState(NamedTuple):
     params: Params  # {component name: subtree}
     opt_states: dict[str, optax.OptState]  # by task model: momenta of its own components, its step count
     step: jax.Array  # () int32, steps of all tasks
+    task_steps: dict[str, jax.Array]  # by task model, () int32, its own steps
+    synced: dict[
+        str, jax.Array
+    ]  # by task model, (rows of its word table,) int32, how many of its steps a row has had
 
 
 def init_state(
@@ -28,4 +32,9 @@ def init_state(
     opt_states = {
         name: optimizer.init(model.tasks[name].own(params)) for name, optimizer in optimizers.items()
     }
-    return RunState(params, opt_states, jnp.int32(0))
+    task_steps = {name: jnp.int32(0) for name in optimizers}
+    synced = {
+        name: jnp.zeros(len(params[model.tasks[name].word_embed.name]["table"]), jnp.int32)
+        for name in optimizers
+    }
+    return RunState(params, opt_states, jnp.int32(0), task_steps, synced)

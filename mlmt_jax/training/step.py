@@ -1,11 +1,14 @@
 """One training step of one task model: pure, for one run."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import optax
 
 from mlmt_jax.model import TaskModel, batch_loss
+from mlmt_jax.training.rows import TableUser, gathered, momentum_of, scattered, with_momentum
 from mlmt_jax.training.state import RunState
 from mlmt_jax.types import Batch, Params
 
@@ -22,26 +25,49 @@ class StepMetrics(NamedTuple):
 def train_step(
     task: TaskModel,
     optimizer: optax.GradientTransformation,
+    users: Mapping[str, tuple[TableUser, ...]],
     state: RunState,
     batch: Batch,
     key: jax.Array,
 ) -> tuple[RunState, StepMetrics]:
     """Updates the components of one task model; all others pass through.
 
+    Of the word table only the rows of the batch are read and written.
+
     Args:
         task, optimizer: static.
+        users: static; of the word tables that are trained, the task models that train them.
         state: of one run.
         batch: of the task's training data.
         key: of the run; the step's own key is folded in from ``state.step``.
     """
-    own = task.own(state.params)
+    table = task.word_embed.name
+    own_users = users.get(table, ())
+    found = gathered(own_users, table, state, batch)
+    # The model sees the batch's rows as the whole table.
+    batch = batch._replace(rows=jnp.arange(len(batch.rows)))
+    own = {**task.own(state.params), table: {"table": found.rows}}
+    opt_state = state.opt_states[task.name]
+    if own_users:
+        opt_state = with_momentum(opt_state, table, found.momenta[task.name])
     step_key = jax.random.fold_in(key, state.step)
-    loss, gradients = jax.value_and_grad(lambda params: batch_loss(task, params, batch, step_key))(own)
-    updates, opt_state = optimizer.update(gradients, state.opt_states[task.name], own)
+
+    def loss_of(params: Params) -> jax.Array:
+        if not own_users:  # frozen
+            params = {**params, table: jax.lax.stop_gradient(params[table])}
+        return batch_loss(task, params, batch, step_key)
+
+    loss, gradients = jax.value_and_grad(loss_of)(own)
+    updates, opt_state = optimizer.update(gradients, opt_state, own)
     applied: Params = optax.apply_updates(own, updates)  # type: ignore[assignment]
-    new = RunState(
+    rows = applied.pop(table)["table"]
+    if own_users:
+        found = found._replace(rows=rows, momenta={**found.momenta, task.name: momentum_of(opt_state, table)})
+        opt_state = with_momentum(opt_state, table, momentum_of(state.opt_states[task.name], table))
+    state = state._replace(
         params={**state.params, **applied},
         opt_states={**state.opt_states, task.name: opt_state},
         step=state.step + 1,
+        task_steps={**state.task_steps, task.name: state.task_steps[task.name] + 1},
     )
-    return new, StepMetrics(loss, optax.tree.norm(gradients))
+    return scattered(own_users, table, state, found), StepMetrics(loss, optax.tree.norm(gradients))

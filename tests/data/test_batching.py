@@ -4,6 +4,7 @@ from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
+from dense import chars_of, words_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -41,7 +42,7 @@ def make_batches(sentences, batch_size: int, *, seed=7, name="task", rate=0.0, w
 
 def assert_holds(batch, sentences) -> None:
     """The batch holds these sentences, in this order, and nothing else but zeros."""
-    rows, n, c = batch.chars.shape
+    (rows, n), (places, c) = batch.tokens.shape, batch.chars.shape
     words, chars = np.zeros((rows, n), int), np.zeros((rows, n, c), int)
     tags, lengths = np.zeros((rows, n), int), np.zeros(rows, int)
     for i, sentence in enumerate(sentences):
@@ -50,9 +51,19 @@ def assert_holds(batch, sentences) -> None:
             words[i, j], tags[i, j] = sentence.words[j], sentence.tags[j]
             for k, char in enumerate(sentence.chars[j]):
                 chars[i, j, k] = char
-    for found, expected in zip(batch, (words, chars, lengths, tags), strict=True):
-        np.testing.assert_array_equal(found, expected)
-        assert found.dtype == np.int32
+    found = words_of(batch), chars_of(batch), batch.lengths, batch.tags
+    for own, expected in zip(found, (words, chars, lengths, tags), strict=True):
+        np.testing.assert_array_equal(own, expected)
+    assert all(part.dtype == np.int32 for part in batch)
+    # Every word stands there once, and so does every row of the table.
+    inside = np.arange(n) < lengths[:, None]
+    lines = {(row, tuple(own)) for row, own in zip(words[inside], chars[inside].tolist(), strict=True)}
+    assert (
+        len(set(batch.tokens[inside].tolist())) == len(lines) <= places == len(batch.words) == len(batch.rows)
+    )
+    distinct = sorted({row for row, _ in lines})
+    np.testing.assert_array_equal(batch.rows, [*distinct, *[0] * (places - len(distinct))])
+    assert not np.any(batch.tokens[~inside])
 
 
 def assert_same(a, b) -> None:
@@ -97,10 +108,12 @@ def test_training_batches_hold_their_sentences_in_few_shapes(lengths, batch_size
     for step in range(4 * batches.batches_per_epoch):
         batch = batches.batch(step)
         assert_holds(batch, [sentences[i] for i in batches.indices(step)])
-        shapes.add(batch.chars.shape)
-    assert len(shapes) <= batches.shapes <= 6
+        shapes.add((*batch.tokens.shape, *batch.chars.shape))
+    assert len(shapes) <= batches.shapes <= 12
     largest = max(len(batches.indices(step)) for step in range(batches.batches_per_epoch))
-    assert all(rows == largest and n % 4 == 0 and c % 8 == 0 for rows, n, c in shapes)
+    for rows, n, places, c in shapes:
+        assert (rows, n % 4, c % 8) == (largest, 0, 0)
+        assert places == rows * n or places % 32 == 0
 
 
 def test_a_batch_depends_on_seed_task_and_step_but_not_on_what_was_asked_before():
@@ -142,11 +155,11 @@ def test_words_and_characters_seen_once_are_replaced_at_the_configured_rate():
     rate, steps = 0.15, 300
     batches = make_batches(sentences, 10, rate=rate, words=rare_words, characters=rare_characters)
     plain = make_batches(sentences, 10)
-    for field, rare, unknown in (("words", rare_words, 0), ("chars", rare_characters, 1)):
+    for field, rare, unknown in ((words_of, rare_words, 0), (chars_of, rare_characters, 1)):
         replaced = could = 0
         outcomes = set()
         for step in range(steps):
-            before, after = (getattr(b.batch(step), field) for b in (plain, batches))
+            before, after = (field(b.batch(step)) for b in (plain, batches))
             changed, allowed = before != after, rare[before]
             assert not (changed & ~allowed).any()  # padding is never rare, either
             assert (after[changed] == unknown).all()
@@ -181,7 +194,8 @@ def test_sorted_batches_hold_every_sentence_once_by_length(lengths, batch_size):
         seen.append(chosen.tolist())
         longest.append(max(lengths[i] for i in chosen))
         assert_holds(batch, [sentences[i] for i in chosen])
-        rows, n, c = batch.chars.shape
+        (rows, n), (places, c) = batch.tokens.shape, batch.chars.shape
+        assert places in {rows * n, rows * n // 2}
         assert rows in {1, 4, 16, batch_size}
         assert len(chosen) <= rows <= batch_size
         assert n in {16, 32, 64}

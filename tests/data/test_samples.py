@@ -31,7 +31,7 @@ for name, dataset in corpus.datasets.items():
         unknown_rate=0.5, expected_steps=500.0
     )
     for step in range(4):
-        print(batches.indices(step).tolist(), batches.batch(step).words.tolist())
+        print(batches.indices(step).tolist(), batches.batch(step).rows.tolist())
 """
 
 

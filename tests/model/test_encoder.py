@@ -13,6 +13,7 @@ from mlmt_jax.model.encoder import LSTM, WordEmbedding
 
 N, D, SIZE = 6, 4, 3
 LENGTHS = np.array([0, 1, N, 4, 2], np.int32)
+TOKENS = np.arange(len(LENGTHS) * N, dtype=np.int32).reshape(-1, N)
 KEY = jax.random.key(1)
 
 
@@ -21,7 +22,7 @@ def module(*, bidirectional: bool = True, layers: int = 1, dropout: float = 0.0)
 
 
 def trained(lstm: LSTM) -> Params:
-    return random_params(lstm, np.zeros((N, D), np.float32), LENGTHS[0], None)
+    return random_params(lstm, np.zeros((N, D), np.float32), TOKENS[:1] % N, LENGTHS[:1])
 
 
 def inputs(seed: int = 0) -> np.ndarray:
@@ -30,8 +31,7 @@ def inputs(seed: int = 0) -> np.ndarray:
 
 @partial(jax.jit, static_argnums=0)
 def run(lstm: LSTM, params: Params, x, key=None) -> jax.Array:
-    one = lambda x, length: jnp.asarray(lstm.apply({"params": params}, x, length, key))
-    return jax.vmap(one)(x, LENGTHS)
+    return jnp.asarray(lstm.apply({"params": params}, x.reshape(-1, D), TOKENS, LENGTHS, key))
 
 
 @pytest.mark.parametrize(("bidirectional", "layers"), [(False, 1), (False, 2), (True, 1), (True, 3)])
@@ -61,9 +61,45 @@ def test_what_stands_behind_a_sentence_never_matters():
     jax.tree.map(np.testing.assert_array_equal, slopes(params, x), slopes(params, other))
 
 
+def test_words_that_occur_again_share_their_inputs():
+    lstm = module()
+    params, x = trained(lstm), inputs()
+    random = np.random.default_rng(3)
+    tokens = random.integers(0, N, TOKENS.shape)
+    spelled_out = x[2][tokens]
+    shared = jax.jit(lambda params, x: lstm.apply({"params": params}, x, tokens, LENGTHS))
+    np.testing.assert_allclose(shared(params, x[2]), run(lstm, params, spelled_out), 1e-6, 1e-6)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_the_gradient_is_that_of_a_plain_loop(bidirectional):
+    lstm = module(bidirectional=bidirectional)
+    params, x = trained(lstm), inputs()
+    weights = inputs(4)[..., :1]
+
+    def plain(params, x):
+        total = 0.0
+        for i, length in enumerate(LENGTHS):
+            for way in range(2 if bidirectional else 1):
+                kernel, recurrent, bias = (params[f"{k}_0"][way] for k in ("kernel", "recurrent", "bias"))
+                h = c = jnp.zeros(SIZE)
+                for j in range(length) if way == 0 else reversed(range(length)):
+                    entry, forget, content, exit_ = jnp.split(x[i, j] @ kernel + h @ recurrent + bias, 4)
+                    c = jax.nn.sigmoid(forget) * c + jax.nn.sigmoid(entry) * jnp.tanh(content)
+                    h = jax.nn.sigmoid(exit_) * jnp.tanh(c)
+                    total += jnp.sum(weights[i, j] * h)
+        return total
+
+    ours = lambda params, x: jnp.sum(weights * run(lstm, params, x))
+    for got, want in zip(
+        *(jax.tree.leaves(jax.jit(jax.grad(f, (0, 1)))(params, x)) for f in (ours, plain)), strict=True
+    ):
+        np.testing.assert_allclose(got, want, 1e-4, 1e-5)
+
+
 def test_each_gate_starts_orthogonal_and_the_forget_gate_with_its_bias():
     lstm = LSTM(SIZE, True, 1.5, 2, 0.0)
-    params = initial_params(lstm, np.zeros((N, 2), np.float32), LENGTHS[0], None)
+    params = initial_params(lstm, np.zeros((N, 2), np.float32), TOKENS[:1], LENGTHS[:1])
     gates = []
     # Fewer rows than columns, as many, and more.
     for layer, rows in enumerate((2, 2 * SIZE)):

@@ -8,10 +8,12 @@ import jax
 import numpy as np
 import oracles
 import pytest
-from small_model import PAIRS, SIZES, random_batch, random_params, rebatch, small_config, small_model
+from dense import chars_of, words_of
+from small_model import MOST, PAIRS, SIZES, random_batch, random_params, rebatch, small_config, small_model
 from tag_oracles import well_formed
 
 from mlmt_jax import crf
+from mlmt_jax.data.batching import Encoded, pad_batch
 from mlmt_jax.model import (
     TaskModel,
     batch_loss,
@@ -66,13 +68,13 @@ def slow_emissions(params: Params, name: str, batch: Batch, i: int, *, specific:
     letters = params["chars"]
     table = np.concatenate([np.full((1, 3), np.nan), letters["table"]])
     filters = [(letters[f"kernel_{k}"], letters[f"bias_{k}"]) for k in range(2)]
-    words = [[int(c) for c in word if c] for word in batch.chars[i, :length]]
+    words = [[int(c) for c in word if c] for word in chars_of(batch)[i, :length]]
     features = np.array([oracles.char_cnn(word, table, filters) for word in words])
     layers = [
         (pair(params["highway"][f"gate_{k}"]), pair(params["highway"][f"transform_{k}"])) for k in range(2)
     ]
     features = oracles.highway(features, layers, oracles.selu)
-    vectors = params[f"{language}_words"]["table"][batch.words[i, :length]]
+    vectors = params[f"{language}_words"]["table"][words_of(batch)[i, :length]]
     ways = [[params["lstm"][f"{kind}_0"][way] for kind in ("kernel", "recurrent", "bias")] for way in (0, 1)]
     h = oracles.bilstm(np.concatenate([vectors, features], 1), *ways)
     universal = head(f"{task}_univ", h)
@@ -124,11 +126,12 @@ def test_what_stands_in_padding_never_matters():
     model, params = small_model()
     task, batch = model.tasks["xho ner"], random_batch("xho ner", LENGTHS, 7)
     random = np.random.default_rng(5)
+    distinct = int(np.max(batch.tokens)) + 1
+    chars = np.array(batch.chars)
+    chars[distinct:] = random.integers(0, 9, chars[distinct:].shape)
     rubbish = batch._replace(
-        words=np.where(INSIDE, batch.words, random.integers(0, 13, INSIDE.shape)).astype(np.int32),
-        chars=np.where(INSIDE[..., None], batch.chars, random.integers(0, 9, batch.chars.shape)).astype(
-            np.int32
-        ),
+        chars=chars,
+        tokens=np.where(INSIDE, batch.tokens, random.integers(0, len(chars), INSIDE.shape)).astype(np.int32),
         tags=np.where(INSIDE, batch.tags, -1).astype(np.int32),
     )
     clean, found = outputs(task, params, batch), outputs(task, params, rubbish)
@@ -219,7 +222,8 @@ def test_dropout_between_lstm_layers_differs_between_equal_sentences():
     model = build_model(config, SIZES)
     params, task = random_params(model), model.tasks["xho ner"]
     batch = random_batch("xho ner", LENGTHS, 7)
-    twice = jax.tree.map(lambda x: x[[0] * 5], batch)
+    again = lambda values: np.asarray(values)[[0] * 5]
+    twice = batch._replace(tokens=again(batch.tokens), lengths=again(batch.lengths), tags=again(batch.tags))
     first, second, *_ = dropped_emissions(task, params, twice, KEY)
     assert np.all(np.any(first != second, -1))
 
@@ -228,10 +232,12 @@ def covering_batch(name: str) -> Batch:
     """A batch that holds every character and all words but the last."""
     batch = random_batch(name, LENGTHS, 7, seed=4)
     rows = SIZES.words[f"{name.split()[0]}_words"]
-    words = np.array(batch.words)
+    words = np.zeros(INSIDE.shape, np.int32)
     words[INSIDE] = np.arange(np.sum(INSIDE)) % (rows - 1)
     assert set(range(1, SIZES.characters)) <= set(np.ravel(batch.chars))
-    return batch._replace(words=words)
+    parts = words, chars_of(batch), np.asarray(batch.tags)
+    sentences = [Encoded(*(part[i, :length] for part in parts)) for i, length in enumerate(LENGTHS)]
+    return pad_batch(sentences, (len(LENGTHS), INSIDE.shape[1], MOST))
 
 
 @pytest.mark.parametrize("name", NAMES)

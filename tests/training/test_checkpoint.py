@@ -30,7 +30,10 @@ def state_of(seed: int) -> RunState:
     params = params_of(seed)
     opt_state = OPTIMIZER.init(params)
     _, opt_state = OPTIMIZER.update(params_of(seed + 1), opt_state, params)
-    return RunState(params, {"nld ner": opt_state, "é/pos": OPTIMIZER.init(params)}, jnp.int32(7))
+    opt_states = {"nld ner": opt_state, "é/pos": OPTIMIZER.init(params)}
+    counts = {"nld ner": jnp.int32(5), "é/pos": jnp.int32(2)}
+    synced = {"nld ner": jnp.arange(3), "é/pos": jnp.zeros(3, jnp.int32)}
+    return RunState(params, opt_states, jnp.int32(7), counts, synced)
 
 
 def assert_same(first: Any, second: Any) -> None:

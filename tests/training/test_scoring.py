@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 import tiny_corpus
+from dense import words_of
 
 from mlmt_jax.config import load_config
 from mlmt_jax.data.batching import Encoded
@@ -45,7 +46,10 @@ def faked(monkeypatch: pytest.MonkeyPatch, decode: Any) -> Any:
 @pytest.mark.parametrize("batch_size", [1, 3, 4, 100])
 def test_the_order_given_is_kept(monkeypatch: pytest.MonkeyPatch, batch_size: int) -> None:
     # The tags are made from the words, the losses from the lengths; padding gives nonsense.
-    decode = lambda task, params, batch: (batch.words % 5, np.where(batch.lengths > 0, batch.lengths, -7.0))
+    decode = lambda task, params, batch: (
+        words_of(batch) % 5,
+        np.where(batch.lengths > 0, batch.lengths, -7.0),
+    )
     task = faked(monkeypatch, decode)
     given = sentences([4, 1, 40, 0, 4, 17, 2, 1, 9, 33, 3])
     tags, losses = scoring.tag_sentences(task, {}, TAGS, given, batch_size)
@@ -68,10 +72,10 @@ def evaluated(monkeypatch: pytest.MonkeyPatch, gold: list[list[str]], predicted:
     examples = [Example(("w",) * len(g), tuple(g), 1) for g in gold]
 
     def decode(task, params, batch):
-        best, losses = np.zeros(batch.words.shape, int), np.zeros(len(batch.words))
+        best, losses = np.zeros(batch.tokens.shape, int), np.zeros(len(batch.tokens))
         for row, length in enumerate(batch.lengths):
             if length:
-                which = int(batch.words[row, 0])
+                which = int(words_of(batch)[row, 0])
                 best[row, :length] = [index[tag] for tag in predicted[which]]
                 losses[row] = nats[which]
         return best, losses

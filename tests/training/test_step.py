@@ -36,7 +36,7 @@ def setup(tiny_config: Path) -> Setup:
 @pytest.fixture(scope="module")
 def step(setup: Setup) -> Any:
     """The step as a run compiles it, but that its arguments stay."""
-    return jax.jit(partial(train_step, setup.model.tasks[NAME], setup.optimizers[NAME]))
+    return jax.jit(partial(train_step, setup.model.tasks[NAME], setup.optimizers[NAME], setup.users))
 
 
 def random_state(setup: Setup, seed: int) -> RunState:
@@ -64,7 +64,7 @@ def test_only_the_tasks_own_components_change(tiny_config: Path) -> None:
     setup = setup_of(tiny_config, tiny_corpus.without_characters(tiny_corpus.config()))
     name = "afr pos"
     start = random_state(setup, 0)
-    step = jax.jit(partial(train_step, setup.model.tasks[name], setup.optimizers[name]))
+    step = jax.jit(partial(train_step, setup.model.tasks[name], setup.optimizers[name], setup.users))
     new, metrics = step(start, setup.batches[name].batch(0), jax.random.key(KEY))
     own = {"afr_words", "lstm", "pos_univ", "pos_afr", "pos_crf", "afr pos/gate"}
     assert set(new.params) == set(start.params) > own
@@ -106,14 +106,16 @@ def test_a_step_is_a_function_of_its_arguments(setup: Setup, step: Any) -> None:
 
 def test_runs_side_by_side_are_the_runs_alone(setup: Setup, step: Any) -> None:
     batches = setup.batches[NAME]
-    shape = batches.batch(0).words.shape
-    same_shape = [i for i in range(9) if batches.batch(i).words.shape == shape][:3]
+    shapes = lambda i: jax.tree.map(np.shape, batches.batch(i))
+    same_shape = [i for i in range(9) if shapes(i) == shapes(0)][:3]
     runs = [
         (random_state(setup, i)._replace(step=jnp.int32(5 * i)), batches.batch(i), jax.random.key(i))
         for i in same_shape
     ]
     stack = lambda *leaves: jnp.stack(leaves)
-    together = jax.jit(jax.vmap(partial(train_step, setup.model.tasks[NAME], setup.optimizers[NAME])))
+    together = jax.jit(
+        jax.vmap(partial(train_step, setup.model.tasks[NAME], setup.optimizers[NAME], setup.users))
+    )
     many = together(*(jax.tree.map(stack, *parts) for parts in zip(*runs, strict=True)))
     alone = jax.tree.map(stack, *(step(*run) for run in runs))
     assert many[1].loss.shape == (3,)

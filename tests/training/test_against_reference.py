@@ -1,0 +1,62 @@
+"""Three hundred steps against a plain step: faster must not mean different."""
+
+from functools import partial
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+import reference_step
+import tiny_corpus
+
+from mlmt_jax.config import load_config
+from mlmt_jax.training.mixing import draw_task
+from mlmt_jax.training.rows import up_to_date
+from mlmt_jax.training.setup import fresh_state, prepare
+from mlmt_jax.training.step import train_step
+
+STEPS = 300
+
+
+@pytest.fixture(scope="module")
+def config(tiny_config: Path) -> Path:
+    data = tiny_corpus.config()
+    # Two tasks that share words, characters, LSTM: each with a learning rate of its own.
+    data["tasks"] = [task for task in data["tasks"] if task["language"] == "nld"]
+    for i, task in enumerate(data["tasks"]):
+        task["model"] |= {"embed_dropout": 0.2, "lstm_dropout": 0.4}
+        task |= {"learning_rate": 0.03 - 0.01 * i, "decay_step": 50}
+    used = {name for task in data["tasks"] for role, name in task["model"].items() if "dropout" not in role}
+    data["components"] = [part for part in data["components"] if part["name"] in used]
+    named = {task["dataset"] for task in data["tasks"]}
+    data["datasets"] = [dataset for dataset in data["datasets"] if dataset["name"] in named]
+    return tiny_corpus.write_config(tiny_config.parent, data, "reference.json")
+
+
+def test_the_losses_of_a_run_are_those_of_plain_steps(config: Path) -> None:
+    setup = prepare(load_config(config))
+    state = fresh_state(setup)
+    plain = reference_step.start(setup.model.tasks, state.params)
+    key = jax.random.key(5)
+    steps = {
+        name: jax.jit(partial(train_step, task, setup.optimizers[name], setup.users))
+        for name, task in setup.model.tasks.items()
+    }
+    losses, wanted, task_steps = [], [], dict.fromkeys(steps, 0)
+    for i in range(STEPS):
+        name = draw_task(setup.weights, 1, i)
+        batch = setup.batches[name].batch(task_steps[name])
+        task_steps[name] += 1
+        state, metrics = steps[name](state, batch, key)
+        losses.append(float(metrics.loss))
+        task, spec = setup.model.tasks[name], setup.config.task(name)
+        plain, loss = reference_step.step(task, spec, task.word_embed.name in setup.users, plain, batch, key)
+        wanted.append(loss)
+    assert min(task_steps.values()) > STEPS // 20
+    assert np.mean(wanted[-20:]) < 0.5 * np.mean(wanted[:20])
+    np.testing.assert_allclose(losses, wanted, 1e-4, 1e-4)
+    jax.tree.map(
+        partial(np.testing.assert_allclose, rtol=1e-3, atol=1e-4),
+        up_to_date(setup.users, state),
+        plain.params,
+    )
