@@ -1,0 +1,1 @@
+"""Implementations that the benchmarks compare with this project, one module for each library they are in."""
