@@ -1,13 +1,16 @@
 """What every command line does around its work: user errors become one message and status 2."""
 
+import hashlib
 import io
 import os
+import platform
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from mlmt_jax.errors import InputError
 
-__all__ = ["run"]
+__all__ = ["keep_programs", "run"]
 
 
 def run(main: Callable[[], None]) -> None:
@@ -15,6 +18,7 @@ def run(main: Callable[[], None]) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A task's name must not end a run on a terminal that lacks its letters.
         sys.stdout.reconfigure(errors="backslashreplace")
+    keep_programs()
     try:
         main()
         sys.stdout.flush()
@@ -25,3 +29,36 @@ def run(main: Callable[[], None]) -> None:
         # The reader went away (`| head`): nothing is left to say, not even at interpreter exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+
+
+def keep_programs() -> None:
+    """Has JAX, which reads this when it is imported, keep compiled programs for later processes.
+
+    The folder is MLMT_JAX_CACHE, else ``mlmt_jax`` in the user's cache folder; "off" keeps nothing. Where
+    JAX_COMPILATION_CACHE_DIR is set, all is left to that and its companions.
+    """
+    chosen = os.environ.get("MLMT_JAX_CACHE", "")
+    if chosen.lower() == "off" or "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    try:
+        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        folder = Path(chosen or Path(home, "mlmt_jax")) / _machine()
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):  # no home, or one that cannot be written: compile anew
+        return
+    if os.access(folder, os.W_OK):
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+
+def _machine() -> str:
+    # A program uses whatever instructions the processor has; a home folder may be mounted on several.
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        about = "".join(
+            sorted({line for line in lines if line.startswith(("flags", "Features", "model name"))})
+        )
+    except OSError:
+        about = platform.processor()
+    return f"{platform.machine()}-{hashlib.sha256(about.encode()).hexdigest()[:12]}"

@@ -1,0 +1,128 @@
+"""What a training step costs: the arithmetic that the model needs, and each of its parts alone."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from mlmt_jax import crf
+from mlmt_jax.model import TaskModel
+from mlmt_jax.model.masking import dropout, length_mask
+from mlmt_jax.types import Batch, Params
+
+__all__ = ["multiply_adds", "step_parts"]
+
+
+def multiply_adds(task: TaskModel, batch: Batch) -> int:
+    """Multiply-adds of one forward pass over the words that are there, padding not counted.
+
+        LSTM       words * layers * directions * 4 h (inputs + h)
+        heads      words * t * (features of the LSTM) for the universal, the specific layer and the gate each
+        highway    words * layers * 2 f^2, f character features
+        char CNN   sum over words and filters of windows * width * dimension * count, as a direct convolution
+                   (ours projects the alphabet instead, and does less)
+
+    Every occurrence of a word counts, though ours computes what does not depend on the sentence once a batch.
+    Heads with hidden layers count as linear ones. A step's floating-point operations are six times this: two
+    a multiply-add, and the backward pass takes two for one forward. The CRF's sums are not counted.
+    """
+    words = int(np.sum(batch.lengths))
+    lstm, tags = task.lstm.module, len(task.crf.module.tag_names)
+    inputs, letters = task.word_embed.module.dimension, 0
+    total = 0
+    if task.char_embed is not None:
+        cnn = task.char_embed.module
+        letters = cnn.features
+        inside = length_mask(np.asarray(batch.lengths), np.shape(batch.tokens)[1])
+        lengths = np.sum(np.asarray(batch.chars) > 0, -1)[np.asarray(batch.tokens)[np.asarray(inside)]]
+        windows = {width: int(np.sum(np.maximum(lengths - width + 1, 1))) for width, _ in cnn.filters}
+        total += sum(windows[width] * width * cnn.dimension * count for width, count in cnn.filters)
+        if task.char_highway is not None:
+            total += words * task.char_highway.module.num_layers * 2 * letters**2
+    inputs += letters
+    ways = 2 if lstm.bidirectional else 1
+    for _ in range(lstm.num_layers):
+        total += words * ways * 4 * lstm.hidden_size * (inputs + lstm.hidden_size)
+        inputs = lstm.features
+    heads = 1 if task.spec_layer is None else 3
+    return total + words * heads * tags * lstm.features
+
+
+def step_parts(
+    task: TaskModel, optimizer: optax.GradientTransformation, params: Params, batch: Batch, key: jax.Array
+) -> dict[str, Callable[[], Any]]:
+    """Calls that run each part of a step, compiled alone, forward and backward, and wait for it.
+
+    Alone, a part also writes what the whole step keeps to itself: the parts' sum is near the step, not equal.
+    As in a step, the batch's rows of the word table stand for the table; fetching them and putting them back
+    is in the whole step alone.
+    """
+    batch = Batch(*map(jnp.asarray, batch))
+    table = task.word_embed.name
+    own = {**task.own(params), table: {"table": params[table]["table"][batch.rows]}}
+    own = jax.tree.map(jnp.copy, own)  # a step gives its own parameters away
+    batch = batch._replace(rows=jnp.arange(len(batch.rows)))
+
+    def features(own: Params) -> jax.Array:
+        found = [task.word_embed(own, batch.rows)[batch.words]]
+        if task.char_embed is not None:
+            letters = task.char_embed(own, batch.chars)
+            found.append(letters if task.char_highway is None else task.char_highway(own, letters))
+        return jnp.concatenate(found, -1)
+
+    def encoded(own: Params, x: jax.Array) -> jax.Array:
+        tokens = batch.tokens
+        if task.embed_dropout:
+            x = dropout(x[tokens.reshape(-1)], task.embed_dropout, key)
+            tokens = jnp.arange(tokens.size).reshape(tokens.shape)
+        return dropout(task.lstm(own, x, tokens, batch.lengths), task.lstm_dropout, key)
+
+    def heads(own: Params, h: jax.Array) -> jax.Array:
+        e = task.univ_layer(own, h)
+        if task.spec_layer is not None and task.gate is not None:
+            gate = jax.nn.sigmoid(task.gate(own, h))
+            e = gate * task.spec_layer(own, h) + (1.0 - gate) * e
+        return dropout(e, task.linear_dropout, key)
+
+    def chain(own: Params, scores: jax.Array) -> jax.Array:
+        return -crf.log_likelihood(scores, batch.tags, task.crf(own), batch.lengths)
+
+    def both_ways(f: Callable[..., jax.Array], roles: tuple[str, ...], *inputs: jax.Array):
+        """A call of f with its gradients for the parameters in these roles and for its inputs; f's value."""
+        used = {part.name: own[part.name] for role, part in task.parts.items() if role in roles}
+
+        @jax.jit
+        def run(used: Params, *inputs: jax.Array):
+            value, back = jax.vjp(f, used, *inputs)
+            return value, back(jnp.ones_like(value))
+
+        return lambda: jax.block_until_ready(run(used, *inputs)), run(used, *inputs)[0]
+
+    calls = {}
+    calls["features of words"], x = both_ways(features, ("word_embed", "char_embed", "char_highway"))
+    calls["LSTM"], h = both_ways(encoded, ("lstm",), x)
+    calls["linear layers and gate"], e = both_ways(heads, ("univ_layer", "spec_layer", "gate"), h)
+    calls["CRF loss"], _ = both_ways(chain, ("crf",), e)
+    calls["optimizer"] = _update_call(optimizer, own)
+    return calls
+
+
+def _update_call(optimizer: optax.GradientTransformation, own: Params) -> Callable[[], Any]:
+    gradients = jax.tree.map(lambda x: jnp.full_like(x, 1e-3), own)
+
+    @partial(jax.jit, donate_argnums=(0, 1))
+    def update(own: Any, opt_state: optax.OptState):
+        updates, opt_state = optimizer.update(gradients, opt_state, own)
+        return optax.apply_updates(own, updates), opt_state
+
+    state: Any = jax.tree.map(jnp.copy, own), jax.jit(optimizer.init)(own)
+
+    def call() -> None:
+        nonlocal state
+        state = jax.block_until_ready(update(*state))
+
+    return call

@@ -1,0 +1,274 @@
+"""How fast are training steps, beside the same tagger in PyTorch (bench/peers/tagger.py)?
+
+Both train on the same batches in the same order, drawn as a run draws them, in turns of one process: a
+block of steps of ours, one of the peer's, and again. Batches are assembled within the timed blocks. Every
+program is compiled, and every batch shape seen, before the first block. Where the config's data is absent,
+data of the same sizes is made up (bench/synthetic.py).
+
+The rate of arithmetic counts what the model needs for the words that are there (``multiply_adds`` in
+bench/step_costs.py) and is set against a measured matrix product. Peak memory is that of the
+process: first of ours alone, data included, then with the peer. The parts of a step are of ours.
+
+    python bench/train.py --data_root ../shared/data --steps 200
+"""
+
+import argparse
+import collections
+import json
+import resource
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from report import environment
+from step_costs import multiply_adds, step_parts
+from synthetic import write_data
+from timing import interleaved, measure_machine
+
+from mlmt_jax.config import load_config
+from mlmt_jax.training.journal import table
+from mlmt_jax.training.mixing import draw_task
+from mlmt_jax.training.setup import Setup, fresh_state, prepare
+from mlmt_jax.training.step import train_step
+from mlmt_jax.types import Batch
+
+ROOT = Path(__file__).resolve().parents[1]
+BLOCKS = 5
+
+
+class Draws:
+    """The batches of a run from its first step on, as the training loop draws them."""
+
+    def __init__(self, setup: Setup):
+        self._setup = setup
+        self._step = 0
+        self._task_steps = dict.fromkeys(setup.model.tasks, 0)
+
+    def next(self) -> tuple[str, Batch]:
+        """The next step's task model and batch."""
+        setup = self._setup
+        name = draw_task(setup.weights, setup.config.training.seed, self._step)
+        batch = setup.batches[name].batch(self._task_steps[name])
+        self._step += 1
+        self._task_steps[name] += 1
+        return name, batch
+
+
+class Ours:
+    """The jitted steps of the training loop."""
+
+    def __init__(self, setup: Setup):
+        self.state = fresh_state(setup)
+        self.key = jax.random.fold_in(jax.random.key(setup.config.training.seed), 1)
+        self._steps = {
+            name: jax.jit(
+                partial(train_step, setup.model.tasks[name], setup.optimizers[name], setup.users),
+                donate_argnums=0,
+            )
+            for name in setup.batches
+        }
+
+    def step(self, name: str, batch: Batch) -> jax.Array:
+        """One step, which may still be under way when this returns; gives the loss to be."""
+        self.state, metrics = self._steps[name](self.state, batch, self.key)
+        return metrics.loss
+
+    def wait(self) -> None:
+        """Returns when all steps are done."""
+        jax.block_until_ready(self.state)
+
+
+class Peer:
+    """The PyTorch peer, from the same parameters."""
+
+    def __init__(self, setup: Setup, params: Any):
+        # Loaded here, not above, so that the peak memory of ours is measured without it.
+        from peers.tagger_weights import build_trainers
+
+        self.trainers = build_trainers(setup.config, setup.model, params)
+
+    def step(self, name: str, batch: Batch) -> float:
+        """One step; gives its loss."""
+        return self.trainers[name].train_step(batch)
+
+    def wait(self) -> None:
+        """A step of the peer is done when it returns."""
+
+
+def shapes(setup: Setup, steps: int) -> dict[tuple[str, tuple[int, ...]], list[Batch]]:
+    """The batches of the first steps by task model and shape."""
+    draws = Draws(setup)
+    found = collections.defaultdict(list)
+    for _ in range(steps):
+        name, batch = draws.next()
+        found[name, (*np.shape(batch.tokens), *np.shape(batch.chars))].append(batch)
+    return found
+
+
+def burn_in(side: Ours | Peer, batches: dict[tuple[str, tuple[int, ...]], list[Batch]]) -> float:
+    """Two steps of each shape; seconds that the first ones took longer than the second ones."""
+    extra = 0.0
+    for (name, _), several in batches.items():
+        times = []
+        for batch in (several * 2)[:2]:
+            before = time.perf_counter()
+            side.step(name, batch)
+            side.wait()
+            times.append(time.perf_counter() - before)
+        extra += times[0] - times[1]
+    return extra
+
+
+def compile_peer(setup: Setup, start: Any, steps: int, limit: float) -> tuple[Peer, float] | None:
+    """A peer with ``torch.compile``, and seconds of its first run through all batches; None beyond the limit.
+
+    It compiles for sizes, not shapes: batches of one shape of ours may be several programs of its.
+    """
+    side, draws, started = Peer(setup, start), Draws(setup), time.perf_counter()
+    for trainer in side.trainers.values():
+        trainer.compile()
+    for _ in range(steps):
+        side.step(*draws.next())
+        if time.perf_counter() - started > limit:
+            return None
+    return side, time.perf_counter() - started
+
+
+def timed_block(side: Ours | Peer, draws: Draws, steps: int) -> tuple[float, float]:
+    """Seconds of so many steps, and their mean loss."""
+    started = time.perf_counter()
+    losses = [side.step(*draws.next()) for _ in range(steps)]
+    side.wait()
+    seconds = time.perf_counter() - started
+    return seconds, float(np.mean([float(loss) for loss in losses]))
+
+
+def peak_mebibytes() -> float:
+    """Peak memory of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def measure_parts(setup: Setup, ours: Ours, batches: dict[Any, list[Batch]], steps: int) -> dict[str, Any]:
+    """Milliseconds of the parts of a step, on a batch of the most frequent task model and shape."""
+    (name, shape), several = max(batches.items(), key=lambda item: len(item[1]))
+    batch, draws = several[0], Draws(setup)
+    started = time.perf_counter()
+    for _ in range(steps):
+        draws.next()
+    host = (time.perf_counter() - started) / steps
+    task, optimizer = setup.model.tasks[name], setup.optimizers[name]
+    parts = step_parts(task, optimizer, ours.state.params, batch, ours.key)
+
+    def whole() -> None:
+        ours.step(name, batch)
+        ours.wait()
+
+    timings = interleaved({**parts, "whole step": whole}, 20)
+    seconds = {"draw and assemble the batch": host} | {part: t.median for part, t in timings.items()}
+    return {
+        "task": name,
+        "shape": list(shape),
+        "milliseconds": {part: round(1e3 * x, 3) for part, x in seconds.items()},
+    }
+
+
+def measure(setup: Setup, steps: int, *, compiled: bool, limit: float) -> dict[str, Any]:
+    """All figures of the bench, as JSON."""
+    batches = shapes(setup, steps)
+    ours = Ours(setup)
+    start = jax.device_get(ours.state.params)
+    results: dict[str, Any] = {"compile seconds": {"ours": burn_in(ours, batches)}}
+    results |= {"programs": len(batches), "peak MiB": {"ours": peak_mebibytes()}}
+    sides: dict[str, Ours | Peer] = {"ours": ours, "PyTorch": Peer(setup, start)}
+    burn_in(sides["PyTorch"], batches)
+    if compiled:
+        found = compile_peer(setup, start, steps, limit)
+        if found is None:
+            print(f"torch.compile: not through with all batches after {limit:.0f} s, left out")
+        else:
+            sides["torch.compile"], results["compile seconds"]["torch.compile"] = found
+    draws = {name: Draws(setup) for name in sides}
+    blocks: dict[str, list[float]] = {name: [] for name in sides}
+    losses: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(BLOCKS):
+        for name, side in sides.items():
+            seconds, loss = timed_block(side, draws[name], steps // BLOCKS)
+            blocks[name].append(seconds)
+            losses[name].append(loss)
+    results["peak MiB"]["all"] = peak_mebibytes()
+    work = np.zeros((BLOCKS, 3))  # sentences, words, multiply-adds
+    counted = Draws(setup)
+    for row in work:
+        for _ in range(steps // BLOCKS):
+            name, batch = counted.next()
+            row += (
+                np.sum(batch.lengths > 0),
+                np.sum(batch.lengths),
+                multiply_adds(setup.model.tasks[name], batch),
+            )
+    rate = 2 * measure_machine().multiply_adds
+    results["matmul GFLOP/s"] = rate / 1e9
+    for name in sides:
+        seconds = np.array(blocks[name])
+        operations = 6 * work[:, 2] / seconds
+        results[name] = {
+            "steps/s": float(np.median(steps // BLOCKS / seconds)),
+            "sentences/s": float(np.median(work[:, 0] / seconds)),
+            "words/s": float(np.median(work[:, 1] / seconds)),
+            "GFLOP/s": float(np.median(operations)) / 1e9,
+            "of matmul rate": float(np.median(operations)) / rate,
+            "time / ours": float(np.median(seconds / blocks["ours"])),
+            "block seconds": blocks[name],
+            "block losses": losses[name],
+        }
+    results["parts"] = measure_parts(setup, ours, batches, steps)
+    return results
+
+
+def show(results: dict[str, Any]) -> None:
+    """Prints the tables."""
+    sides = [name for name in ("ours", "PyTorch", "torch.compile") if name in results]
+    columns = ("steps/s", "sentences/s", "words/s", "GFLOP/s", "of matmul rate", "time / ours")
+    print(
+        table(("", *columns), [(name, *(f"{results[name][key]:.3g}" for key in columns)) for name in sides])
+    )
+    for key in ("programs", "compile seconds", "peak MiB", "matmul GFLOP/s"):
+        print(f"{key}: {results[key]}")
+    parts = results["parts"]
+    print(f"\none step of {parts['task']}; sentences, words, distinct words, characters: {parts['shape']}")
+    print(table(("part", "ms"), [(part, f"{x:.2f}") for part, x in parts["milliseconds"].items()]))
+
+
+def main() -> None:
+    """Measures, prints the tables and writes them with all blocks."""
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
+    parser.add_argument("--config", type=Path, default=ROOT / "configs" / "masakhane_xho.json")
+    parser.add_argument("--data_root", type=Path, default=ROOT / "../shared/data")
+    parser.add_argument("--steps", type=int, default=200, help=f"of each side, in {BLOCKS} blocks")
+    parser.add_argument("--compile", action="store_true", help="measure the peer with torch.compile as well")
+    parser.add_argument("--compile_limit", type=float, default=300.0, help="seconds it may burn in")
+    parser.add_argument("--output", type=Path, default=ROOT / "bench" / "results" / "train.json")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        config = load_config(args.config, [f"data_root={args.data_root}"], check_files=False)
+        files = [config.path(dataset.files.train) for dataset in config.datasets]
+        real = all(file.exists() for file in files)
+        if not real:
+            print(f"no data at {config.data_root}: it is made up")
+            write_data(Path(folder), config)
+        root = args.data_root if real else folder
+        setup = prepare(load_config(args.config, [f"data_root={root}"]))
+        results = measure(setup, args.steps, compiled=args.compile, limit=args.compile_limit)
+    results["data"] = "real" if real else "made up"
+    results |= environment(("mlmt-jax", "jax", "jaxlib", "flax", "optax", "numpy", "torch", "pytorch-crf"))
+    show(results)
+    args.output.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
