@@ -34,29 +34,22 @@ class CharCNN(nn.Module):
     def __call__(self, chars: jax.Array) -> jax.Array:
         """(..., c) int32, 0 behind a word's last character -> (..., features) float32."""
         table = self.param("table", nn.initializers.xavier_normal(), (self.characters - 1, self.dimension))
-        taps, biases = [], []
+        table = jnp.concatenate([jnp.zeros_like(table[:1]), table])
+        c = chars.shape[-1]
+        length = jnp.sum(chars > 0, -1)
+        pooled = []
         for i, (width, count) in enumerate(self.filters):
             # Kim's filters are small: LeCun's scale over a window keeps the features near unit size.
             kernel = self.param(
                 f"kernel_{i}", nn.initializers.lecun_normal((0, 1), 2), (width, self.dimension, count)
             )
-            taps.extend(table @ kernel[j] for j in range(width))
-            biases.append(self.param(f"bias_{i}", nn.initializers.zeros_init(), (count,)))
-        projected = jnp.concatenate(taps, 1)  # (characters - 1, taps * counts)
-        projected = jnp.concatenate([jnp.zeros_like(projected[:1]), projected])
-        c = chars.shape[-1]
-        widest = max(width for width, _ in self.filters)
-        chars = jnp.pad(chars, [(0, 0)] * (chars.ndim - 1) + [(0, widest - 1)])
-        gathered = projected[chars]  # (..., c + widest - 1, taps * counts)
-        length = jnp.sum(chars > 0, -1)
-        pooled, column = [], 0
-        for (width, count), bias in zip(self.filters, biases, strict=True):
+            bias = self.param(f"bias_{i}", nn.initializers.zeros_init(), (count,))
+            projected = jnp.einsum("ad,wdf->awf", table, kernel).reshape(len(table), -1)
+            gathered = projected[jnp.pad(chars, [(0, 0)] * (chars.ndim - 1) + [(0, width - 1)])]
             window = bias
             for j in range(width):
-                window = window + gathered[..., j : j + c, column : column + count]
-                column += count
-            last = jnp.maximum(length - width, 0)[..., None]
-            inside = (jnp.arange(c) <= last)[..., None]
+                window = window + gathered[..., j : j + c, j * count : (j + 1) * count]
+            inside = (jnp.arange(c) <= jnp.maximum(length - width, 0)[..., None])[..., None]
             # relu is at least 0, so a 0 outside the word never wins against what lies inside.
             pooled.append(jnp.max(jnp.where(inside, nn.relu(window), 0.0), -2))
         return jnp.concatenate(pooled, -1)

@@ -76,13 +76,12 @@ class LSTM(nn.Module):
         place = jnp.arange(n)[:, None]
         # The second direction reads each sentence from its own end; what lies beyond comes last both times.
         back = jnp.where(place < lengths, lengths - 1 - place, place)  # (n, B), its own inverse
-        places = jnp.stack([jnp.broadcast_to(place, (n, B)), back][:ways], 1)  # (n, ways, B)
-        way, sentence = jnp.arange(ways)[:, None], jnp.arange(B)
+        places = jnp.stack([jnp.broadcast_to(place, (n, B)), back][:ways])  # (ways, n, B)
+        way, sentence = jnp.arange(ways)[:, None, None], jnp.arange(B)
         projected = jnp.einsum("ud,wdg->wug", x, kernel) + bias[:, None]
-        outputs = recurrence(projected[way, tokens[sentence, places]], recurrent, lengths)  # (n, ways, B, h)
-        in_order = outputs[places, way, sentence]
-        inside = length_mask(lengths, n)[..., None, None]
-        return jnp.where(inside, jnp.transpose(in_order, (2, 0, 1, 3)), 0.0).reshape(B, n, -1)
+        outputs = recurrence(projected[way, tokens[sentence, places]], recurrent, lengths)  # (ways, n, B, h)
+        in_order = jnp.transpose(outputs[way, places, sentence], (2, 1, 0, 3))
+        return jnp.where(length_mask(lengths, n)[..., None, None], in_order, 0.0).reshape(B, n, -1)
 
     def _bias(self, key: jax.Array, shape: tuple[int, int]) -> jax.Array:
         size = self.hidden_size

@@ -1,7 +1,7 @@
 """The LSTM's loop over words, with its gradient by hand: the time of a training step is spent here.
 
 Three things are had that differentiating a ``scan`` does not give: the loop ends with the longest sentence,
-whatever the batch is padded to; the gradient of the recurrent weights is a few large products instead of one
+whatever the batch is padded to; the gradient of the recurrent weights is one large product instead of a
 small one a word; and activations are written once, as the backward loop reads them.
 """
 
@@ -10,9 +10,6 @@ import jax.numpy as jnp
 from jax.custom_batching import custom_vmap
 
 __all__ = ["recurrence"]
-
-# So many words go into one product of the recurrent weights' gradient.
-_WORDS_A_PRODUCT = 8
 
 
 @custom_vmap
@@ -38,8 +35,8 @@ def _gates(z: jax.Array) -> jax.Array:
     return jnp.tanh(z * inner) * inner + (1.0 - inner)
 
 
-def _put(values: jax.Array, value: jax.Array, step: jax.Array) -> jax.Array:
-    return jax.lax.dynamic_update_index_in_dim(values, value, step, 0)
+def _put(values: jax.Array, value: jax.Array, word: jax.Array) -> jax.Array:
+    return jax.lax.dynamic_update_index_in_dim(values, value, word, 1)
 
 
 @jax.custom_vjp
@@ -47,23 +44,23 @@ def recurrence(projected: jax.Array, recurrent: jax.Array, lengths: jax.Array) -
     """Hidden states of LSTMs that start from 0.
 
     Args:
-        projected: (n, ways, B, 4 h) float, W x + b of every word, quarters i, f, g, o.
+        projected: (ways, n, B, 4 h) float, W x + b of every word, quarters i, f, g, o.
         recurrent: (ways, h, 4 h) float, U.
         lengths: (B,) int32.
 
     Returns:
-        (n, ways, B, h) float; what stands beyond a sentence's length means nothing.
+        (ways, n, B, h) float; what stands beyond a sentence's length means nothing.
     """
     return _forward(projected, recurrent, lengths)[0]
 
 
 def _forward(projected: jax.Array, recurrent: jax.Array, lengths: jax.Array):
-    n, ways, B, width = projected.shape
-    empty = lambda features: jnp.zeros((n, ways, B, features), projected.dtype)
+    ways, n, B, width = projected.shape
+    empty = lambda features: jnp.zeros((ways, n, B, features), projected.dtype)
 
     def step(i, state):
         h, c, hs, cs, gates = state
-        now = _gates(projected[i] + jnp.einsum("wbh,whg->wbg", h, recurrent))
+        now = _gates(projected[:, i] + jnp.einsum("wbh,whg->wbg", h, recurrent))
         entry, forget, content, exit_ = jnp.split(now, 4, -1)
         c = forget * c + entry * content
         h = exit_ * jnp.tanh(c)
@@ -77,16 +74,17 @@ def _forward(projected: jax.Array, recurrent: jax.Array, lengths: jax.Array):
 
 def _backward(kept, slopes: jax.Array):
     hs, cs, gates, recurrent, lengths = kept
-    n = len(hs)
+    ways, n, B, size = hs.shape
     steps = _steps(lengths, n)
+    transposed = jnp.swapaxes(recurrent, 1, 2)  # once, not at every word
 
     def step(back, state):
         dh, dc, dz = state
         i = steps - 1 - back
-        entry, forget, content, exit_ = jnp.split(gates[i], 4, -1)
-        before = jnp.where(i > 0, cs[jnp.maximum(i - 1, 0)], 0.0)
-        squashed = jnp.tanh(cs[i])
-        dh = dh + slopes[i]
+        entry, forget, content, exit_ = jnp.split(gates[:, i], 4, -1)
+        before = jnp.where(i > 0, cs[:, jnp.maximum(i - 1, 0)], 0.0)
+        squashed = jnp.tanh(cs[:, i])
+        dh = dh + slopes[:, i]
         dc = dc + dh * exit_ * (1.0 - squashed * squashed)
         now = jnp.concatenate(
             [
@@ -97,23 +95,14 @@ def _backward(kept, slopes: jax.Array):
             ],
             -1,
         )
-        return jnp.einsum("wbg,whg->wbh", now, recurrent), dc * forget, _put(dz, now, i)
+        return jnp.einsum("wbg,wgh->wbh", now, transposed), dc * forget, _put(dz, now, i)
 
-    zero = jnp.zeros_like(hs[0])
+    zero = jnp.zeros((ways, B, size), hs.dtype)
     _, _, dz = jax.lax.fori_loop(0, steps, step, (zero, zero, jnp.zeros_like(gates)))
-
-    # Each word's state before it, and its slopes, in whole blocks; rows of 0 fill the last one up.
-    blocks = -(-n // _WORDS_A_PRODUCT)
-    fill = ((0, blocks * _WORDS_A_PRODUCT - n), (0, 0), (0, 0), (0, 0))
-    before = jnp.pad(jnp.concatenate([jnp.zeros_like(hs[:1]), hs[:-1]]), fill)
-    after = jnp.pad(dz, fill)
-
-    def add(block, total):
-        part = lambda x: jax.lax.dynamic_slice_in_dim(x, block * _WORDS_A_PRODUCT, _WORDS_A_PRODUCT)
-        return total + jnp.einsum("nwbh,nwbg->whg", part(before), part(after))
-
-    used = (steps + _WORDS_A_PRODUCT - 1) // _WORDS_A_PRODUCT
-    return dz, jax.lax.fori_loop(0, used, add, jnp.zeros_like(recurrent)), None
+    # Every word's state before it, and its slopes.
+    before = hs[:, :-1].reshape(ways, -1, size)
+    after = dz[:, 1:].reshape(ways, -1, 4 * size)
+    return dz, jnp.einsum("wkh,wkg->whg", before, after), None
 
 
 recurrence.defvjp(_forward, _backward)
