@@ -29,6 +29,7 @@ from step_costs import multiply_adds, step_parts
 from synthetic import write_data
 from timing import interleaved, measure_machine
 
+from mlmt_jax.cli import keep_memory
 from mlmt_jax.config import load_config
 from mlmt_jax.training.journal import table
 from mlmt_jax.training.mixing import draw_task
@@ -254,6 +255,7 @@ def main() -> None:
     parser.add_argument("--compile_limit", type=float, default=300.0, help="seconds it may burn in")
     parser.add_argument("--output", type=Path, default=ROOT / "bench" / "results" / "train.json")
     args = parser.parse_args()
+    keep_memory()  # as the command line does; the peer gains from it as well
     with tempfile.TemporaryDirectory() as folder:
         config = load_config(args.config, [f"data_root={args.data_root}"], check_files=False)
         files = [config.path(dataset.files.train) for dataset in config.datasets]

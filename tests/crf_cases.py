@@ -7,6 +7,7 @@ import numpy as np
 from mlmt_jax.crf import Chain
 
 SHAPES = [(1, 3), (4, 1), (3, 5), (6, 5)]  # words n, tags t
+WIDE = [(2, 40), (2, 70)]  # more tags than are written out, in sums and in maxima
 
 
 class Case(NamedTuple):

@@ -24,7 +24,8 @@ class Moves(NamedTuple):
         """The expected sum of scores (t, t), [from, to], over each sentence's moves: (B,). Linear in them."""
         weighted = jnp.broadcast_to(self.E * scores, (len(self.left), *scores.shape))
         reached = jnp.einsum("nib,nij->njb", self.left, weighted, precision="highest")
-        return jnp.sum(reached * self.right, (0, 1)) + jnp.sum(self.rest * scores[None], (1, 2))
+        rest = jnp.matmul(self.rest.reshape(-1, scores.size), scores.reshape(-1), precision="highest")
+        return jnp.sum(reached * self.right, (0, 1)) + rest
 
 
 class Posterior(NamedTuple):

@@ -1,7 +1,7 @@
 """Forward and backward recursions as matrix products of scaled probabilities: fast, where they are exact.
 
-    a_i = (E' a_(i-1)) * x_i / scale        E = exp(transitions - max)        x_i = exp(emissions_i - max)
-    b_i = (E b_(i+1)) * x_i / scale
+    a_i = (E' a_(i-1)) * x_i / max(a_(i-1))        E = exp(transitions - max)
+    b_i = (E b_(i+1)) * x_i / max(b_(i+1))         x_i = exp(emissions_i - max)
 
 (Rabiner 1989, section V.A; b has its own word's emission in it here, so that both directions are one
 recursion.) Numbers that are not forbidden are kept away from underflow: the floating-point range is shared
@@ -67,12 +67,6 @@ def _scale(emissions: jax.Array, chain: Chain, lengths: jax.Array) -> _Scaled:
     return _Scaled(x, inside, E, start[:, None], end[:, None], offset, low, exact & exact_start & exact_end)
 
 
-def _normalise(y: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """y / max(y) over the tags, and the maximum; 0 stays 0."""
-    scale = jnp.max(y, -2, keepdims=True)
-    return y / jnp.maximum(scale, _tiny(y.dtype)), scale
-
-
 def _move(E: jax.Array, messages: jax.Array) -> jax.Array:
     """sum over "from" of E (d, from, to) * messages (d, from, B): (d, to, B)."""
     t = E.shape[1]
@@ -86,20 +80,25 @@ def _move(E: jax.Array, messages: jax.Array) -> jax.Array:
 
 
 def _recursion(first: jax.Array, E: jax.Array, x: jax.Array, live: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Messages (n, d, t, B) and scales (n, d, 1, B) of d recursions, from the first word of each on.
+    """Messages (n, d, t, B) and their maxima (n, d, 1, B) of d recursions, from the first word of each on.
+
+    A message is scaled by the maximum of the one before.
 
     first: (d, t, B). E: (d, t, t), [from, to]. x: (n - 1, d, t, B). live: (n - 1, d, 1, B), where a message
     moves on; elsewhere it stays.
     """
+    tiny = _tiny(first.dtype)
 
-    def step(messages, now):
-        x, live = now
-        messages, scale = _normalise(jnp.where(live, _move(E, messages), messages) * x)
-        return messages, (messages, scale)
+    def step(state, now):
+        (messages, scale), (x, live) = state, now
+        messages = jnp.where(live, _move(E, messages), messages) * x * (1.0 / jnp.maximum(scale, tiny))
+        state = messages, jnp.max(messages, -2, keepdims=True)
+        return state, state
 
-    first, scale = _normalise(first)
-    _, (messages, scales) = jax.lax.scan(step, first, (x, live))
-    return jnp.concatenate([first[None], messages]), jnp.concatenate([scale[None], scales])
+    start = first, jnp.max(first, -2, keepdims=True)
+    _, rest = jax.lax.scan(step, start, (x, live))
+    messages, scales = jax.tree.map(lambda one, more: jnp.concatenate([one[None], more]), start, rest)
+    return messages, scales
 
 
 def _within_share(low: jax.Array, *messages: jax.Array) -> jax.Array:
@@ -110,8 +109,8 @@ def _within_share(low: jax.Array, *messages: jax.Array) -> jax.Array:
     return jnp.all(jnp.min(low, 0) >= limit)
 
 
-def _log_partition(s: _Scaled, last: jax.Array, scales: jax.Array, lengths: jax.Array) -> jax.Array:
-    total = jnp.log(jnp.sum(last * s.end, 0)) + jnp.sum(jnp.log(scales[:, 0]), 0) + s.offset
+def _log_partition(s: _Scaled, a: jax.Array, scales: jax.Array, lengths: jax.Array) -> jax.Array:
+    total = jnp.log(jnp.sum(a[-1] * s.end, 0)) + jnp.sum(jnp.log(scales[:-1, 0]), 0) + s.offset
     return jnp.where(lengths > 0, total, 0.0)
 
 
@@ -119,7 +118,7 @@ def log_partition(emissions: jax.Array, chain: Chain, lengths: jax.Array) -> tup
     """log Z (B,) nats, and whether it is exact, () bool."""
     s = _scale(emissions, chain, lengths)
     a, scales = _recursion((s.start * s.x[0])[None], s.E[None], s.x[1:, None], s.inside[1:, None])
-    return _log_partition(s, a[-1, 0], scales[:, 0], lengths), s.exact & _within_share(s.low, a[:, 0])
+    return _log_partition(s, a[:, 0], scales[:, 0], lengths), s.exact & _within_share(s.low, a[:, 0])
 
 
 def posterior(
@@ -137,13 +136,14 @@ def posterior(
     tiny = _tiny(a.dtype)
     joint = a * b / jnp.maximum(s.x, tiny)  # both hold the word's own emission
     total = jnp.sum(joint, 1, keepdims=True)  # (n, 1, B)
-    share = jnp.where(s.inside, 1 / jnp.maximum(total, tiny), 0.0)
+    share = jnp.where(s.inside, 1.0 / jnp.maximum(total, tiny), 0.0)
     B, t = a.shape[-1], a.shape[1]
     factors = Moves(s.E, a[:0], a[:0], jnp.zeros((B, t, t), a.dtype))
     if moves:
         # Where a is 0 no move leads here, and the quotient might overflow.
-        right = jnp.where(a[1:] > 0, b[1:] / jnp.maximum(scales[1:], tiny) * share[1:], 0.0)
+        right = jnp.where(a[1:] > 0, b[1:] * share[1:] / jnp.maximum(scales[:-1], tiny), 0.0)
         factors = factors._replace(left=a[:-1], right=right)
-    log_z = _log_partition(s, a[-1], scales, lengths)
-    result = Posterior(log_z, jnp.transpose(joint * share, (2, 0, 1)), factors)
+    result = Posterior(
+        _log_partition(s, a, scales, lengths), jnp.transpose(joint * share, (2, 0, 1)), factors
+    )
     return result, s.exact & _within_share(s.low, a, b)

@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 import pytest
-from crf_cases import SHAPES, Case, random_case
+from crf_cases import SHAPES, WIDE, Case, random_case
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import path_scores
@@ -31,7 +31,7 @@ def check_against_enumeration(case: Case):
             np.testing.assert_allclose(own, np.max(every), 1e-5, 1e-5)
 
 
-@pytest.mark.parametrize(("n", "t"), SHAPES)
+@pytest.mark.parametrize(("n", "t"), [*SHAPES, *WIDE])
 def test_the_best_path_is_that_of_all(n, t):
     check_against_enumeration(random_case(n + 10 * t, n, t))
 

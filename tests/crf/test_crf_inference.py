@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from compilations import recorded_compilations
-from crf_cases import SHAPES, Case, random_case
+from crf_cases import SHAPES, WIDE, Case, random_case
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import crf_log_partition, crf_marginals, crf_score, finite_differences
@@ -58,7 +58,7 @@ def check_against_enumeration(case: Case):
     np.testing.assert_allclose(found["marginals"], shares, 0, 1e-5)
 
 
-@pytest.mark.parametrize(("n", "t"), SHAPES)
+@pytest.mark.parametrize(("n", "t"), [*SHAPES, *WIDE])
 def test_sums_are_those_over_every_path(n, t):
     check_against_enumeration(random_case(n + 10 * t, n, t))
 
