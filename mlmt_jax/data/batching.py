@@ -17,8 +17,6 @@ __all__ = ["Encoded", "TrainingBatches", "pad_batch", "sorted_batches"]
 _SMALLEST_WORDS = 16
 _CHARACTER_SIZES = (16, 32, 64)
 
-_DISTINCT_MULTIPLE = 32
-
 # Independent random streams of one seed and name; the corpus draws samples from stream 1.
 _ORDER_STREAM, _UNKNOWN_STREAM = 2, 3
 
@@ -60,7 +58,8 @@ def pad_batch(
     lines = found.view(np.dtype((np.void, found.dtype.itemsize * found.shape[1])))[:, 0]
     _, chosen, index = np.unique(lines, return_index=True, return_inverse=True)
     rows_of, words_of = np.unique(found[chosen, 0], return_inverse=True)
-    places = fit(len(chosen), (*distinct, rows * n))
+    most = rows * n
+    places = fit(len(chosen), (*(size for size in distinct if size < most), most))
     tokens = np.zeros((rows, n), np.int32)
     tokens[inside] = index
     return Batch(
@@ -132,15 +131,16 @@ class TrainingBatches:
         self._rare_words, self._rare_characters = rare_words, rare_characters
         self._unknown_rate = unknown_rate
         self._epoch = lru_cache(maxsize=2)(self._plan_epoch)
-        first = [self._needed(plan) for plan in self._epoch(0)]
-        self._word_sizes, self._character_sizes = choose_shapes(first, self.rows, expected_steps)
-        self._distinct = self._distinct_sizes()
+        first = [(*self._needed(plan), self._distinct(plan)) for plan in self._epoch(0)]
+        self._sizes = choose_shapes(first, self.rows, expected_steps)
 
     @property
     def shapes(self) -> int:
         """How many shapes the batches may have: the programs that a run compiles for them, at most."""
-        distinct = sum(1 + (size in self._distinct) for size in self._word_sizes)
-        return distinct * len(self._character_sizes)
+        words, characters, distinct = map(len, self._sizes)
+        return (
+            words * characters * (distinct + 1)
+        )  # one more for a batch of more words than the first epoch's
 
     def indices(self, step: int) -> np.ndarray:
         """Which sentences the task's batch ``step`` (from 0) holds."""
@@ -150,9 +150,9 @@ class TrainingBatches:
         """The task's batch ``step`` (from 0)."""
         chosen = self.indices(step)
         words, characters = self._needed(chosen)
-        shape = self.rows, fit(words, self._word_sizes), fit(characters, self._character_sizes)
+        shape = self.rows, fit(words, self._sizes.words), fit(characters, self._sizes.characters)
         sentences = self._with_unknowns([self._sentences[i] for i in chosen], step)
-        return pad_batch(sentences, shape, self._distinct.get(shape[1], ()))
+        return pad_batch(sentences, shape, self._sizes.distinct)
 
     def _with_unknowns(self, sentences: list[Encoded], step: int) -> list[Encoded]:
         """The sentences with some rare words and characters replaced by the unknown ones."""
@@ -177,21 +177,14 @@ class TrainingBatches:
         own = [self._sentences[i].chars.shape for i in chosen]
         return max(n for n, _ in own), max(c for _, c in own)
 
-    def _distinct_sizes(self) -> dict[int, tuple[int]]:
-        """By word size, how many distinct words its batches have, a little more than in the first epoch."""
-        most: dict[int, int] = {}
-        for plan in self._epoch(0):
-            sentences = [self._sentences[i] for i in plan]
-            size = fit(max(len(s.words) for s in sentences), self._word_sizes)
-            words = {
-                (row, chars.tobytes().rstrip(b"\0"))
-                for s in sentences
-                for row, chars in zip(s.words.tolist(), s.chars, strict=True)
-            }
-            most[size] = max(most.get(size, 0), len(words))
-        multiple = _DISTINCT_MULTIPLE
-        rounded = {size: -int(-1.05 * count // multiple) * multiple for size, count in most.items()}
-        return {size: (count,) for size, count in rounded.items() if count < self.rows * size}
+    def _distinct(self, chosen: np.ndarray) -> int:
+        """How many distinct words some sentences have, and a few more: other epochs mix them otherwise."""
+        words = {
+            (row, chars.tobytes().rstrip(b"\0"))
+            for i in chosen
+            for row, chars in zip(self._sentences[i].words.tolist(), self._sentences[i].chars, strict=True)
+        }
+        return round(1.05 * len(words))
 
     def _plan_epoch(self, epoch: int) -> list[np.ndarray]:
         random = np.random.default_rng((*self._entropy, _ORDER_STREAM, epoch))

@@ -2,18 +2,29 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["choose_shapes", "fit"]
+__all__ = ["Sizes", "choose_shapes", "fit"]
 
-# Shares of one step's time, as measured on two CPU cores at the published sizes (hidden 171, 60 filters):
-# a word's LSTM takes as long as 60 of its characters take; a program compiles in the time of 70,000 words.
-_CHARACTERS_A_WORD = 60.0
-_WORDS_A_PROGRAM = 70_000.0
+# Microseconds on two CPU cores at the published sizes (hidden 171, 60 filters): a step's for a place for a
+# word in a sentence, for a distinct word, for each of its characters; and those of compiling a program.
+_PLACE, _DISTINCT, _CHARACTER, _PROGRAM = 8.6, 20.0, 0.13, 5.5e6
 
-_WORD_MULTIPLE, _CHARACTER_MULTIPLE = 4, 8
-_MOST_WORD_SIZES, _MOST_CHARACTER_SIZES = 3, 2
+_WORD_MULTIPLE, _CHARACTER_MULTIPLE, _DISTINCT_MULTIPLE = 4, 8, 32
+_MOST_WORD_SIZES, _MOST_CHARACTER_SIZES, _MOST_DISTINCT_SIZES = 2, 2, 3
+
+# More sizes to choose from than these are thinned out: choosing should take no time that one notices.
+_MOST_CANDIDATES = 12
+
+
+class Sizes(NamedTuple):
+    """Ascending sizes of each axis that is padded; the last of each holds every batch."""
+
+    words: tuple[int, ...]
+    characters: tuple[int, ...]
+    distinct: tuple[int, ...]
 
 
 def fit(size: int, sizes: Sequence[int]) -> int:
@@ -21,39 +32,44 @@ def fit(size: int, sizes: Sequence[int]) -> int:
     return next(s for s in sizes if s >= size)
 
 
-def choose_shapes(
-    needed: Sequence[tuple[int, int]], rows: int, steps: float
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The word sizes and character sizes that cost least, time to compute and to compile together.
+def choose_shapes(needed: Sequence[tuple[int, int, int]], rows: int, steps: float) -> Sizes:
+    """The sizes that cost least, time to compute and to compile together.
 
     Args:
-        needed: (words, characters) of the longest sentence and word of each batch of an epoch.
+        needed: of each batch of an epoch, words of the longest sentence, characters of the longest word, and
+            distinct words.
         rows: sentences a batch.
         steps: how many batches the run is thought to train on.
 
     Returns:
-        Ascending sizes; the last of each holds every batch. A batch takes the smallest that hold it.
+        Sizes of which a batch takes the smallest that hold it.
     """
-    words, characters = np.array(needed).T
+    words, characters, distinct = np.array(needed).T
     choices = [
-        (w, c)
+        Sizes(w, c, u)
         for w in _subsets(words, _WORD_MULTIPLE, _MOST_WORD_SIZES)
         for c in _subsets(characters, _CHARACTER_MULTIPLE, _MOST_CHARACTER_SIZES)
+        for u in _subsets(distinct, _DISTINCT_MULTIPLE, _MOST_DISTINCT_SIZES)
     ]
 
-    def cost(choice: tuple[tuple[int, ...], tuple[int, ...]]) -> float:
-        n = np.array(choice[0])[np.searchsorted(choice[0], words)]
-        c = np.array(choice[1])[np.searchsorted(choice[1], characters)]
-        programs = len(set(zip(n.tolist(), c.tolist(), strict=True)))
-        computed = float(np.mean(n * (1.0 + c / _CHARACTERS_A_WORD)))
-        return computed * rows * steps + _WORDS_A_PROGRAM * programs
+    def cost(sizes: Sizes) -> float:
+        n, c, u = (
+            np.array(own)[np.searchsorted(own, need)]
+            for own, need in zip(sizes, (words, characters, distinct), strict=True)
+        )
+        programs = len(set(zip(n.tolist(), c.tolist(), u.tolist(), strict=True)))
+        computed = float(np.mean(_PLACE * rows * n + u * (_DISTINCT + _CHARACTER * c)))
+        return computed * steps + _PROGRAM * programs
 
     return min(choices, key=cost)
 
 
 def _subsets(needed: np.ndarray, multiple: int, most: int) -> Iterator[tuple[int, ...]]:
-    """All choices of at most ``most`` sizes, the largest needed among them."""
-    rounded = np.unique(-(-np.maximum(needed, 1) // multiple) * multiple).tolist()
-    for count in range(min(most, len(rounded))):
-        for chosen in combinations(rounded[:-1], count):
-            yield (*chosen, rounded[-1])
+    """Choices of at most ``most`` sizes, the largest needed among them."""
+    rounded = np.unique(-(-np.maximum(needed, 1) // multiple) * multiple)
+    last, below = int(rounded[-1]), rounded[:-1]
+    if len(below) > _MOST_CANDIDATES:
+        below = below[np.linspace(0, len(below) - 1, _MOST_CANDIDATES).round().astype(int)]
+    for count in range(min(most, len(below) + 1)):
+        for chosen in combinations(below.tolist(), count):
+            yield (*chosen, last)
