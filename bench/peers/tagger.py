@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false
 """The tagger of mlmt_jax in PyTorch, written as one writes it there: a peer to measure against.
 
 It computes the same function: character CNN and highway layers beside a word table, a packed ``nn.LSTM``,

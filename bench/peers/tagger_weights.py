@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false
 """From our parameters to the PyTorch peer's and back: which weight is which, in which layout."""
 
 from collections.abc import Callable

@@ -46,7 +46,7 @@ class EmbeddingConfig(Block):
     padding_idx: int | None = None
     """Accepted, without effect: padding is masked and needs no row."""
     sparse: bool | None = None
-    """Accepted, without effect: gradients of the table are dense."""
+    """Accepted, without effect: only the rows that a batch needs are read and written."""
     allow_gpu: bool | None = None
     """Accepted, without effect: the table lives where the model lives."""
 

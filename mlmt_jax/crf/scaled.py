@@ -11,6 +11,7 @@ zero always means "forbidden", and every product within a step is a normal numbe
 The batch is the last axis, over which a CPU's vector instructions run.
 """
 
+import math
 from typing import NamedTuple
 
 import jax
@@ -31,6 +32,7 @@ _WRITTEN_OUT = 32
 class _Scaled(NamedTuple):
     x: jax.Array  # (n, t, B) exp(emissions - peaks); 1 beyond the length
     inside: jax.Array  # (n, 1, B) bool
+    moved: jax.Array  # (n, 1, B) bool, whether the word and one before it are within the length
     E: jax.Array  # (t, t)
     start: jax.Array  # (t, 1)
     end: jax.Array  # (t, 1)
@@ -52,7 +54,7 @@ def _scale(emissions: jax.Array, chain: Chain, lengths: jax.Array) -> _Scaled:
         peak = _finite(jnp.max(scores))
         shifted = scores - peak
         allowed = shifted > -jnp.inf
-        within = ~jnp.any(allowed & (shifted < _SHARE_OF_CHAIN * jnp.log(_tiny(scores.dtype))))
+        within = ~jnp.any(allowed & (shifted < _SHARE_OF_CHAIN * math.log(_tiny(scores.dtype))))
         return jnp.exp(shifted), peak, within
 
     emissions, inside = batch_last(emissions, lengths)
@@ -64,75 +66,68 @@ def _scale(emissions: jax.Array, chain: Chain, lengths: jax.Array) -> _Scaled:
     offset = jnp.sum(jnp.where(inside, peaks, 0.0), (0, 1)) + start_peak + end_peak
     offset += peak * jnp.maximum(lengths - 1, 0)
     low = jnp.where(jnp.isneginf(emissions), 1.0, x)
-    return _Scaled(x, inside, E, start[:, None], end[:, None], offset, low, exact & exact_start & exact_end)
+    moved = inside.at[0].set(False)
+    return _Scaled(
+        x, inside, moved, E, start[:, None], end[:, None], offset, low, exact & exact_start & exact_end
+    )
 
 
 def _move(E: jax.Array, messages: jax.Array) -> jax.Array:
-    """sum over "from" of E (d, from, to) * messages (d, from, B): (d, to, B)."""
-    t = E.shape[1]
-    if t > _WRITTEN_OUT:
+    """sum over "from" of E (from, to) * messages (from, B): (to, B)."""
+    if len(E) > _WRITTEN_OUT:
         # On a GPU the default would be TF32, of which three digits are right.
-        return jnp.einsum("dij,dib->djb", E, messages, precision="highest")
-    total = E[:, 0, :, None] * messages[:, 0, None]
-    for i in range(1, t):
-        total += E[:, i, :, None] * messages[:, i, None]
+        return jnp.matmul(E.T, messages, precision="highest")
+    total = E[0][:, None] * messages[:1]
+    for i in range(1, len(E)):
+        total += E[i][:, None] * messages[i : i + 1]
     return total
 
 
-def _recursion(first: jax.Array, E: jax.Array, x: jax.Array, live: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Messages (n, d, t, B) and their maxima (n, d, 1, B) of d recursions, from the first word of each on.
+def _recursion(first: jax.Array, E: jax.Array, x: jax.Array, live: jax.Array, *, reverse: bool = False):
+    """Messages (n, t, B), and the maxima (n, 1, B) of those before each, by which each is scaled.
 
-    A message is scaled by the maximum of the one before.
-
-    first: (d, t, B). E: (d, t, t), [from, to]. x: (n - 1, d, t, B). live: (n - 1, d, 1, B), where a message
-    moves on; elsewhere it stays.
+    first: (t, 1), its maximum 1. E: (t, t), [from, to]. x: (n, t, B). live: (n, 1, B), where a message moves
+    on; elsewhere it stays, as it does at the first word. reverse: from the last word on.
     """
     tiny = _tiny(first.dtype)
 
-    def step(state, now):
-        (messages, scale), (x, live) = state, now
+    def step(messages, now):
+        x, live = now
+        scale = jnp.max(messages, 0, keepdims=True)
         messages = jnp.where(live, _move(E, messages), messages) * x * (1.0 / jnp.maximum(scale, tiny))
-        state = messages, jnp.max(messages, -2, keepdims=True)
-        return state, state
+        return messages, (messages, scale)
 
-    start = first, jnp.max(first, -2, keepdims=True)
-    _, rest = jax.lax.scan(step, start, (x, live))
-    messages, scales = jax.tree.map(lambda one, more: jnp.concatenate([one[None], more]), start, rest)
-    return messages, scales
+    start = jnp.broadcast_to(first, x.shape[1:])
+    return jax.lax.scan(step, start, (x, live), reverse=reverse)[1]
 
 
 def _within_share(low: jax.Array, *messages: jax.Array) -> jax.Array:
     """Whether all of low, and what is not 0 of messages, is above the limit, () bool; NaN is not."""
     for message in messages:
         low = jnp.minimum(low, jnp.where(message == 0, 1.0, message))
-    limit = jnp.exp(_SHARE_OF_WORDS * jnp.log(_tiny(low.dtype)))
-    return jnp.all(jnp.min(low, 0) >= limit)
+    return jnp.all(jnp.min(low, 0) >= _tiny(low.dtype) ** _SHARE_OF_WORDS)
 
 
-def _log_partition(s: _Scaled, a: jax.Array, scales: jax.Array, lengths: jax.Array) -> jax.Array:
-    total = jnp.log(jnp.sum(a[-1] * s.end, 0)) + jnp.sum(jnp.log(scales[:-1, 0]), 0) + s.offset
+def _log_partition(s: _Scaled, last: jax.Array, scales: jax.Array, lengths: jax.Array) -> jax.Array:
+    total = jnp.log(jnp.sum(last * s.end, 0)) + jnp.sum(jnp.log(scales[:, 0]), 0) + s.offset
     return jnp.where(lengths > 0, total, 0.0)
 
 
 def log_partition(emissions: jax.Array, chain: Chain, lengths: jax.Array) -> tuple[jax.Array, jax.Array]:
     """log Z (B,) nats, and whether it is exact, () bool."""
     s = _scale(emissions, chain, lengths)
-    a, scales = _recursion((s.start * s.x[0])[None], s.E[None], s.x[1:, None], s.inside[1:, None])
-    return _log_partition(s, a[:, 0], scales[:, 0], lengths), s.exact & _within_share(s.low, a[:, 0])
+    a, scales = _recursion(s.start, s.E, s.x, s.moved)
+    return _log_partition(s, a[-1], scales, lengths), s.exact & _within_share(s.low, a)
 
 
 def posterior(
     emissions: jax.Array, chain: Chain, lengths: jax.Array, *, moves: bool
 ) -> tuple[Posterior, jax.Array]:
-    """The posterior, and whether it is exact, () bool. Both directions run in one scan."""
+    """The posterior, and whether it is exact, () bool."""
     s = _scale(emissions, chain, lengths)
-    messages, scales = _recursion(
-        jnp.stack([s.start * s.x[0], s.end * s.x[-1]]),
-        jnp.stack([s.E, s.E.T]),
-        jnp.stack([s.x[1:], s.x[-2::-1]], 1),
-        jnp.stack([s.inside[1:], s.inside[:0:-1]], 1),
-    )
-    a, b, scales = messages[:, 0], messages[::-1, 1], scales[:, 0]
+    # Two loops that do not wait for each other: a CPU runs them at the same time.
+    a, scales = _recursion(s.start, s.E, s.x, s.moved)
+    b, _ = _recursion(s.end, s.E.T, s.x, jnp.roll(s.moved, -1, 0), reverse=True)
     tiny = _tiny(a.dtype)
     joint = a * b / jnp.maximum(s.x, tiny)  # both hold the word's own emission
     total = jnp.sum(joint, 1, keepdims=True)  # (n, 1, B)
@@ -141,9 +136,9 @@ def posterior(
     factors = Moves(s.E, a[:0], a[:0], jnp.zeros((B, t, t), a.dtype))
     if moves:
         # Where a is 0 no move leads here, and the quotient might overflow.
-        right = jnp.where(a[1:] > 0, b[1:] * share[1:] / jnp.maximum(scales[:-1], tiny), 0.0)
+        right = jnp.where(a[1:] > 0, b[1:] * share[1:] / jnp.maximum(scales[1:], tiny), 0.0)
         factors = factors._replace(left=a[:-1], right=right)
-    result = Posterior(
-        _log_partition(s, a, scales, lengths), jnp.transpose(joint * share, (2, 0, 1)), factors
+    log_z = _log_partition(s, a[-1], scales, lengths)
+    return Posterior(log_z, jnp.transpose(joint * share, (2, 0, 1)), factors), s.exact & _within_share(
+        s.low, a, b
     )
-    return result, s.exact & _within_share(s.low, a, b)

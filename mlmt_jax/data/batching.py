@@ -91,8 +91,9 @@ def sorted_batches(sentences: Sequence[Encoded], batch_size: int) -> Iterator[tu
         rows = min(batch_size, next(4**k for k in range(16) if 4**k >= len(batch)))
         words = max(_SMALLEST_WORDS, _power_of_two(max(len(s.words) for s in batch)))
         characters = max(s.chars.shape[1] for s in batch)
-        half = (rows * words // 2,) if rows > 1 else ()
-        yield chosen, pad_batch(batch, (rows, words, fit(characters, _CHARACTER_SIZES)), half)
+        places = rows * words
+        shape = rows, words, fit(characters, _CHARACTER_SIZES)
+        yield chosen, pad_batch(batch, shape, (places // 2, places * 3 // 4) if rows > 1 else ())
 
 
 def _power_of_two(size: int) -> int:
