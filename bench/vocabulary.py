@@ -1,8 +1,8 @@
 """Does a training step's cost grow with the vocabulary?
 
-Times steps of one task model of a config with word tables of several sizes, on the same batches, in turns, and
-prints milliseconds, the memory that a step allocates beside its state (XLA's temporary buffers), and the state's
-own size, each as a ratio to the smallest table.
+Times steps of one task model of a config with word tables of several sizes, on the same batches, in turns.
+Prints milliseconds, the memory that a step allocates beside its state (XLA's temporary buffers), and the
+state's own size, each also as a ratio to the smallest table.
 
     python bench/vocabulary.py --data_root ../shared/data
 """

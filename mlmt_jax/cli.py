@@ -14,6 +14,8 @@ from mlmt_jax.errors import InputError
 
 __all__ = ["keep_memory", "keep_programs", "run"]
 
+_MOST_KEPT = 1 << 30  # bytes of compiled programs
+
 
 def run(main: Callable[[], None]) -> None:
     """Calls ``main``; bad input ends with its message on standard error and status 2, no traceback."""
@@ -50,17 +52,32 @@ def keep_programs() -> None:
     except (OSError, RuntimeError):  # no home, or one that cannot be written: compile anew
         return
     if os.access(folder, os.W_OK):
+        _forget_oldest(folder)
         os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+
+def _forget_oldest(folder: Path) -> None:
+    """Deletes the programs that were longest not used, where there are more than ``_MOST_KEPT`` bytes."""
+    with contextlib.suppress(OSError):  # another process may do the same
+        files = [(file.stat(), file) for file in folder.iterdir() if file.is_file()]
+        size = sum(about.st_size for about, _ in files)
+        for about, file in sorted(files, key=lambda entry: max(entry[0].st_atime, entry[0].st_mtime)):
+            if size <= _MOST_KEPT:
+                return
+            file.unlink()
+            size -= about.st_size
 
 
 def keep_memory() -> None:
     """Has the C library keep freed memory for the next allocation, where it is glibc.
 
     A training step takes tens of MB and gives them back. By default they go back to the system, and getting
-    them anew, page by page, takes up to a third of a step.
+    them anew, page by page, takes up to a third of a step. The price: the process stays as large as it was.
     """
+    if sys.platform != "linux":
+        return
     with contextlib.suppress(OSError, AttributeError):
         library = ctypes.CDLL(None)
         trim_threshold, mmap_max, arena_max = -1, -4, -8

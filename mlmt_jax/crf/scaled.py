@@ -4,9 +4,10 @@
     b_i = (E b_(i+1)) * x_i / max(b_(i+1))         x_i = exp(emissions_i - max)
 
 (Rabiner 1989, section V.A; b has its own word's emission in it here, so that both directions are one
-recursion.) Numbers that are not forbidden are kept away from underflow: the floating-point range is shared
-out between a, b, E and x, and where one of them leaves its share the result is reported as not exact. So a
-zero always means "forbidden", and every product within a step is a normal number.
+recursion.) Numbers that are not forbidden are kept away from underflow: of the floating-point range, log t is
+set aside, since a maximum may be up to t, and the rest is shared out between a or b, E and x; where one of
+them leaves its share the result is reported as not exact. So a zero always means "forbidden", and every
+product within a step is a normal number.
 
 The batch is the last axis, over which a CPU's vector instructions run.
 """
@@ -22,7 +23,7 @@ from mlmt_jax.crf.messages import Moves, Posterior, batch_last
 
 __all__ = ["log_partition", "posterior"]
 
-# Shares of the range in nats, of 87 in float32: of messages and of emissions, and of the chain's scores.
+# Shares of the range, in float32 of 87 - log t nats: of messages and of emissions, and of the chain's scores.
 _SHARE_OF_WORDS, _SHARE_OF_CHAIN = 0.40, 0.19
 
 # Up to so many tags the products are written out as one vector operation; beyond, they are a matmul.
@@ -37,7 +38,7 @@ class _Scaled(NamedTuple):
     start: jax.Array  # (t, 1)
     end: jax.Array  # (t, 1)
     offset: jax.Array  # (B,) nats, what the scaling of emissions and chain took away
-    low: jax.Array  # (n, t, B) x where the emission is not forbidden, 1 elsewhere
+    low: jax.Array  # (n, t, B) x where the emission is not forbidden, 1 elsewhere; 0 where x is not sound
     exact: jax.Array  # () bool, of the chain
 
 
@@ -50,11 +51,12 @@ def _tiny(dtype) -> float:
 
 
 def _scale(emissions: jax.Array, chain: Chain, lengths: jax.Array) -> _Scaled:
+    least = _SHARE_OF_CHAIN * math.log(emissions.shape[-1] * _tiny(emissions.dtype))
+
     def scaled(scores: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         peak = _finite(jnp.max(scores))
         shifted = scores - peak
-        allowed = shifted > -jnp.inf
-        within = ~jnp.any(allowed & (shifted < _SHARE_OF_CHAIN * math.log(_tiny(scores.dtype))))
+        within = ~jnp.any((scores > -jnp.inf) & (shifted < least))
         return jnp.exp(shifted), peak, within
 
     emissions, inside = batch_last(emissions, lengths)
@@ -65,7 +67,8 @@ def _scale(emissions: jax.Array, chain: Chain, lengths: jax.Array) -> _Scaled:
     end, end_peak, exact_end = scaled(chain.end)
     offset = jnp.sum(jnp.where(inside, peaks, 0.0), (0, 1)) + start_peak + end_peak
     offset += peak * jnp.maximum(lengths - 1, 0)
-    low = jnp.where(jnp.isneginf(emissions), 1.0, x)
+    # Beside infinities x may be above 1, or no number.
+    low = jnp.where(jnp.isneginf(emissions), 1.0, jnp.where(x <= 1.0, x, 0.0))
     moved = inside.at[0].set(False)
     return _Scaled(
         x, inside, moved, E, start[:, None], end[:, None], offset, low, exact & exact_start & exact_end
@@ -83,11 +86,14 @@ def _move(E: jax.Array, messages: jax.Array) -> jax.Array:
     return total
 
 
-def _recursion(first: jax.Array, E: jax.Array, x: jax.Array, live: jax.Array, *, reverse: bool = False):
+def _recursion(
+    first: jax.Array, E: jax.Array, x: jax.Array, live: jax.Array, *, reverse: bool = False
+) -> tuple[jax.Array, jax.Array]:
     """Messages (n, t, B), and the maxima (n, 1, B) of those before each, by which each is scaled.
 
-    first: (t, 1), its maximum 1. E: (t, t), [from, to]. x: (n, t, B). live: (n, 1, B), where a message moves
-    on; elsewhere it stays, as it does at the first word. reverse: from the last word on.
+    first: (t, 1), its maximum 1, or 0 where all is forbidden. E: (t, t), [from, to]. x: (n, t, B).
+    live: (n, 1, B), where a message moves on; elsewhere it stays, as it does at the first word.
+    reverse: from the last word on.
     """
     tiny = _tiny(first.dtype)
 
@@ -105,7 +111,7 @@ def _within_share(low: jax.Array, *messages: jax.Array) -> jax.Array:
     """Whether all of low, and what is not 0 of messages, is above the limit, () bool; NaN is not."""
     for message in messages:
         low = jnp.minimum(low, jnp.where(message == 0, 1.0, message))
-    return jnp.all(jnp.min(low, 0) >= _tiny(low.dtype) ** _SHARE_OF_WORDS)
+    return jnp.all(jnp.min(low, 0) >= (low.shape[1] * _tiny(low.dtype)) ** _SHARE_OF_WORDS)
 
 
 def _log_partition(s: _Scaled, last: jax.Array, scales: jax.Array, lengths: jax.Array) -> jax.Array:

@@ -139,9 +139,8 @@ class TrainingBatches:
     def shapes(self) -> int:
         """How many shapes the batches may have: the programs that a run compiles for them, at most."""
         words, characters, distinct = map(len, self._sizes)
-        return (
-            words * characters * (distinct + 1)
-        )  # one more for a batch of more words than the first epoch's
+        # One more, for a batch of more distinct words than the first epoch has.
+        return words * characters * (distinct + 1)
 
     def indices(self, step: int) -> np.ndarray:
         """Which sentences the task's batch ``step`` (from 0) holds."""

@@ -57,6 +57,7 @@ def choose_shapes(needed: Sequence[tuple[int, int, int]], rows: int, steps: floa
             np.array(own)[np.searchsorted(own, need)]
             for own, need in zip(sizes, (words, characters, distinct), strict=True)
         )
+        u = np.minimum(u, rows * n)  # there are never more than places
         programs = len(set(zip(n.tolist(), c.tolist(), u.tolist(), strict=True)))
         computed = float(np.mean(_PLACE * rows * n + u * (_DISTINCT + _CHARACTER * c)))
         return computed * steps + _PROGRAM * programs

@@ -54,17 +54,24 @@ class Checkpoints:
         )
 
     def restore_last(self, like: RunState) -> tuple[RunState, Progress] | None:
-        """The last state and its progress, or None where none was saved. ``like`` gives the structure."""
+        """The last state and its progress, or None where none was saved. ``like`` gives the structure.
+
+        Raises:
+            RunError: where the arrays are not those expected: another version saved them, say.
+        """
         step = self._last.latest_step()
         if step is None:
             return None
         arrays = serialization.to_state_dict(like)
-        restored = self._last.restore(
-            step,
-            args=ocp.args.Composite(
-                state=ocp.args.StandardRestore(_shapes(arrays)), progress=ocp.args.JsonRestore()
-            ),
+        args = ocp.args.Composite(
+            state=ocp.args.StandardRestore(_shapes(arrays)), progress=ocp.args.JsonRestore()
         )
+        try:
+            restored = self._last.restore(step, args=args)
+        except (ValueError, KeyError, TypeError) as error:
+            path = Path(self._last.directory) / str(step)
+            reason = str(error).splitlines()[0]
+            raise RunError(f"{path}: not a state that this version can go on from: {reason}") from error
         state: RunState = serialization.from_state_dict(like, restored["state"])  # type: ignore[assignment]
         return state, Progress(**restored["progress"])
 

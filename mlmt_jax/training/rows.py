@@ -48,7 +48,7 @@ class TableUser(NamedTuple):
         # A momentum of 0 is one that has gone after a step.
         log_momentum = math.log(self.momentum or np.finfo(np.float32).tiny)
         log_ratio = log_momentum + self.log_decay
-        total = steps if log_ratio == 0.0 else jnp.expm1(steps * log_ratio) / math.expm1(log_ratio)
+        total = jnp.expm1(steps * log_ratio) / math.expm1(log_ratio)
         rate = self.learning_rate * jnp.exp(since * self.log_decay)
         return rate * self.momentum * total, jnp.exp(steps * log_momentum)
 

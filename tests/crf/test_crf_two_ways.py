@@ -8,7 +8,7 @@ from crf_cases import random_case
 from oracles import crf_log_partition, crf_marginals
 
 from mlmt_jax import crf
-from mlmt_jax.crf import logspace, scaled
+from mlmt_jax.crf import logspace, messages, scaled
 
 
 @pytest.mark.parametrize("forbidden", [0.0, 0.3])
@@ -62,6 +62,45 @@ def test_a_path_that_underflows_is_found_when_it_becomes_the_only_one():
     assert crf.log_partition(emissions, chain, 5) == 0.0
     gradient = jax.grad(lambda e: crf.log_partition(e, chain, 5))(emissions)
     np.testing.assert_allclose(gradient, np.array([[0.0, 1.0]] * 5))
+
+
+@pytest.mark.parametrize("t", [4, 8, 20, 40])
+@pytest.mark.parametrize("scores", [(16.4, 16.4, 18.4, 34.8), (0.0, 16.3, 34.5, 34.5)])
+def test_products_of_what_is_just_within_its_share_do_not_underflow(t, scores):
+    # The one path goes through tag 2, tag 0 and tag 1, while all others add up to a maximum of t.
+    before, behind, first, last = scores
+    transitions = np.zeros((t, t), np.float32)
+    transitions[:, :2] = -np.inf
+    transitions[2, 0], transitions[0, 1] = -before, -behind
+    end = np.full(t, -np.inf, np.float32)
+    end[1] = 0
+    emissions = np.zeros((1, 3, t), np.float32)
+    emissions[0, 1, 0], emissions[0, 2, 1] = -first, -last
+    chain = crf.Chain(transitions, np.zeros(t, np.float32), end)
+    want = -sum(scores)
+    np.testing.assert_allclose(crf.log_partition(emissions, chain, np.array([3])), [want], 1e-5)
+    tags = np.array([[2, 0, 1]], np.int32)
+    np.testing.assert_allclose(crf.log_likelihood(emissions, tags, chain, np.array([3])), [0.0], 0, 1e-4)
+    np.testing.assert_allclose(crf.marginals(emissions, chain, np.array([3])).sum(-1), np.ones((1, 3)), 1e-5)
+
+
+def test_infinite_emissions_are_left_to_the_sure_way():
+    chain = jax.tree.map(jnp.asarray, crf.Chain(np.zeros((2, 2)), np.zeros(2), np.zeros(2)))
+    chain = jax.tree.map(lambda scores: scores.astype(jnp.float32), chain)
+    for emissions in ([[np.inf, 0.0]], [[0.0, 1.0], [np.inf, np.inf]]):
+        arguments = jnp.asarray([emissions], jnp.float32), chain, jnp.asarray([len(emissions)])
+        assert not scaled.log_partition(*arguments)[1]
+        assert not scaled.posterior(*arguments, moves=True)[1]
+
+
+def test_moves_weigh_alike_however_many_words(monkeypatch):
+    case = random_case(14, 6, 4)
+    arguments = [jax.tree.map(jnp.asarray, x) for x in (case.emissions, case.chain, case.lengths)]
+    moves = scaled.posterior(*arguments, moves=True)[0].moves
+    scores = jnp.asarray(np.random.default_rng(3).normal(size=(4, 4)), jnp.float32)
+    few = moves.dot(scores)
+    monkeypatch.setattr(messages, "_MOST_COPIED", 0)
+    np.testing.assert_allclose(moves.dot(scores), few, 1e-5, 1e-6)
 
 
 def test_vmap_of_vmap_over_chains_gives_what_loops_give():

@@ -64,6 +64,13 @@ def test_the_last_state_comes_back(saved: Path) -> None:
     assert_same(state, state_of(7))
 
 
+def test_a_state_of_another_shape_is_refused(saved: Path) -> None:
+    checkpoints = Checkpoints(saved)
+    with pytest.raises(RunError, match="last/7: not a state that this version can go on from"):
+        checkpoints.restore_last(state_of(99)._replace(synced={}))
+    checkpoints.close()
+
+
 def test_the_best_parameters_come_back(saved: Path) -> None:
     checkpoints = Checkpoints(saved)
     assert_same(checkpoints.restore_best(params_of(0)), params_of(5))

@@ -141,4 +141,4 @@ def test_the_second_epoch_compiles_nothing(setup: Setup, step: Any) -> None:
             state, _ = step(state, batch, jax.random.key(KEY))
         compiled.append(step._cache_size())
     assert compiled[0] == compiled[1] == compiled[2] <= before + batches.shapes
-    assert 2 <= compiled[0]
+    assert compiled[0] >= 2
