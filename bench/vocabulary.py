@@ -41,6 +41,7 @@ class Run:
         step = partial(train_step, model.tasks[name], setup.optimizers[name], setup.users)
         self._step = jax.jit(step, donate_argnums=0)
         analysis = self._step.lower(self.state, self._batch, self._key).compile().memory_analysis()
+        assert analysis is not None  # a backend may not tell; CPU and GPU do
         self.temporary = analysis.temp_size_in_bytes
         self.kept = sum(x.nbytes for x in jax.tree.leaves(self.state) if hasattr(x, "nbytes"))
 
