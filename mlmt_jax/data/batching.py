@@ -138,9 +138,10 @@ class TrainingBatches:
     @property
     def shapes(self) -> int:
         """How many shapes the batches may have: the programs that a run compiles for them, at most."""
-        words, characters, distinct = map(len, self._sizes)
-        # One more, for a batch of more distinct words than the first epoch has.
-        return words * characters * (distinct + 1)
+        sizes = self._sizes
+        # One more for each, for a batch of as many distinct words as places.
+        distinct = [sum(u < self.rows * n for u in sizes.distinct) + 1 for n in sizes.words]
+        return sum(distinct) * len(sizes.characters)
 
     def indices(self, step: int) -> np.ndarray:
         """Which sentences the task's batch ``step`` (from 0) holds."""
