@@ -97,9 +97,8 @@ def disagreement(case: Case, task: str, ours: Any, theirs: Any) -> str | None:
     else:
         scores = [path_scores(case, np.asarray(tags)) for tags in (ours, theirs)]
         if task == K_BEST:
-            possible = case.emissions.shape[2] ** np.minimum(case.lengths, K).astype(
-                float
-            )  # k at most, t > 1
+            words = np.minimum(case.lengths, K).astype(float)  # enough for K paths, t > 1
+            possible = case.emissions.shape[2] ** words
             exists = np.arange(K) < possible[:, None]
             scores = [np.where(exists, x, 0) for x in scores]
         pairs = [("path scores", *scores)]

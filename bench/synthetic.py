@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mlmt_jax.config import Config
+from mlmt_jax.config import Config, load_config
 
-__all__ = ["write_data"]
+__all__ = ["load_with_data", "write_data"]
 
 # As in MasakhaNER 2.0 and MasakhaPOS for isiXhosa and isiZulu: sentences
 # have 15 words in the mean (median 13) and words six characters.
@@ -19,6 +19,16 @@ _WORD_LOG_LENGTH, _WORD_LOG_SPREAD, _LONGEST_WORD = 1.6, 0.8, 25
 _LETTERS = np.array(list("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,-'()"))
 _SPAN_TYPES, _SPAN_RATE = ("DATE", "LOC", "ORG", "PER"), 0.06
 _WORD_TAGS = [f"TAG{i}" for i in range(16)]
+
+
+def load_with_data(path: Path, data_root: Path, folder: Path) -> tuple[Config, bool]:
+    """A config over the data below ``data_root``, or over data made up in ``folder``; whether it is real."""
+    config = load_config(path, [f"data_root={data_root}"], check_files=False)
+    real = all(config.path(dataset.files.train).exists() for dataset in config.datasets)
+    if not real:
+        print(f"no data at {config.data_root}: it is made up")
+        write_data(folder, config)
+    return load_config(path, [f"data_root={data_root if real else folder}"]), real
 
 
 def write_data(folder: Path, config: Config, seed: int = 0) -> None:

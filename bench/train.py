@@ -18,7 +18,6 @@ import json
 import resource
 import tempfile
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +25,14 @@ import jax
 import numpy as np
 from report import environment
 from step_costs import multiply_adds, step_parts
-from synthetic import write_data
+from synthetic import load_with_data
 from timing import interleaved, measure_machine
 
 from mlmt_jax.cli import keep_memory
-from mlmt_jax.config import load_config
 from mlmt_jax.training.journal import table
+from mlmt_jax.training.loop import jitted_steps
 from mlmt_jax.training.mixing import draw_task
 from mlmt_jax.training.setup import Setup, fresh_state, prepare
-from mlmt_jax.training.step import train_step
 from mlmt_jax.types import Batch
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -65,13 +63,7 @@ class Ours:
     def __init__(self, setup: Setup):
         self.state = fresh_state(setup)
         self.key = jax.random.fold_in(jax.random.key(setup.config.training.seed), 1)
-        self._steps = {
-            name: jax.jit(
-                partial(train_step, setup.model.tasks[name], setup.optimizers[name], setup.users),
-                donate_argnums=0,
-            )
-            for name in setup.batches
-        }
+        self._steps = jitted_steps(setup)
 
     def step(self, name: str, batch: Batch) -> jax.Array:
         """One step, which may still be under way when this returns; gives the loss to be."""
@@ -257,14 +249,8 @@ def main() -> None:
     args = parser.parse_args()
     keep_memory()  # as the command line does; the peer gains from it as well
     with tempfile.TemporaryDirectory() as folder:
-        config = load_config(args.config, [f"data_root={args.data_root}"], check_files=False)
-        files = [config.path(dataset.files.train) for dataset in config.datasets]
-        real = all(file.exists() for file in files)
-        if not real:
-            print(f"no data at {config.data_root}: it is made up")
-            write_data(Path(folder), config)
-        root = args.data_root if real else folder
-        setup = prepare(load_config(args.config, [f"data_root={root}"]))
+        config, real = load_with_data(args.config, args.data_root, Path(folder))
+        setup = prepare(config)
         results = measure(setup, args.steps, compiled=args.compile, limit=args.compile_limit)
     results["data"] = "real" if real else "made up"
     results |= environment(("mlmt-jax", "jax", "jaxlib", "flax", "optax", "numpy", "torch", "pytorch-crf"))

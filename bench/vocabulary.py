@@ -14,12 +14,12 @@ from functools import partial
 from pathlib import Path
 
 import jax
+import numpy as np
 from report import environment
-from synthetic import write_data
+from synthetic import load_with_data
 from timing import interleaved
 
 from mlmt_jax.cli import keep_memory
-from mlmt_jax.config import load_config
 from mlmt_jax.model import build_model, init_params
 from mlmt_jax.training.journal import table
 from mlmt_jax.training.setup import Setup, prepare
@@ -36,7 +36,10 @@ class Run:
         sizes = setup.corpus.vocabulary.sizes
         model = build_model(setup.config, sizes._replace(words=dict.fromkeys(sizes.words, rows)))
         name = setup.config.target.name
-        self._batch, self._key = setup.batches[name].batch(0), jax.random.key(0)
+        batch, self._key = setup.batches[name].batch(0), jax.random.key(0)
+        # Rows from all over the table, as many for every size.
+        touched = np.random.default_rng(0).choice(np.arange(1, rows), len(batch.rows), replace=False)
+        self._batch = batch._replace(rows=np.sort(touched).astype(np.int32))
         self.state = init_state(model, jax.jit(partial(init_params, model))(self._key), setup.optimizers)
         step = partial(train_step, model.tasks[name], setup.optimizers[name], setup.users)
         self._step = jax.jit(step, donate_argnums=0)
@@ -63,11 +66,7 @@ def main() -> None:
     args = parser.parse_args()
     keep_memory()
     with tempfile.TemporaryDirectory() as folder:
-        config = load_config(args.config, [f"data_root={args.data_root}"], check_files=False)
-        if not config.path(config.datasets[0].files.train).is_file():
-            print(f"{args.data_root} is absent: synthetic data of the same length distribution")
-            write_data(Path(folder), config)
-            config = load_config(args.config, [f"data_root={folder}"])
+        config, _ = load_with_data(args.config, args.data_root, Path(folder))
         setup = prepare(config)
         runs = {rows: Run(setup, rows) for rows in args.rows}
         times = interleaved({str(rows): run for rows, run in runs.items()}, args.repeats)

@@ -62,9 +62,8 @@ class CharCNN(nn.Module):
     def forward(self, chars: Tensor) -> Tensor:
         """(W, c) -> (W, features)."""
         lengths, places = (chars > 0).sum(1), torch.arange(chars.shape[1])
-        x = self.table(nn.functional.pad(chars, (0, max(self.widths) - 1))).transpose(
-            1, 2
-        )  # (W, d, c + widest - 1)
+        padded = nn.functional.pad(chars, (0, max(self.widths) - 1))
+        x = self.table(padded).transpose(1, 2)  # (W, d, c + widest - 1)
         pooled = []
         for width, convolution in zip(self.widths, self.convolutions, strict=True):
             windows = torch.relu(convolution(x))[:, :, : len(places)]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Sizes", "choose_shapes", "fit"]
+__all__ = ["PaddedSizes", "choose_shapes", "fit"]
 
 # Microseconds on two CPU cores at the published sizes (hidden 171, 60 filters): a step's for a place for a
 # word in a sentence, for a distinct word, for each of its characters; and those of compiling a program.
@@ -19,7 +19,7 @@ _MOST_WORD_SIZES, _MOST_CHARACTER_SIZES, _MOST_DISTINCT_SIZES = 2, 2, 3
 _MOST_CANDIDATES = 12
 
 
-class Sizes(NamedTuple):
+class PaddedSizes(NamedTuple):
     """Ascending sizes of each axis that is padded; the last of each holds every batch."""
 
     words: tuple[int, ...]
@@ -32,7 +32,7 @@ def fit(size: int, sizes: Sequence[int]) -> int:
     return next(s for s in sizes if s >= size)
 
 
-def choose_shapes(needed: Sequence[tuple[int, int, int]], rows: int, steps: float) -> Sizes:
+def choose_shapes(needed: Sequence[tuple[int, int, int]], rows: int, steps: float) -> PaddedSizes:
     """The sizes that cost least, time to compute and to compile together.
 
     Args:
@@ -42,17 +42,17 @@ def choose_shapes(needed: Sequence[tuple[int, int, int]], rows: int, steps: floa
         steps: how many batches the run is thought to train on.
 
     Returns:
-        Sizes of which a batch takes the smallest that hold it.
+        PaddedSizes of which a batch takes the smallest that hold it.
     """
     words, characters, distinct = np.array(needed).T
     choices = [
-        Sizes(w, c, u)
+        PaddedSizes(w, c, u)
         for w in _subsets(words, _WORD_MULTIPLE, _MOST_WORD_SIZES)
         for c in _subsets(characters, _CHARACTER_MULTIPLE, _MOST_CHARACTER_SIZES)
         for u in _subsets(distinct, _DISTINCT_MULTIPLE, _MOST_DISTINCT_SIZES)
     ]
 
-    def cost(sizes: Sizes) -> float:
+    def cost(sizes: PaddedSizes) -> float:
         n, c, u = (
             np.array(own)[np.searchsorted(own, need)]
             for own, need in zip(sizes, (words, characters, distinct), strict=True)

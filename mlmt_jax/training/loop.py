@@ -22,7 +22,7 @@ from mlmt_jax.training.state import RunState
 from mlmt_jax.training.step import StepMetrics, train_step
 from mlmt_jax.types import Params
 
-__all__ = ["DivergedError", "evaluate", "headline", "train"]
+__all__ = ["DivergedError", "evaluate", "headline", "jitted_steps", "train"]
 
 # Losses are looked at so many steps late, when they are there without waiting for the device.
 _LAG = 16
@@ -69,6 +69,17 @@ def evaluate(
     return scores
 
 
+def jitted_steps(setup: Setup) -> dict[str, Callable[..., tuple[RunState, StepMetrics]]]:
+    """``train_step`` of each task model that is ever drawn: (state, batch, key); the state is given away."""
+    return {
+        name: jax.jit(
+            partial(train_step, setup.model.tasks[name], setup.optimizers[name], setup.users),
+            donate_argnums=0,
+        )
+        for name in setup.batches
+    }
+
+
 def train(setup: Setup, folder: RunFolder) -> dict[str, Any]:
     """Trains a run in its folder, from its start or from its last checkpoint, and returns the summary.
 
@@ -93,13 +104,7 @@ def _train(setup: Setup, folder: RunFolder, checkpoints: Checkpoints) -> tuple[R
     # A process that ended between the two has left lines that no checkpoint knows of.
     keep_metrics_until(folder.metrics, progress.step)
     key = jax.random.fold_in(jax.random.key(training.seed), 1)
-    steps = {
-        name: jax.jit(
-            partial(train_step, setup.model.tasks[name], setup.optimizers[name], setup.users),
-            donate_argnums=0,
-        )
-        for name in setup.batches
-    }
+    steps = jitted_steps(setup)
     task_steps = dict(progress.task_steps)
     taken: deque[_Taken] = deque()
     current = jax.jit(partial(up_to_date, setup.users))

@@ -20,9 +20,7 @@ class RunState(NamedTuple):
     opt_states: dict[str, optax.OptState]  # by task model: momenta of its own components, its step count
     step: jax.Array  # () int32, steps of all tasks
     task_steps: dict[str, jax.Array]  # by task model, () int32, its own steps
-    synced: dict[
-        str, jax.Array
-    ]  # by task model, (rows of its word table,) int32, how many of its steps a row has had
+    synced: dict[str, jax.Array]  # by task model, (rows of its table,) int32, its steps that a row has had
 
 
 def init_state(
