@@ -50,7 +50,7 @@ class Draws:
     def next(self) -> tuple[str, Batch]:
         """The next step's task model and batch."""
         setup = self._setup
-        name = draw_task(setup.weights, setup.config.training.seed, self._step)
+        name = draw_task(setup.weights, self._step)
         batch = setup.batches[name].batch(self._task_steps[name])
         self._step += 1
         self._task_steps[name] += 1

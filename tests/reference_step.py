@@ -77,7 +77,7 @@ def _loss(task: TaskModel, params: Params, arrays, key) -> jax.Array:
     if task.char_embed is not None:
         letters = jax.vmap(jax.vmap(partial(_char_cnn, task, params)))(chars)
         x = jnp.concatenate([x, _highway(task, params, letters)], -1)
-    x = _dropout(x.reshape(-1, x.shape[-1]), task.embed_dropout, site(0)).reshape(x.shape)
+    x = _dropout(x, task.embed_dropout, site(0))
     h = jax.vmap(partial(_lstm, task, params))(x, lengths)
     h = _dropout(h, task.lstm_dropout, site(2))
     linear = lambda part, x: x @ params[part.name]["kernel"] + params[part.name]["bias"]
@@ -94,8 +94,14 @@ def _loss(task: TaskModel, params: Params, arrays, key) -> jax.Array:
 def _dropout(x: jax.Array, rate: float, key: jax.Array) -> jax.Array:
     if not rate:
         return x
-    kept = round((1 - rate) * 256)
-    return jnp.where(jax.random.bits(key, x.shape, "uint8") < kept, x * (256 / kept), 0.0)
+    kept, width = round((1 - rate) * 256), -(-x.shape[-1] // 4)
+    sentences = []
+    for i, sentence in enumerate(x):
+        words = jax.random.bits(jax.random.fold_in(key, i), (len(sentence), width), "uint32")
+        units = jnp.stack([(words >> shift) & 255 for shift in (0, 8, 16, 24)], -1)
+        keep = units.reshape(len(sentence), -1)[:, : x.shape[-1]] < kept
+        sentences.append(jnp.where(keep, sentence * (256 / kept), 0.0))
+    return jnp.stack(sentences)
 
 
 def _char_cnn(task: TaskModel, params: Params, chars: jax.Array) -> jax.Array:

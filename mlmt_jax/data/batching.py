@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mlmt_jax.data.shapes import choose_shapes, fit
+from mlmt_jax.data.shapes import PaddedSizes, choose_shapes, count_shapes, fit
 from mlmt_jax.types import Batch
 
 __all__ = ["Encoded", "TrainingBatches", "pad_batch", "sorted_batches"]
@@ -18,7 +18,7 @@ _SMALLEST_WORDS = 16
 _CHARACTER_SIZES = (16, 32, 64)
 
 # Independent random streams of one seed and name; the corpus draws samples from stream 1.
-_ORDER_STREAM, _UNKNOWN_STREAM = 2, 3
+_ORDER_STREAM, _UNKNOWN_STREAM, _TURN_STREAM = 2, 3, 4
 
 # Sentences that differ by less than so many words may change places within an epoch's order of length.
 _LENGTH_JITTER = 4.0
@@ -132,16 +132,15 @@ class TrainingBatches:
         self._rare_words, self._rare_characters = rare_words, rare_characters
         self._unknown_rate = unknown_rate
         self._epoch = lru_cache(maxsize=2)(self._plan_epoch)
-        first = [(*self._needed(plan), self._distinct(plan)) for plan in self._epoch(0)]
-        self._sizes = choose_shapes(first, self.rows, expected_steps)
+        # Of each batch: words of its longest sentence, characters of its longest word, distinct words.
+        self.first_epoch = [(*self._needed(plan), self._distinct(plan)) for plan in self._epoch(0)]
+        self.expected_steps = expected_steps
+        self._sizes = choose_shapes(self.first_epoch, self.rows, expected_steps)
 
     @property
     def shapes(self) -> int:
         """How many shapes the batches may have: the programs that a run compiles for them, at most."""
-        sizes = self._sizes
-        # One more for each, for a batch of as many distinct words as places.
-        distinct = [sum(u < self.rows * n for u in sizes.distinct) + 1 for n in sizes.words]
-        return sum(distinct) * len(sizes.characters)
+        return count_shapes(self._sizes, self.rows)
 
     def indices(self, step: int) -> np.ndarray:
         """Which sentences the task's batch ``step`` (from 0) holds."""
@@ -149,11 +148,17 @@ class TrainingBatches:
 
     def batch(self, step: int) -> Batch:
         """The task's batch ``step`` (from 0)."""
-        chosen = self.indices(step)
-        words, characters = self._needed(chosen)
-        shape = self.rows, fit(words, self._sizes.words), fit(characters, self._sizes.characters)
-        sentences = self._with_unknowns([self._sentences[i] for i in chosen], step)
-        return pad_batch(sentences, shape, self._sizes.distinct)
+        return self.padded(step, self.rows, self.needed(step), self._sizes)
+
+    def needed(self, step: int) -> tuple[int, int]:
+        """Words of the longest sentence of batch ``step``, and characters of its longest word."""
+        return self._needed(self.indices(step))
+
+    def padded(self, step: int, rows: int, needed: tuple[int, int], sizes: PaddedSizes) -> Batch:
+        """Batch ``step`` of so many rows, in the smallest of ``sizes`` that holds what is ``needed``."""
+        shape = rows, fit(needed[0], sizes.words), fit(needed[1], sizes.characters)
+        sentences = self._with_unknowns([self._sentences[i] for i in self.indices(step)], step)
+        return pad_batch(sentences, shape, sizes.distinct)
 
     def _with_unknowns(self, sentences: list[Encoded], step: int) -> list[Encoded]:
         """The sentences with some rare words and characters replaced by the unknown ones."""
@@ -188,7 +193,10 @@ class TrainingBatches:
         return round(1.05 * len(words))
 
     def _plan_epoch(self, epoch: int) -> list[np.ndarray]:
-        random = np.random.default_rng((*self._entropy, _ORDER_STREAM, epoch))
+        seed, name = self._entropy
+        random = np.random.default_rng((seed, name, _ORDER_STREAM, epoch))
         order = np.argsort(self._lengths + random.uniform(0.0, _LENGTH_JITTER, len(self._lengths)))
         batches = np.array_split(order, self.batches_per_epoch)
-        return [batches[i] for i in random.permutation(len(batches))]
+        # Whatever the seed, short and long batches come alike: side by side, runs have one shape.
+        turns = np.random.default_rng((name, _TURN_STREAM, epoch)).permutation(len(batches))
+        return [batches[i] for i in turns]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["PaddedSizes", "choose_shapes", "fit"]
+__all__ = ["PaddedSizes", "choose_shapes", "count_shapes", "fit"]
 
 # Microseconds on two CPU cores at the published sizes (hidden 171, 60 filters): a step's for a place for a
 # word in a sentence, for a distinct word, for each of its characters; and those of compiling a program.
@@ -30,6 +30,13 @@ class PaddedSizes(NamedTuple):
 def fit(size: int, sizes: Sequence[int]) -> int:
     """The smallest of the ascending ``sizes`` that holds ``size``."""
     return next(s for s in sizes if s >= size)
+
+
+def count_shapes(sizes: PaddedSizes, rows: int) -> int:
+    """How many shapes batches of so many rows may have."""
+    # One more for each, for a batch of as many distinct words as places.
+    distinct = [sum(u < rows * n for u in sizes.distinct) + 1 for n in sizes.words]
+    return sum(distinct) * len(sizes.characters)
 
 
 def choose_shapes(needed: Sequence[tuple[int, int, int]], rows: int, steps: float) -> PaddedSizes:

@@ -82,8 +82,8 @@ def emissions(task: TaskModel, params: Params, batch: Batch, key: jax.Array | No
         features.append(letters if task.char_highway is None else task.char_highway(params, letters))
     x, tokens = jnp.concatenate(features, -1), batch.tokens
     if key is not None and task.embed_dropout:  # each occurrence of a word is dropped by itself
-        x = dropout(x[tokens.reshape(-1)], task.embed_dropout, site(0, task.embed_dropout))
-        tokens = jnp.arange(tokens.size).reshape(tokens.shape)
+        x = dropout(x[tokens], task.embed_dropout, site(0, task.embed_dropout))
+        x, tokens = x.reshape(-1, x.shape[-1]), jnp.arange(tokens.size).reshape(tokens.shape)
     h = task.lstm(params, x, tokens, batch.lengths, site(1, task.lstm.module.dropout))
     h = dropout(h, task.lstm_dropout, site(2, task.lstm_dropout))
     e = task.univ_layer(params, h)  # (B, n, t)

@@ -114,7 +114,7 @@ def _train(setup: Setup, folder: RunFolder, checkpoints: Checkpoints) -> tuple[R
     try:
         step = progress.step
         while not _finished(setup, progress, step, task_steps):
-            name = draw_task(setup.weights, training.seed, step)
+            name = draw_task(setup.weights, step)
             batch = setup.batches[name].batch(task_steps[name])
             state, metrics = steps[name](state, batch, key)
             step += 1

@@ -1,4 +1,4 @@
-"""Which task a step trains: drawn by weight, as a pure function of (seed, step)."""
+"""Which task a step trains: drawn by weight, as a pure function of the step."""
 
 import zlib
 from collections.abc import Mapping
@@ -37,9 +37,12 @@ def mixing_weights(config: Config, sentences: Mapping[str, int]) -> dict[str, fl
     return {name: weight / total for name, weight in weights.items()} if total else weights
 
 
-def draw_task(weights: Mapping[str, float], seed: int, step: int) -> str:
-    """The task model of step ``step`` (from 0)."""
-    point = np.random.default_rng((seed, _STREAM, step)).random()
+def draw_task(weights: Mapping[str, float], step: int) -> str:
+    """The task model of step ``step`` (from 0).
+
+    All seeds draw alike: runs side by side are one program, which trains one task at a time.
+    """
+    point = np.random.default_rng((_STREAM, step)).random()
     names = list(weights)
     cumulative = np.cumsum([weights[name] for name in names])
     # side="right" never picks a task of weight 0.

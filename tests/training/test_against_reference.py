@@ -44,7 +44,7 @@ def test_the_losses_of_a_run_are_those_of_plain_steps(config: Path) -> None:
     }
     losses, wanted, task_steps = [], [], dict.fromkeys(steps, 0)
     for i in range(STEPS):
-        name = draw_task(setup.weights, 1, i)
+        name = draw_task(setup.weights, i)
         batch = setup.batches[name].batch(task_steps[name])
         task_steps[name] += 1
         state, metrics = steps[name](state, batch, key)

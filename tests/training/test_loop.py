@@ -67,10 +67,10 @@ def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     """Presses the keys as the step (from 0) begins."""
     draw = loop.draw_task
 
-    def draw_or_stop(weights: Any, seed: int, now: int) -> str:
+    def draw_or_stop(weights: Any, now: int) -> str:
         if now == step:
             raise KeyboardInterrupt
-        return draw(weights, seed, now)
+        return draw(weights, now)
 
     monkeypatch.setattr(loop, "draw_task", draw_or_stop)
 
