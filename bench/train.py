@@ -30,8 +30,8 @@ from timing import interleaved, measure_machine
 
 from mlmt_jax.cli import keep_memory
 from mlmt_jax.training.journal import table
-from mlmt_jax.training.loop import jitted_steps
 from mlmt_jax.training.mixing import draw_task
+from mlmt_jax.training.replicas import Group
 from mlmt_jax.training.setup import Setup, fresh_state, prepare
 from mlmt_jax.types import Batch
 
@@ -58,16 +58,15 @@ class Draws:
 
 
 class Ours:
-    """The jitted steps of the training loop."""
+    """The steps of the training loop."""
 
     def __init__(self, setup: Setup):
         self.state = fresh_state(setup)
-        self.key = jax.random.fold_in(jax.random.key(setup.config.training.seed), 1)
-        self._steps = jitted_steps(setup)
+        self._group = Group([setup])
 
     def step(self, name: str, batch: Batch) -> jax.Array:
         """One step, which may still be under way when this returns; gives the loss to be."""
-        self.state, metrics = self._steps[name](self.state, batch, self.key)
+        self.state, metrics = self._group.step(self.state, name, batch)
         return metrics.loss
 
     def wait(self) -> None:
@@ -154,7 +153,7 @@ def measure_parts(setup: Setup, ours: Ours, batches: dict[Any, list[Batch]], ste
         draws.next()
     host = (time.perf_counter() - started) / steps
     task, optimizer = setup.model.tasks[name], setup.optimizers[name]
-    parts = step_parts(task, optimizer, ours.state.params, batch, ours.key)
+    parts = step_parts(task, optimizer, ours.state.params, batch, jax.random.key(0))
 
     def whole() -> None:
         ours.step(name, batch)

@@ -46,7 +46,15 @@ class TrainingConfig(Block):
     gpu: bool | None = None
     """true: warn where there is none; false: use the CPU; null: use what is there."""
     seed: Seed = 1
-    """Decides samples, start values, batch order, task choice and dropout."""
+    """Decides samples, start values, which sentences share a batch, and dropout."""
+    sample_seed: Seed | None = None
+    """Decides which sentences `sample` takes; null: `seed` does."""
+    replicas: Count = 1
+    """Runs trained side by side in one program; replica r, from 0, is the run that `seed` + r gives alone."""
+    resample: bool = True
+    """Whether each replica draws its own `sample`; false: all train on the first one's."""
+    data_parallel: Count = 1
+    """Devices that share each batch of a run; the replicas are spread over devices beyond these."""
     output: Folder | None = None
     """Run folder, relative to the working directory; null: `runs/` and the config file's name."""
     mixing: Literal["sqrt", "prob"] = "sqrt"
@@ -61,6 +69,11 @@ class TrainingConfig(Block):
     """Sentences in a batch of evaluation."""
     unknown_rate: Probability = 0.1
     """Chance, in training, that a word or character seen once is replaced by the unknown one."""
+
+    @property
+    def seed_of_samples(self) -> int:
+        """What decides which sentences ``sample`` takes."""
+        return self.seed if self.sample_seed is None else self.sample_seed
 
 
 class ParserConfig(Block):
@@ -218,6 +231,14 @@ class Config(Block):
     """Task models."""
     components: Annotated[tuple[Component, ...], FromJson, Field(min_length=1)]
     """Shared sets of parameters."""
+
+    def replica(self, number: int) -> "Config":
+        """The run that is replica ``number`` (from 0), as a config of its own."""
+        training = self.training
+        seed = training.seed + number
+        sample = training.seed_of_samples + (number if training.resample else 0)
+        own = {"seed": seed, "sample_seed": None if sample == seed else sample, "replicas": 1}
+        return self.model_copy(update={"training": training.model_copy(update=own)})
 
     @property
     def target(self) -> TaskConfig:

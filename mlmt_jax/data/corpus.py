@@ -2,8 +2,8 @@
 
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,10 +11,10 @@ import numpy as np
 
 from mlmt_jax.config import Config, CRFConfig, DatasetConfig, EmbeddingConfig
 from mlmt_jax.data.conll import ColumnFormat, Sentence, read_conll
-from mlmt_jax.data.embeddings import read_vectors
 from mlmt_jax.data.findings import Finding, add_finding
 from mlmt_jax.data.tags import detect_scheme, has_bare_labels, tag_names, to_bioes
-from mlmt_jax.data.vocab import CharacterVocab, WordVocab, build_word_vocab, fallback_forms
+from mlmt_jax.data.vocab import CharacterVocab, WordVocab
+from mlmt_jax.data.word_tables import VectorFiles, rare_rows, word_table
 from mlmt_jax.errors import DataError
 from mlmt_jax.metrics.spans import Scheme, split_tag
 from mlmt_jax.types import Sizes
@@ -25,7 +25,9 @@ __all__ = [
     "Example",
     "Vocabulary",
     "column_format",
+    "draw_sample",
     "label",
+    "load_corpora",
     "load_corpus",
     "read_dataset",
 ]
@@ -125,7 +127,29 @@ def load_corpus(config: Config) -> Corpus:
     Raises:
         DataError: naming file and line, on the first thing that cannot be used.
     """
-    datasets = {spec.name: read_dataset(config, spec) for spec in config.datasets}
+    return load_corpora([config])[0]
+
+
+def load_corpora(configs: Sequence[Config]) -> list[Corpus]:
+    """Reads all files of configs that differ in their seeds alone; each file once.
+
+    Those that draw the same samples share one corpus.
+    """
+    whole = {spec.name: read_dataset(configs[0], spec) for spec in configs[0].datasets}
+    # Beyond max_words, vector files are asked for what any of the samples could want.
+    others = [e for d in whole.values() for e in d.splits["train"]] if len(configs) > 1 else []
+    vectors = VectorFiles(configs[0], {word for example in others for word in example.tokens})
+    samples = any(spec.sample != "all" for spec in configs[0].datasets)
+    seeds = [config.training.seed_of_samples if samples else 0 for config in configs]
+    corpora = {}
+    for config, seed in zip(configs, seeds, strict=True):
+        if seed not in corpora:
+            datasets = {spec.name: draw_sample(whole[spec.name], spec, seed) for spec in config.datasets}
+            corpora[seed] = _assemble(config, datasets, vectors)
+    return [corpora[seed] for seed in seeds]
+
+
+def _assemble(config: Config, datasets: dict[str, Dataset], vectors: VectorFiles) -> Corpus:
     findings = [finding for dataset in datasets.values() for finding in dataset.findings]
     tags, spans = _task_tags(datasets)
     _check_constraints(config, spans)
@@ -140,9 +164,9 @@ def load_corpus(config: Config) -> Corpus:
             counts = Counter(
                 word for name in used for example in datasets[name].splits["train"] for word in example.tokens
             )
-            words[spec.name], pretrained[spec.name], found = _word_table(config, spec, counts)
+            words[spec.name], pretrained[spec.name], found = word_table(spec, counts, vectors)
             findings += found
-            rare_words[spec.name] = _rare(words[spec.name], counts)
+            rare_words[spec.name] = rare_rows(words[spec.name], counts)
     vocabulary = Vocabulary(words, character_vocab, tags, spans)
     findings += _unknown_tags(config, datasets, vocabulary)
     pretrained = {name: vectors for name, vectors in pretrained.items() if vectors is not None}
@@ -150,7 +174,7 @@ def load_corpus(config: Config) -> Corpus:
 
 
 def read_dataset(config: Config, spec: DatasetConfig) -> Dataset:
-    """Reads the files of one dataset, brings spans to BIOES and draws the training sample."""
+    """Reads the files of one dataset and brings spans to BIOES; all training sentences are there."""
     form = column_format(spec)
     files = {split: config.path(path) for split, path in spec.files.by_split.items()}
     read = {split: read_conll(path, form) for split, path in files.items()}
@@ -165,12 +189,26 @@ def read_dataset(config: Config, spec: DatasetConfig) -> Dataset:
     if left_out:
         text = f"training sentence of more than {spec.max_len} words is left out (max_len)"
         findings.append(Finding(str(files["train"]), None, text, left_out))
-    chosen = _sample(short, spec, config.training.seed)
-    labelled["train"] = [labelled["train"][i] for i in chosen]
+    labelled["train"] = [labelled["train"][i] for i in short]
     bare = scheme == "io" and has_bare_labels(tags)
     return Dataset(
-        spec.name, spec.language, spec.task, scheme, bare, labelled, chosen, len(short), tuple(findings)
+        spec.name,
+        spec.language,
+        spec.task,
+        scheme,
+        bare,
+        labelled,
+        np.array(short, np.int64),
+        len(short),
+        tuple(findings),
     )
+
+
+def draw_sample(whole: Dataset, spec: DatasetConfig, seed: int) -> Dataset:
+    """The dataset with its training sample alone."""
+    chosen = _sample(whole.available, spec, seed)
+    train = [whole.splits["train"][i] for i in chosen]
+    return replace(whole, splits={**whole.splits, "train": train}, sample=whole.sample[chosen])
 
 
 def label(
@@ -193,16 +231,13 @@ def label(
     return examples
 
 
-def _sample(eligible: list[int], spec: DatasetConfig, seed: int) -> np.ndarray:
+def _sample(available: int, spec: DatasetConfig, seed: int) -> np.ndarray:
     """The first so many of one seeded permutation, so that a larger sample holds every smaller one."""
     if spec.sample == "all":
-        size = len(eligible)
-    elif isinstance(spec.sample, float):
-        size = max(1, round(spec.sample * len(eligible)))
-    else:
-        size = min(spec.sample, len(eligible))
+        return np.arange(available)
+    size = max(1, round(spec.sample * available)) if isinstance(spec.sample, float) else spec.sample
     random = np.random.default_rng((seed, zlib.crc32(spec.name.encode()), _SAMPLE_STREAM))
-    return np.sort(random.permutation(np.array(eligible, np.int64))[:size])
+    return np.sort(random.permutation(available)[:size])
 
 
 def _task_tags(
@@ -244,41 +279,6 @@ def _check_constraints(config: Config, spans: Mapping[str, bool]) -> None:
                     f"components[{i}].constrain: got true, but the tags of {task.task!r} are not spans;\n"
                     "expected a span scheme (IOB1, IOB2, BIOES, IO), or constrain false"
                 )
-
-
-def _word_table(
-    config: Config, spec: EmbeddingConfig, counts: Counter[str]
-) -> tuple[WordVocab, tuple[np.ndarray, np.ndarray] | None, list[Finding]]:
-    if spec.file is None:
-        vocab, _ = build_word_vocab(counts, None, ignore_case=spec.ignore_case, keep_file=False)
-        return vocab, None, []
-    path = config.path(spec.file)
-    wanted = {form for word in counts for form in fallback_forms(word)}
-    vectors, findings = read_vectors(path, spec.dimension, max_words=spec.max_words, wanted=wanted)
-    vocab, pretrained = build_word_vocab(
-        counts, vectors, ignore_case=spec.ignore_case, keep_file=spec.vocabulary == "file"
-    )
-    assert pretrained is not None
-    with_vector = set(pretrained[0].tolist())
-    covered = sum(count for word, count in counts.items() if vocab.row(word) in with_vector)
-    total = sum(counts.values())
-    if covered < 0.05 * total:
-        example = next(iter(counts))
-        text = (
-            f"vectors cover {covered / total:.1%} of the {total} training words of {spec.name!r}: another "
-            f"language, script or tokenisation? (the file has {vectors.words[0]!r}, the data {example!r})"
-        )
-        findings = [*findings, Finding(str(path), None, text)]
-    if not len(pretrained[0]):
-        pretrained = None
-    return vocab, pretrained, findings
-
-
-def _rare(vocab: WordVocab, counts: Counter[str]) -> np.ndarray:
-    seen = np.zeros(vocab.size, np.int64)
-    for word, count in counts.items():
-        seen[vocab.row(word)] += count
-    return seen == 1
 
 
 def _unknown_tags(config: Config, datasets: Mapping[str, Dataset], vocabulary: Vocabulary) -> list[Finding]:

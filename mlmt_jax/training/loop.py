@@ -3,7 +3,6 @@
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -15,14 +14,14 @@ from mlmt_jax.training.folder import RunFolder
 from mlmt_jax.training.journal import Reporter, append_metrics, keep_metrics_until, score_table
 from mlmt_jax.training.mixing import draw_task
 from mlmt_jax.training.optim import learning_rate_schedule
-from mlmt_jax.training.rows import up_to_date
+from mlmt_jax.training.replicas import Group
 from mlmt_jax.training.scoring import SplitScore, evaluate_split
 from mlmt_jax.training.setup import Setup, fresh_state, versions
 from mlmt_jax.training.state import RunState
-from mlmt_jax.training.step import StepMetrics, train_step
+from mlmt_jax.training.step import StepMetrics
 from mlmt_jax.types import Params
 
-__all__ = ["DivergedError", "evaluate", "headline", "jitted_steps", "train"]
+__all__ = ["DivergedError", "evaluate", "headline", "train"]
 
 # Losses are looked at so many steps late, when they are there without waiting for the device.
 _LAG = 16
@@ -69,17 +68,6 @@ def evaluate(
     return scores
 
 
-def jitted_steps(setup: Setup) -> dict[str, Callable[..., tuple[RunState, StepMetrics]]]:
-    """``train_step`` of each task model that is ever drawn: (state, batch, key); the state is given away."""
-    return {
-        name: jax.jit(
-            partial(train_step, setup.model.tasks[name], setup.optimizers[name], setup.users),
-            donate_argnums=0,
-        )
-        for name in setup.batches
-    }
-
-
 def train(setup: Setup, folder: RunFolder) -> dict[str, Any]:
     """Trains a run in its folder, from its start or from its last checkpoint, and returns the summary.
 
@@ -103,11 +91,9 @@ def _train(setup: Setup, folder: RunFolder, checkpoints: Checkpoints) -> tuple[R
         state, progress = restored
     # A process that ended between the two has left lines that no checkpoint knows of.
     keep_metrics_until(folder.metrics, progress.step)
-    key = jax.random.fold_in(jax.random.key(training.seed), 1)
-    steps = jitted_steps(setup)
+    group = Group([setup])
     task_steps = dict(progress.task_steps)
     taken: deque[_Taken] = deque()
-    current = jax.jit(partial(up_to_date, setup.users))
     window = _Window()
     reporter = Reporter(_expected_steps(setup), progress.step)
     started = time.perf_counter() - progress.seconds
@@ -115,8 +101,7 @@ def _train(setup: Setup, folder: RunFolder, checkpoints: Checkpoints) -> tuple[R
         step = progress.step
         while not _finished(setup, progress, step, task_steps):
             name = draw_task(setup.weights, step)
-            batch = setup.batches[name].batch(task_steps[name])
-            state, metrics = steps[name](state, batch, key)
+            state, metrics = group.step(state, name, group.batch(name, task_steps[name]))
             step += 1
             taken.append(_Taken(step, name, task_steps[name], metrics))
             task_steps[name] += 1
@@ -127,7 +112,7 @@ def _train(setup: Setup, folder: RunFolder, checkpoints: Checkpoints) -> tuple[R
             if step % training.eval_freq == 0 or _at_end(setup, step, task_steps):
                 while taken:
                     window.add(setup, taken.popleft())
-                params = current(state)
+                [params] = group.params(state).values()
                 own = {task.name for task in setup.config.tasks if task.require_eval or task.ref}
                 scores = evaluate(setup, params, lambda task, split, own=own: split == "dev" and task in own)
                 target = setup.config.target.name

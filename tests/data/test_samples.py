@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from mlmt_jax.config import Config
-from mlmt_jax.data.corpus import read_dataset
+from mlmt_jax.data.corpus import draw_sample, read_dataset
 
 # Prints what could depend on the process: the corpus and the batches of a config.
 LOADS_AND_BATCHES = """
@@ -37,7 +37,8 @@ for name, dataset in corpus.datasets.items():
 
 def sample(config: Config) -> list[int]:
     """The ids that were chosen; the sentences are checked to be those of the ids, and dev to be whole."""
-    dataset = read_dataset(config, config.datasets[0])
+    spec = config.datasets[0]
+    dataset = draw_sample(read_dataset(config, spec), spec, config.training.seed)
     assert [example.tokens[0] for example in dataset.splits["train"]] == [f"w{i}" for i in dataset.sample]
     assert len(dataset.splits["dev"]) == 2
     return dataset.sample.tolist()

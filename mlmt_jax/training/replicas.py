@@ -1,0 +1,203 @@
+"""Runs side by side: one state with a leading axis, stepped by one program, on one device or several."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from mlmt_jax.data.stacking import StackedBatches
+from mlmt_jax.errors import ConfigError
+from mlmt_jax.model import build_model, init_params
+from mlmt_jax.training.rows import up_to_date
+from mlmt_jax.training.setup import Setup
+from mlmt_jax.training.state import RunState, init_state
+from mlmt_jax.training.step import StepMetrics, train_step
+from mlmt_jax.types import Batch, Params
+
+__all__ = ["Group", "device_mesh", "groups_of"]
+
+
+def groups_of(setups: Sequence[Setup]) -> list[list[int]]:
+    """Which runs share a program: those that have the same tags, whatever words and characters they know."""
+    groups: dict[Any, list[int]] = {}
+    for number, setup in enumerate(setups):
+        groups.setdefault(tuple(setup.corpus.vocabulary.tags.items()), []).append(number)
+    return list(groups.values())
+
+
+def device_mesh(replicas: int, data_parallel: int) -> Mesh | None:
+    """The devices as an array of axes ("replica", "data"); None where one device does it all.
+
+    Args:
+        replicas: runs side by side.
+        data_parallel: devices that share a run's batch.
+
+    Raises:
+        ConfigError: where there are too few devices.
+    """
+    devices = jax.devices()
+    if data_parallel > len(devices):
+        raise ConfigError(
+            f"training.data_parallel: got {data_parallel}, but JAX has {len(devices)} "
+            f"{'device' if len(devices) == 1 else 'devices'}; expected at most so many"
+        )
+    most = len(devices) // data_parallel
+    # Every process must own a part of the mesh: over several, runs are rather computed twice.
+    ways = most if jax.process_count() > 1 else min(replicas, most)
+    if ways * data_parallel == 1:
+        return None
+    return Mesh(np.array(devices[: ways * data_parallel]).reshape(ways, data_parallel), ("replica", "data"))
+
+
+class Group:
+    """R runs of one model. A run's tables are padded to the longest of any; what fills them is never read.
+
+    Everything that has no leading axis of runs, states and parameters of a single run, has the run's own
+    shapes where it goes in or comes out, unless it says otherwise.
+    """
+
+    def __init__(self, setups: Sequence[Setup], mesh: Mesh | None = None):
+        first, sizes = setups[0], [setup.model.sizes for setup in setups]
+        longest = sizes[0]._replace(
+            words={name: max(own.words[name] for own in sizes) for name in sizes[0].words},
+            characters=max(own.characters for own in sizes),
+        )
+        model = build_model(first.config, longest)
+        self.setups = [replace(setup, model=model) for setup in setups]  # as evaluation wants them
+        self._own_shapes = [_shapes(setup) for setup in setups]
+        self._shapes = _shapes(self.setups[0])
+        self._mesh, self._alone = mesh, len(setups) == 1 and mesh is None
+        ways = 1 if mesh is None else mesh.shape["replica"]
+        # Runs that fill the devices up are copies of the last one.
+        self._runs = [min(i, len(setups) - 1) for i in range(-(-len(setups) // ways) * ways)]
+        seeds = [setups[i].config.training.seed for i in self._runs]
+        keys = jax.vmap(lambda seed: jax.random.fold_in(jax.random.key(seed), 1))(np.array(seeds, np.uint32))
+        current = partial(up_to_date, first.users)
+        if self._alone:
+            self.batches: Mapping[str, Any] = first.batches
+            self._key, self._current = keys[0], jax.jit(current)
+        else:
+            multiple = 1 if mesh is None else mesh.shape["data"]
+            self.batches = {
+                name: StackedBatches([setups[i].batches[name] for i in self._runs], multiple)
+                for name in first.batches
+            }
+            self._key, self._current = self._put(keys), jax.jit(jax.vmap(current))
+        self._steps = {name: self._jitted(name) for name in self.batches}
+
+    def _jitted(self, name: str) -> Callable[..., tuple[RunState, StepMetrics]]:
+        setup = self.setups[0]
+        step = partial(train_step, setup.model.tasks[name], setup.optimizers[name], setup.users)
+        if not self._alone:
+            step = jax.vmap(step)
+        return jax.jit(step, donate_argnums=0, out_shardings=self._sharding())
+
+    def stack(self, states: Sequence[RunState]) -> RunState:
+        """The states of the runs as one."""
+        if self._alone:
+            return states[0]
+        padded = [_resized(state, self._shapes) for state in states]
+        stacked = jax.tree.map(lambda *leaves: np.stack([leaves[i] for i in self._runs]), *padded)
+        return jax.tree.map(self._put, stacked)
+
+    def batch(self, name: str, task_step: int) -> Batch:
+        """A task's batch ``task_step`` (from 0) of all runs, where the devices want it."""
+        return self._placed(self.batches[name].batch(task_step))
+
+    def step(self, state: RunState, name: str, batch: Batch) -> tuple[RunState, StepMetrics]:
+        """All runs after a step of a task, and what it tells; ``state`` is given away."""
+        return self._steps[name](state, batch, self._key)
+
+    def metrics(self, metrics: StepMetrics) -> dict[int, StepMetrics]:
+        """What a step told, by run; of the runs that are on this process's devices. Waits for it."""
+        return self._local(metrics)
+
+    def states(self, state: RunState) -> dict[int, RunState]:
+        """The state of each run on this process's devices."""
+        if self._alone:
+            return {0: state}
+        return {i: _resized(own, self._own_shapes[i]) for i, own in self._local(state).items()}
+
+    def params(self, state: RunState) -> dict[int, Params]:
+        """The up-to-date parameters of each run on this process's devices, padded: for evaluation."""
+        current = self._current(state)
+        if self._alone:
+            return {0: current}
+        device = jax.local_devices()[0]
+        return {i: jax.device_put(own, device) for i, own in self._local(current).items()}
+
+    def padded(self, params: Params) -> Params:
+        """A run's parameters in the shapes that evaluation wants."""
+        if self._alone:
+            return params
+        return jax.device_put(_resized(params, self._shapes.params), jax.local_devices()[0])
+
+    def cropped(self, run: int, params: Params) -> Params:
+        """The inverse of ``padded``."""
+        return params if self._alone else _resized(params, self._own_shapes[run].params)
+
+    def own_shapes(self, run: int) -> RunState:
+        """The shapes of a run's state, as ``jax.ShapeDtypeStruct``."""
+        return self._own_shapes[run]
+
+    def _sharding(self, *axes: str) -> NamedSharding | None:
+        return None if self._mesh is None else NamedSharding(self._mesh, PartitionSpec("replica", *axes))
+
+    def _put(self, values: Any, *axes: str) -> jax.Array:
+        sharding = self._sharding(*axes)
+        if sharding is None:
+            return jax.numpy.asarray(values)
+        # Each process has the whole on its host, and takes the part of its devices.
+        return jax.make_array_from_callback(values.shape, sharding, lambda index: values[index])
+
+    def _placed(self, batch: Batch) -> Batch:
+        if self._mesh is None:
+            return batch
+        by_sentence = ("tokens", "lengths", "tags")
+        return Batch(**{
+            name: self._put(values, *(["data"] if name in by_sentence else []))
+            for name, values in batch._asdict().items()
+        })  # fmt: skip
+
+    def _local(self, tree: Any) -> dict[int, Any]:
+        """By run, the part of a stacked tree that is on this process's devices, as NumPy arrays."""
+        if self._alone:
+            return {0: jax.tree.map(np.asarray, tree)}
+        leaves, structure = jax.tree.flatten(tree)
+        parts = [_rows(leaf) for leaf in leaves]
+        runs = [run for run in parts[0] if run < len(self.setups)]
+        return {run: structure.unflatten([part[run] for part in parts]) for run in sorted(runs)}
+
+
+def _rows(x: jax.Array) -> dict[int, np.ndarray]:
+    """The entries of the first axis that this process has."""
+    found = {}
+    for shard in x.addressable_shards:
+        first = shard.index[0].start or 0
+        if first not in found:
+            found.update(enumerate(np.asarray(shard.data), first))
+    return found
+
+
+def _shapes(setup: Setup) -> RunState:
+    def state():
+        params = init_params(setup.model, jax.random.key(0))
+        return init_state(setup.model, params, setup.optimizers)
+
+    return jax.eval_shape(state)
+
+
+def _resized(tree: Any, like: Any) -> Any:
+    """NumPy arrays of the shapes of ``like``: cut off, or filled up with zeros."""
+
+    def resized(x, like):
+        x, full = np.asarray(x), np.zeros(like.shape, like.dtype)
+        both = tuple(slice(min(a, b)) for a, b in zip(x.shape, like.shape, strict=True))
+        full[both] = x[both]
+        return full
+
+    return jax.tree.map(resized, tree, like)
