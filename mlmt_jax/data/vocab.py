@@ -41,6 +41,7 @@ class WordVocab:
 
     words: tuple[str, ...]  # word of row 1, 2, ...
     ignore_case: bool = False
+    fall_back: bool = True  # false: a word that is not known is the unknown word
     _rows: dict[str, int] = field(init=False, repr=False, compare=False)
     _fallbacks: tuple[dict[str, int], dict[str, int]] = field(init=False, repr=False, compare=False)
 
@@ -66,15 +67,18 @@ class WordVocab:
         """The row of a word, of its fall-back, or 0."""
         exact, lower, digits = fallback_forms(word)
         row = self._rows.get(lower if self.ignore_case else exact)
-        return row or self._fallbacks[0].get(lower) or self._fallbacks[1].get(digits) or 0
+        if row or not self.fall_back:
+            return row or 0
+        return self._fallbacks[0].get(lower) or self._fallbacks[1].get(digits) or 0
 
     def rows(self, words: Iterable[str]) -> np.ndarray:
         """(n,) int32 rows of words."""
         return np.array([self.row(word) for word in words], np.int32)
 
     def as_json(self) -> dict[str, Any]:
-        """What a run folder keeps."""
-        return {"ignore_case": self.ignore_case, "words": list(self.words)}
+        """What a run folder keeps; ``fall_back`` only where it is false."""
+        falls_back = {} if self.fall_back else {"fall_back": False}
+        return {"ignore_case": self.ignore_case, **falls_back, "words": list(self.words)}
 
 
 @dataclass(frozen=True)

@@ -123,6 +123,14 @@ def test_without_the_files_words_training_words_keep_their_vectors():
     assert (pretrained[0].tolist(), pretrained[1].tolist()) == ([1], [[3.5, 4.5, 5.5]])
 
 
+def test_a_vocabulary_may_know_its_own_words_alone():
+    vocab = WordVocab(("Piet", "piet", "1994"), fall_back=False)
+    assert vocab.rows(["Piet", "piet", "PIET", "1994", "1871"]).tolist() == [1, 2, 0, 3, 0]
+    assert WordVocab(("piet",), ignore_case=True, fall_back=False).rows(["PIET", "p1"]).tolist() == [1, 0]
+    assert vocab.as_json()["fall_back"] is False
+    assert "fall_back" not in WordVocab(("Piet",)).as_json()
+
+
 def test_a_training_word_starts_from_the_vector_that_it_falls_back_to():
     counts = {"TOWN": 3, "R77": 2, "lost": 1}
     file = vectors_of(["Town", "town", "r00"])
