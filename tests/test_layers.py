@@ -17,7 +17,7 @@ LAYERS = {
     1: {"data", "crf"},
     2: {"model"},
     3: {"training"},
-    4: {"train", "evaluate", "predict", "tagger", "configure", "cli"},
+    4: {"train", "evaluate", "predict", "tagger", "configure", "convert", "cli"},
 }
 LAYER_OF = {unit: layer for layer, units in LAYERS.items() for unit in units}
 # These serve their own layer as well.
@@ -29,6 +29,7 @@ OWNERS = {
     "optax": {"training"},
     "orbax": {"training"},
     "tqdm": {"training"},
+    "torch": {"convert"},
     "pydantic": {"config"},
 }
 LONGEST = 350
@@ -139,6 +140,7 @@ def test_no_file_is_long_and_none_is_a_drawer() -> None:
             ["jax", "flax", "optax", "orbax"],
         ),
         ("import mlmt_jax.train, mlmt_jax.evaluate, mlmt_jax.predict", ["jax", "flax", "optax", "orbax"]),
+        ("import mlmt_jax.convert", ["jax", "flax", "optax", "orbax", "torch"]),
     ],
 )
 def test_what_importing_does_not_load(statement: str, absent: list[str]) -> None:

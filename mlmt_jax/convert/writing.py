@@ -1,0 +1,52 @@
+"""The run folder of a converted checkpoint, written whole or not at all."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from mlmt_jax.convert.assemble import Run
+from mlmt_jax.convert.checkpoint import Checkpoint
+from mlmt_jax.errors import RunError
+from mlmt_jax.training.checkpoint import Checkpoints
+from mlmt_jax.training.folder import RunFolder
+from mlmt_jax.training.setup import versions
+
+__all__ = ["write_run"]
+
+
+def write_run(run: Run, checkpoint: Checkpoint, output: Path) -> None:
+    """Writes a run beside its place and moves it there.
+
+    Args:
+        run: what to write.
+        checkpoint: what it comes from, for ``summary.json``.
+        output: where; nothing or an empty folder is there.
+
+    Raises:
+        RunError: where the folder cannot be written.
+    """
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as beside:
+            folder = RunFolder(Path(beside) / "run")
+            folder.create(run.config, run.corpus)
+            checkpoints = Checkpoints(folder.checkpoints)
+            checkpoints.save_best(0, run.params)
+            checkpoints.close()
+            folder.write("summary.json", _summary(run, checkpoint))
+            folder.path.replace(output)
+    except OSError as error:
+        raise RunError(f"{output}: cannot be written: {error.strerror or error}") from None
+
+
+def _summary(run: Run, checkpoint: Checkpoint) -> dict[str, Any]:
+    plain = (str, int, float, bool, type(None))
+    return {
+        "target": run.config.target.name,
+        "converted": {
+            "file": checkpoint.path,
+            "args": {key: value for key, value in checkpoint.args.items() if isinstance(value, plain)},
+        },
+        "versions": versions(),
+        "scores": {},
+    }
