@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _lines(file: str, kind: str, tagger: "Tagger") -> Iterator[str]:
-    from mlmt_jax.data.conll import decode_lines, open_text
+    from mlmt_jax.data.decoding import decode_lines, open_text
 
     encoding = "utf-8" if kind == "jsonl" else tagger.column_format.encoding
     lines = decode_lines(sys.stdin.buffer, encoding, "<stdin>") if file == "-" else open_text(file, encoding)

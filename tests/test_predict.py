@@ -200,7 +200,7 @@ def test_nothing_to_tag(predictions: Predictions, tmp_path: Path) -> None:
     [
         ("Piet\n", ["--task", "nld nerr"], "'nld ner', 'afr ner', 'nld pos', 'afr pos'"),
         ("1\tPiet\nwoont\n", ["--task", "nld pos"], "input:2: 1 column(s), but token_col is 1"),
-        ("Piet\nw\0\n", [], "input:2: a NUL character"),
+        ("Piet\nw\0\n", [], "input:2:2: a NUL character"),
         ('{"tokens": ["a"]}\n{"tokens": "a b"}\n', ["--input", "jsonl"], "input:2: got"),
         ('{"tokens": ["a", 1]}\n', ["--input", "jsonl"], 'a list of strings "tokens"'),
         ('["tokens"]\n', ["--input", "jsonl"], "input:1: got"),
@@ -218,7 +218,7 @@ def test_refused_bytes_and_folders(
 ) -> None:
     assert "missing: cannot be read" in predictions.refused(tmp_path / "missing")
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"Piet\nG\xe9n\n")))
-    assert "<stdin>:2: the byte 0xe9 is not utf-8" in predictions.refused("--input", "text")
+    assert "<stdin>:2:2: a byte that is not utf-8: 0xe9" in predictions.refused("--input", "text")
     predictions.run = tmp_path
     assert "config.json is missing" in predictions.refused("-")
 

@@ -1,35 +1,37 @@
 """Column files: CoNLL-U, CoNLL-2003, token-tag files; streaming blocks, sentences, format guessing."""
 
-import codecs
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
-from mlmt_jax.data.findings import Finding, add_finding
+from mlmt_jax.data.decoding import open_text
+from mlmt_jax.data.findings import Finding, add_finding, refuse
 from mlmt_jax.errors import DataError
 
 __all__ = [
+    "NO_SENTENCE",
+    "SPAN_TAG",
     "Block",
     "ColumnFormat",
     "Sentence",
-    "decode_lines",
+    "cell_column",
     "guess_format",
     "iter_blocks",
-    "open_text",
     "read_conll",
+    "sentence_of",
     "split_columns",
 ]
 
 _BOM = "\ufeff"
 _DOCSTART = "-DOCSTART-"
 _RANGE_OR_EMPTY_NODE = re.compile(r"[0-9]+[-.][0-9]+")  # CoNLL-U's ids "1-2" and "8.1"
-_SPAN_TAG = re.compile(r"O|[BIESLU]-.+")
+SPAN_TAG = re.compile(r"O|[BIESLU]-.+")
 _LINES_TO_GUESS_FROM = 2000
-_LIKELY_ENCODINGS = {"utf-8": "UTF-8", "cp1252": "latin-1 or cp1252"}
-_NO_SENTENCE = "no sentence in it; expected one token a line and blank lines between sentences"
+_AS_IT_STANDS = "its token and its tag are read from the columns of the config all the same"
+NO_SENTENCE = "no sentence in it; expected one token a line and blank lines between sentences"
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,12 @@ class Sentence(NamedTuple):
 
     tokens: tuple[str, ...]
     tags: tuple[str, ...]
-    line: int  # 1-based line of the first token
+    lines: Sequence[int]  # 1-based line of each token
+
+    @property
+    def line(self) -> int:
+        """1-based line of the first token."""
+        return self.lines[0]
 
 
 class Block(NamedTuple):
@@ -68,69 +75,6 @@ class Block(NamedTuple):
     line: int  # 1-based line of lines[0]
 
 
-def open_text(path: str | os.PathLike[str], encoding: str = "utf-8") -> Iterator[str]:
-    """Yield a text file's lines with their endings, strictly decoded.
-
-    Raises: DataError for a file that cannot be opened, for bytes that do not decode, for a NUL.
-    """
-    try:
-        with open(path, "rb") as stream:
-            yield from decode_lines(stream, encoding, os.fspath(path))
-    except OSError as error:
-        raise DataError(f"{os.fspath(path)}: cannot be read: {error.strerror or error}") from None
-
-
-def decode_lines(stream: BinaryIO, encoding: str, path: str) -> Iterator[str]:
-    r"""Yield the lines of a binary stream; only "\n" ends a line, and a token may hold U+2028 or "\x85".
-
-    Raises: DataError with `path`, line, byte and encoding for bytes that do not decode; for a NUL;
-        for an encoding that does not exist.
-    """
-    try:
-        b" ".decode(encoding, "replace")  # refuses the codecs that are no text encodings
-        decoder = codecs.getincrementaldecoder(encoding)()
-    except LookupError:
-        raise DataError(f"{path}: there is no text encoding {encoding!r}") from None
-    number, pending = 1, ""
-    # The incremental decoder is for UTF-16, where the byte "\n" can be half a character.
-    for raw in stream:
-        try:
-            text = pending + decoder.decode(raw)
-        except UnicodeDecodeError as error:
-            raise DataError(_undecodable(error, raw, encoding, path, number)) from None
-        if "\0" in text:
-            raise DataError(
-                f"{path}:{number}: a NUL character; expected text, and this looks like a binary file"
-            )
-        *whole, pending = text.split("\n")
-        for line in whole:
-            yield line + "\n"
-            number += 1
-    try:
-        pending += decoder.decode(b"", final=True)
-    except UnicodeDecodeError as error:
-        raise DataError(_undecodable(error, error.object, encoding, path, number)) from None
-    if number == 1 and "\r" in pending.strip("\r"):
-        raise DataError(f"{path}: its only line endings are carriage returns; expected newlines")
-    if pending:
-        yield pending
-
-
-def _undecodable(error: UnicodeDecodeError, raw: bytes, encoding: str, path: str, number: int) -> str:
-    byte = error.object[error.start]
-    message = f"{path}:{number}: the byte 0x{byte:02x} is not {encoding}"
-    if number == 1 and raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        return f'{message}; the file looks like UTF-16 (encoding "utf-16")'
-    for likely, words in _LIKELY_ENCODINGS.items():
-        try:
-            text = raw.decode(likely).strip().replace("\t", " ").replace("\xa0", " ")
-        except UnicodeDecodeError:
-            continue
-        if text.isprintable():  # a line of a binary file has control characters
-            return f'{message}; the file looks like {words} (encoding "{likely}")'
-    return f"{message}; is it a text file?"
-
-
 def read_conll(
     path: str | os.PathLike[str], fmt: ColumnFormat, *, labelled: bool = True
 ) -> tuple[list[Sentence], list[Finding]]:
@@ -141,14 +85,18 @@ def read_conll(
     name = os.fspath(path)
     findings: list[Finding] = []
     blocks = iter_blocks(open_text(path, fmt.encoding), fmt, labelled=labelled, path=name, findings=findings)
-    sentences = [
-        Sentence(tuple(block.tokens), tuple(block.tags), block.line + block.rows[0])
-        for block in blocks
-        if block.rows
-    ]
+    sentences = [sentence_of(block) for block in blocks if block.rows]
     if not sentences:
-        raise DataError(f"{name}: {_NO_SENTENCE}")
+        raise DataError(f"{name}: {NO_SENTENCE}")
     return sentences, findings
+
+
+def sentence_of(block: Block) -> Sentence:
+    """Return the sentence of a block that has one."""
+    first, last = block.line + block.rows[0], block.line + block.rows[-1]
+    is_dense = last - first + 1 == len(block.rows)
+    lines = range(first, last + 1) if is_dense else tuple(block.line + row for row in block.rows)
+    return Sentence(tuple(block.tokens), tuple(block.tags), lines)
 
 
 def iter_blocks(
@@ -158,6 +106,7 @@ def iter_blocks(
     labelled: bool,
     path: str,
     findings: list[Finding] | None = None,
+    errors: list[Finding] | None = None,
 ) -> Iterator[Block]:
     """Yield a column file's blocks as its lines come; the lines of all blocks are the lines of the file.
 
@@ -165,7 +114,8 @@ def iter_blocks(
     A `-DOCSTART-` line is a block of its own, and so is a blank line that ends no sentence.
 
     Arguments: `lines` with or without their endings; `path` for messages; `findings` to be added to.
-    Raises: DataError with file and line for a missing column or an empty tag.
+    Raises: DataError with file and line for a missing column or an empty tag; where `errors` is given
+        these are added to it, and the line is no row.
     """
     findings = [] if findings is None else findings
     need = _columns_needed(fmt, labelled)
@@ -195,25 +145,28 @@ def iter_blocks(
         if _is_range_or_empty_node(cells, fmt):
             continue
         if len(cells) < need:
-            raise DataError(_missing_column(path, number, line, cells, fmt, labelled))
+            _refuse_columns(path, number, line, cells, fmt, labelled, errors)
+            continue
         width = width or len(cells)
         if len(cells) != width:
             text = f"a token line whose number of columns is not that of the file's first, {width}"
-            add_finding(findings, path, number, text)
+            add_finding(findings, path, number, text, example=_clip(line), advice=_AS_IT_STANDS)
         if not block.rows:
             shape = _shape(line, cells, fmt)
             _find_swallowed_tokens(block, shape, fmt, path, findings)
         if not cells[fmt.token_col]:
-            add_finding(findings, path, number, "an empty token")
+            column = cell_column(line, fmt, fmt.token_col, width)
+            advice = "it is taken for a word without characters"
+            add_finding(findings, path, number, "an empty token", column=column, advice=advice)
+        if labelled and not cells[fmt.label_col]:
+            column = cell_column(line, fmt, fmt.label_col, width)
+            text = f"the tag (label_col {fmt.label_col}) is empty"
+            refuse(errors, path, number, text, column=column, example=_clip(line))
+            continue
         block.rows.append(len(block.lines) - 1)
         block.tokens.append(cells[fmt.token_col])
         if labelled:
-            tag = cells[fmt.label_col]
-            if not tag:
-                raise DataError(
-                    f"{path}:{number}: the tag (label_col {fmt.label_col}) is empty: {_clip(line)}"
-                )
-            block.tags.append(tag)
+            block.tags.append(cells[fmt.label_col])
     if block.lines:
         yield block
 
@@ -238,6 +191,21 @@ def split_columns(line: str, separator: str | None, width: int = 0) -> list[str]
     return ["", *cells] if line[0] == " " and len(cells) < width else cells
 
 
+def cell_column(line: str, fmt: ColumnFormat, index: int, width: int = 0) -> int:
+    """Return the 1-based character at which a cell of a token line starts; `width` as in `split_columns`."""
+    separator = fmt.separator
+    if separator not in (None, " ") or (separator is None and "\t" in line):
+        separator = separator or "\t"
+        cells = line.split(separator)
+        start = sum(len(cell) + len(separator) for cell in cells[: index % len(cells)])
+        return start + len(cells[index]) - len(cells[index].lstrip(" ")) + 1
+    cells = split_columns(line, separator, width or _columns_needed(fmt, True))
+    end = 0
+    for cell in cells[: index % len(cells)]:
+        end = line.index(cell, end) + len(cell)
+    return line.index(cells[index], end) + 1
+
+
 def _is_range_or_empty_node(cells: Sequence[str], fmt: ColumnFormat) -> bool:
     """Say whether a line has such an id in a first column that holds neither tokens nor tags."""
     first_is_read = {0, -len(cells)} & {fmt.token_col, fmt.label_col}
@@ -257,21 +225,26 @@ def _find_swallowed_tokens(
         is_metadata = cells[2:3] == ["="]  # CoNLL-U's "# key = value"
         if line.startswith("#") and not is_metadata and _shape(line, cells, fmt) == shape:
             text = "a line skipped as a comment that looks like a token's (skip_comment false keeps it)"
-            add_finding(findings, path, block.line + i, text)
+            add_finding(findings, path, block.line + i, text, example=_clip(line))
 
 
-def _missing_column(
-    path: str, number: int, line: str, cells: Sequence[str], fmt: ColumnFormat, labelled: bool
-) -> str:
+def _refuse_columns(
+    path: str,
+    number: int,
+    line: str,
+    cells: Sequence[str],
+    fmt: ColumnFormat,
+    labelled: bool,
+    errors: list[Finding] | None,
+) -> None:
     need = _columns_needed(fmt, labelled)
     asked = f"label_col is {fmt.label_col}" if labelled else f"token_col is {fmt.token_col}"
     if labelled and _columns_needed(fmt, False) > len(cells):
         asked = f"token_col is {fmt.token_col}"
     between = {None: "a tab or spaces", " ": "spaces", "\t": "a tab"}.get(fmt.separator, repr(fmt.separator))
-    return (
-        f"{path}:{number}: {len(cells)} column(s), but {asked}: {_clip(line)}\n"
-        f"expected at least {need} columns with {between} between them"
-    )
+    text = f"{len(cells)} column(s), but {asked}"
+    advice = f"expected at least {need} columns with {between} between them"
+    refuse(errors, path, number, text, example=_clip(line), advice=advice)
 
 
 def _clip(line: str) -> str:
@@ -293,7 +266,7 @@ def guess_format(path: str | os.PathLike[str], encoding: str = "utf-8") -> Colum
     blocks = list(iter_blocks(lines, ColumnFormat(), labelled=False, path=name))
     texts = [[block.lines[row] for row in block.rows] for block in blocks if block.rows]
     if not texts:
-        raise DataError(f"{name}: {_NO_SENTENCE}")
+        raise DataError(f"{name}: {NO_SENTENCE}")
     sentences = [[split_columns(line, None) for line in sentence] for sentence in texts]
     separator = "\t" if all("\t" in line for sentence in texts for line in sentence) else None
     counted = [[row for row in rows if not _RANGE_OR_EMPTY_NODE.fullmatch(row[0])] for rows in sentences]
@@ -311,12 +284,12 @@ def guess_format(path: str | os.PathLike[str], encoding: str = "utf-8") -> Colum
 
 def _guess_label_column(columns: Sequence[Sequence[str]], is_indexed: bool) -> int:
     if is_indexed:
-        spans = [c for c in range(2, len(columns)) if all(map(_SPAN_TAG.fullmatch, columns[c]))]
+        spans = [c for c in range(2, len(columns)) if all(map(SPAN_TAG.fullmatch, columns[c]))]
         return spans[0] if spans else 2
     distinct_tokens = len(set(columns[0]))
     for c in range(len(columns) - 1, 0, -1):
         distinct = len(set(columns[c]))
         is_few = 1 < distinct <= distinct_tokens // 2  # a constant column says nothing
-        if is_few or all(map(_SPAN_TAG.fullmatch, columns[c])):
+        if is_few or all(map(SPAN_TAG.fullmatch, columns[c])):
             return c
     return len(columns) - 1

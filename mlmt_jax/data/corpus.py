@@ -9,14 +9,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mlmt_jax.config import Config, CRFConfig, DatasetConfig, EmbeddingConfig
+from mlmt_jax.config import Config, DatasetConfig, EmbeddingConfig
 from mlmt_jax.data.conll import ColumnFormat, Sentence, read_conll
-from mlmt_jax.data.findings import Finding, add_finding
-from mlmt_jax.data.tags import detect_scheme, has_bare_labels, tag_names, to_bioes
+from mlmt_jax.data.findings import Finding
+from mlmt_jax.data.tags import detect_scheme, has_bare_labels, to_bioes
+from mlmt_jax.data.task_tags import check_tags, task_tags, unknown_tags
 from mlmt_jax.data.vocab import CharacterVocab, WordVocab
 from mlmt_jax.data.word_tables import VectorFiles, rare_rows, word_table
 from mlmt_jax.errors import DataError
-from mlmt_jax.metrics.spans import Scheme, split_tag
+from mlmt_jax.metrics.spans import Scheme, ill_formed_words
 from mlmt_jax.types import Sizes
 
 __all__ = [
@@ -29,7 +30,9 @@ __all__ = [
     "label",
     "load_corpora",
     "load_corpus",
+    "make_dataset",
     "read_dataset",
+    "word_counts",
 ]
 
 # Independent of the random streams of batching.
@@ -41,7 +44,12 @@ class Example(NamedTuple):
 
     tokens: tuple[str, ...]
     tags: tuple[str, ...]  # BIOES for span tasks, else as they stand in the file
-    line: int  # of its first token in the file
+    lines: Sequence[int]  # 1-based line of each token in the file
+
+    @property
+    def line(self) -> int:
+        """1-based line of the first token."""
+        return self.lines[0]
 
 
 @dataclass(frozen=True)
@@ -154,24 +162,21 @@ def load_corpora(configs: Sequence[Config]) -> list[Corpus]:
 
 def _assemble(config: Config, datasets: dict[str, Dataset], vectors: VectorFiles) -> Corpus:
     findings = [finding for dataset in datasets.values() for finding in dataset.findings]
-    tags, spans = _task_tags(datasets)
-    _check_constraints(config, spans)
+    tags, spans = task_tags(datasets)
+    for error in check_tags(config, spans):
+        raise error
     characters = Counter(c for d in datasets.values() for e in d.splits["train"] for w in e.tokens for c in w)
     character_vocab = CharacterVocab(tuple(sorted(characters)))
     rare_characters = np.array([False, False, *(characters[c] == 1 for c in character_vocab.characters)])
     words, pretrained, rare_words = {}, {}, {}
     for spec in config.components:
         if isinstance(spec, EmbeddingConfig):
-            # Not a set: its order changes from one process to the next.
-            used = dict.fromkeys(task.dataset for task in config.tasks if task.model.word_embed == spec.name)
-            counts = Counter(
-                word for name in used for example in datasets[name].splits["train"] for word in example.tokens
-            )
+            counts = word_counts(config, spec, datasets)
             words[spec.name], pretrained[spec.name], found = word_table(spec, counts, vectors)
             findings += found
             rare_words[spec.name] = rare_rows(words[spec.name], counts)
     vocabulary = Vocabulary(words, character_vocab, tags, spans)
-    findings += _unknown_tags(config, datasets, vocabulary)
+    findings += unknown_tags(config, datasets, tags, spans)
     pretrained = {name: vectors for name, vectors in pretrained.items() if vectors is not None}
     return Corpus(datasets, vocabulary, pretrained, rare_words, rare_characters, findings)
 
@@ -179,8 +184,15 @@ def _assemble(config: Config, datasets: dict[str, Dataset], vectors: VectorFiles
 def read_dataset(config: Config, spec: DatasetConfig) -> Dataset:
     """Reads the files of one dataset and brings spans to BIOES; all training sentences are there."""
     form = column_format(spec)
+    files = spec.files.by_split.items()
+    return make_dataset(config, spec, {split: read_conll(config.path(path), form) for split, path in files})
+
+
+def make_dataset(
+    config: Config, spec: DatasetConfig, read: Mapping[str, tuple[list[Sentence], list[Finding]]]
+) -> Dataset:
+    """``read_dataset`` of files that are read already: their sentences and findings by split."""
     files = {split: config.path(path) for split, path in spec.files.by_split.items()}
-    read = {split: read_conll(path, form) for split, path in files.items()}
     tags = [sentence.tags for sentences, _ in read.values() for sentence in sentences]
     scheme = detect_scheme(tags) if spec.parser.scheme == "auto" else spec.parser.scheme
     findings = [finding for _, found in read.values() for finding in found]
@@ -218,19 +230,20 @@ def label(
     sentences: Iterable[Sentence], scheme: Scheme, path: str | Path, findings: list[Finding]
 ) -> list[Example]:
     """Brings the tags to BIOES; ill-formed ones are repaired as conlleval reads them, and counted."""
-    examples, repaired, first = [], 0, None
+    examples, repaired, first, example = [], 0, None, ""
     for sentence in sentences:
         try:
             tags, count = to_bioes(sentence.tags, scheme)
         except ValueError as error:
             raise DataError(f"{path}:{sentence.line}: {error}") from None
         if count and first is None:
-            first = sentence.line
+            word = ill_formed_words(sentence.tags, scheme)[0]
+            first, example = sentence.lines[word], repr(sentence.tags[word])
         repaired += count
-        examples.append(Example(sentence.tokens, tuple(tags), sentence.line))
+        examples.append(Example(sentence.tokens, tuple(tags), sentence.lines))
     if repaired:
         text = f"tag is ill-formed in the scheme {scheme.upper()} and was read as conlleval does"
-        findings.append(Finding(str(path), first, text, repaired))
+        findings.append(Finding(str(path), first, text, repaired, example=example))
     return examples
 
 
@@ -243,59 +256,9 @@ def _sample(available: int, spec: DatasetConfig, seed: int) -> np.ndarray:
     return np.sort(random.permutation(available)[:size])
 
 
-def _task_tags(
-    datasets: dict[str, Dataset],
-) -> tuple[dict[str, tuple[str, ...]], dict[str, bool]]:
-    """Each task's tags: the union over its languages of what the training data holds."""
-    tags: dict[str, tuple[str, ...]] = {}
-    spans: dict[str, bool] = {}
-    for task in dict.fromkeys(dataset.task for dataset in datasets.values()):
-        own = [dataset for dataset in datasets.values() if dataset.task == task]
-        kinds = {dataset.scheme == "none" for dataset in own}
-        if len(kinds) == 2:
-            schemes = ", ".join(f"{dataset.name}: {dataset.scheme}" for dataset in own)
-            raise DataError(
-                f"the datasets of task {task!r} disagree on their kind of tags ({schemes});\n"
-                "expected span tags in all or in none; set parser.scheme if the guess is wrong"
-            )
-        seen = {tag for dataset in own for example in dataset.splits["train"] for tag in example.tags}
-        if not seen:
-            names = ", ".join(dataset.name for dataset in own)
-            raise DataError(
-                f"task {task!r} has no training sentence at all (datasets: {names}); expected one or more"
-            )
-        spans[task] = kinds == {False}
-        if spans[task]:
-            tags[task] = tuple(tag_names(split_tag(tag)[1] for tag in seen if tag != "O"))
-        else:
-            tags[task] = tuple(sorted(seen))
-    return tags, spans
-
-
-def _check_constraints(config: Config, spans: Mapping[str, bool]) -> None:
-    for i, spec in enumerate(config.components):
-        if not isinstance(spec, CRFConfig) or not spec.constrain:
-            continue
-        for task in config.tasks:
-            if task.model.crf == spec.name and not spans[task.task]:
-                raise DataError(
-                    f"components[{i}].constrain: got true, but the tags of {task.task!r} are not spans;\n"
-                    "expected a span scheme (IOB1, IOB2, BIOES, IO), or constrain false"
-                )
-
-
-def _unknown_tags(config: Config, datasets: Mapping[str, Dataset], vocabulary: Vocabulary) -> list[Finding]:
-    findings: list[Finding] = []
-    for spec in config.datasets:
-        known = set(vocabulary.tags[spec.task])
-        spans = vocabulary.spans[spec.task]
-        for split, file in spec.files.by_split.items():
-            for example in datasets[spec.name].splits[split]:
-                for tag in example.tags:
-                    if tag in known:
-                        continue
-                    # BIOES tags are the model's; the file may have the type under another prefix.
-                    what = f"span type {split_tag(tag)[1]!r}" if spans else f"tag {tag!r}"
-                    text = f"{what} is not in the training data: always an error of the model"
-                    add_finding(findings, str(config.path(file)), example.line, text)
-    return findings
+def word_counts(config: Config, spec: EmbeddingConfig, datasets: Mapping[str, Dataset]) -> Counter[str]:
+    """How often each word occurs in the training data of the tasks that use an embedding."""
+    # Not a set: its order changes from one process to the next.
+    used = dict.fromkeys(task.dataset for task in config.tasks if task.model.word_embed == spec.name)
+    trained = (datasets[name].splits["train"] for name in used if name in datasets)
+    return Counter(word for examples in trained for example in examples for word in example.tokens)

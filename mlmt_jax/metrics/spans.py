@@ -166,16 +166,22 @@ def _prefixes(span: Span, adjacent: bool, scheme: Scheme) -> str:
     return ("B" if starts_with_b else "I") + "I" * further
 
 
-def count_ill_formed(tags: Sequence[str], scheme: Scheme) -> int:
-    """Count the tags that differ from what the scheme writes for the spans that conlleval reads.
+def ill_formed_words(tags: Sequence[str], scheme: Scheme) -> list[int]:
+    """List the words whose tags differ from what the scheme writes for the spans that conlleval reads.
 
-    Zero says that the tags are well-formed; `none` asks nothing of them.
+    None says that the tags are well-formed; `none` asks nothing of them.
     """
     if scheme == "none":
-        return 0
+        return []
     written = span_tags(lenient_spans(tags), len(tags), scheme)
     may_be_bare = scheme == "io"
-    return sum(
-        found != expected and not (may_be_bare and found.prefix == "" and found.type == expected.type)
-        for found, expected in zip(map(_parse, tags), map(_parse, written), strict=True)
-    )
+    return [
+        word
+        for word, (found, expected) in enumerate(zip(map(_parse, tags), map(_parse, written), strict=True))
+        if found != expected and not (may_be_bare and found.prefix == "" and found.type == expected.type)
+    ]
+
+
+def count_ill_formed(tags: Sequence[str], scheme: Scheme) -> int:
+    """Count the tags that are ill-formed in a scheme, as `ill_formed_words` has them."""
+    return len(ill_formed_words(tags, scheme))

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from mlmt_jax.config import Config
+from mlmt_jax.errors import ConfigError
 
-__all__ = ["draw_task", "mixing_weights"]
+__all__ = ["check_weights", "draw_task", "mixing_weights"]
 
 _STREAM = zlib.crc32(b"mixing")
 
@@ -35,6 +36,23 @@ def mixing_weights(config: Config, sentences: Mapping[str, int]) -> dict[str, fl
         weights[task.name] = weight if sentences[task.name] else 0.0
     total = sum(weights.values())
     return {name: weight / total for name, weight in weights.items()} if total else weights
+
+
+def check_weights(config: Config, weights: Mapping[str, float]) -> None:
+    """Refuses weights by which nothing, or never the target that epochs count, would be trained.
+
+    Raises:
+        ConfigError: with the JSON path.
+    """
+    if not sum(weights.values()):
+        raise ConfigError(
+            "tasks: no task has both training sentences and a weight above 0; expected one or more"
+        )
+    if config.training.max_epoch is not None and not weights[config.target.name]:
+        raise ConfigError(
+            f"training.max_epoch: counts epochs of {config.target.name!r}, which is never trained "
+            "(no sentences, or prob 0); expected max_step alone"
+        )
 
 
 def draw_task(weights: Mapping[str, float], step: int) -> str:

@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import platform
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,9 +12,8 @@ from mlmt_jax.config import Config
 from mlmt_jax.data.batching import Encoded, TrainingBatches
 from mlmt_jax.data.corpus import Corpus, load_corpus
 from mlmt_jax.data.encoding import encode
-from mlmt_jax.errors import ConfigError
 from mlmt_jax.model import Model, build_model, init_params, put_vectors
-from mlmt_jax.training.mixing import mixing_weights
+from mlmt_jax.training.mixing import check_weights, mixing_weights
 from mlmt_jax.training.optim import build_optimizer
 from mlmt_jax.training.rows import TableUser, table_users
 from mlmt_jax.training.state import RunState, init_state
@@ -78,10 +76,9 @@ def prepare(config: Config) -> Setup:
         InputError: on anything in config or data that cannot be used.
     """
     corpus = load_corpus(config)
-    _check_metrics(config, corpus)
     counts = {task.name: len(corpus.datasets[task.dataset].splits["train"]) for task in config.tasks}
     weights = mixing_weights(config, counts)
-    _check_weights(config, weights)
+    check_weights(config, weights)
     encoded = {
         task.name: {
             split: encode(corpus.vocabulary, task.model.word_embed, task.task, examples)
@@ -107,27 +104,6 @@ def prepare(config: Config) -> Setup:
     optimizers = {task.name: build_optimizer(config, task) for task in config.tasks}
     users = table_users(config, batches)
     return Setup(config, corpus, model, encoded, batches, optimizers, users, weights)
-
-
-def _check_metrics(config: Config, corpus: Corpus) -> None:
-    for i, task in enumerate(config.tasks):
-        if task.metric == "span_f1" and not corpus.vocabulary.spans[task.task]:
-            raise ConfigError(
-                f"tasks[{i}].metric: got 'span_f1', but the tags of {task.dataset!r} are not spans; "
-                "expected 'accuracy' or 'auto'"
-            )
-
-
-def _check_weights(config: Config, weights: Mapping[str, float]) -> None:
-    if not sum(weights.values()):
-        raise ConfigError(
-            "tasks: no task has both training sentences and a weight above 0; expected one or more"
-        )
-    if config.training.max_epoch is not None and not weights[config.target.name]:
-        raise ConfigError(
-            f"training.max_epoch: counts epochs of {config.target.name!r}, which is never trained "
-            "(no sentences, or prob 0); expected max_step alone"
-        )
 
 
 def fresh_state(setup: Setup) -> RunState:

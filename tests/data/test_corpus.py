@@ -35,8 +35,8 @@ def test_spans_are_bioes_inside_and_everything_else_is_as_it_stands(load):
     ner, pos = corpus.datasets["xho.ner"], corpus.datasets["xho.pos"]
     assert (ner.scheme, ner.bare, pos.scheme, pos.bare) == ("iob2", False, "none", False)
     assert [tuple(example) for example in ner.splits["train"]] == [
-        (("Jan", "Smit", "x"), ("B-PER", "E-PER", "O"), 1),
-        (("y",), ("O",), 5),
+        (("Jan", "Smit", "x"), ("B-PER", "E-PER", "O"), range(1, 4)),
+        (("y",), ("O",), range(5, 6)),
     ]
     assert ner.splits["dev"][0].tags == ("S-PER",)
     assert pos.splits["train"][0].tags == ("DET", "NOUN")
@@ -88,11 +88,18 @@ def test_tags_only_in_dev_or_test_are_minus_one_and_found(load, tmp_path):
     ]
     end = "is not in the training data: always an error of the model"
     assert texts(corpus, tmp_path) == [
-        f"xho.ner.dev:5: span type 'DATE' {end} (3 times)",
+        f"xho.ner.dev:6: span type 'DATE' {end} (3 times)",
         f"zul.ner.test:3: span type 'DATE' {end}",
         f"zul.pos.dev:1: tag 'X' {end} (2 times)",
-        f"zul.pos.dev:3: tag 'SYM' {end}",
+        f"zul.pos.dev:4: tag 'SYM' {end}",
     ]
+
+
+def test_of_many_unknown_tags_five_are_told(load, tmp_path):
+    files = {"train": ("a/X",), "dev": ("b/T1 c/T2 d/T3", "b/T4 c/T5 d/T6 e/T7 f/T6")}
+    told = texts(load({"xho.pos": files}), tmp_path)
+    assert [text.split()[2] for text in told[:5]] == ["'T1'", "'T2'", "'T3'", "'T4'", "'T5'"]
+    assert told[5:] == ["xho.pos.dev: further tags that are not in the training data: 2"]
 
 
 def test_a_tag_left_out_of_the_sample_is_as_good_as_not_there(load):
@@ -135,12 +142,13 @@ def test_ill_formed_tags_are_read_as_conlleval_does_and_counted(load, tmp_path):
     tags = [example.tags for example in corpus.datasets["xho.ner"].splits["train"]]
     assert tags[:3] == [("B-PER", "E-PER"), ("O", "B-PER", "E-PER"), ("S-LOC", "S-PER")]
     text = "tag is ill-formed in the scheme IOB2 and was read as conlleval does"
-    assert texts(corpus, tmp_path) == [f"xho.ner.train:4: {text} (2 times)", f"xho.ner.test:1: {text}"]
+    found = f"{text}: 'I-PER'"
+    assert texts(corpus, tmp_path) == [f"xho.ner.train:5: {found} (2 times)", f"xho.ner.test:1: {found}"]
 
 
 def test_an_unreadable_tag_is_an_error_with_file_and_line():
     with pytest.raises(DataError, match=r"^some\.file:7: "):
-        label([Sentence(("a",), ("",), 7)], "iob2", "some.file", [])
+        label([Sentence(("a",), ("",), (7,))], "iob2", "some.file", [])
 
 
 def test_dev_and_test_add_no_word_and_no_character(load):

@@ -69,7 +69,7 @@ def evaluated(monkeypatch: pytest.MonkeyPatch, gold: list[list[str]], predicted:
     index = {tag: i for i, tag in enumerate(TAGS)}
     sizes = list(map(len, gold))
     encoded = [Encoded(np.full(n, i), np.ones((n, 1)), np.zeros(n)) for i, n in enumerate(sizes)]
-    examples = [Example(("w",) * len(g), tuple(g), 1) for g in gold]
+    examples = [Example(("w",) * len(g), tuple(g), range(1, len(g) + 1)) for g in gold]
 
     def decode(task, params, batch):
         best, losses = np.zeros(batch.tokens.shape, int), np.zeros(len(batch.tokens))

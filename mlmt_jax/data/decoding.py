@@ -1,0 +1,111 @@
+"""Bytes of text files into lines, strictly decoded."""
+
+import codecs
+import os
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from mlmt_jax.data.findings import Finding, refuse
+
+__all__ = ["decode_lines", "open_text"]
+
+_LIKELY_ENCODINGS = {"utf-8": "UTF-8", "cp1252": "latin-1 or cp1252"}
+
+
+def open_text(
+    path: str | os.PathLike[str], encoding: str = "utf-8", errors: list[Finding] | None = None
+) -> Iterator[str]:
+    """Yield a text file's lines with their endings, strictly decoded.
+
+    Raises: DataError for a file that cannot be opened, for bytes that do not decode, for a NUL; where
+        `errors` is given these are added to it, and the lines go on as long as they can be made out.
+    """
+    try:
+        with open(path, "rb") as stream:
+            yield from decode_lines(stream, encoding, os.fspath(path), errors)
+    except OSError as error:
+        refuse(errors, os.fspath(path), None, f"cannot be read: {error.strerror or error}")
+
+
+def decode_lines(
+    stream: BinaryIO, encoding: str, path: str, errors: list[Finding] | None = None
+) -> Iterator[str]:
+    r"""Yield the lines of a binary stream; only "\n" ends a line, and a token may hold U+2028 or "\x85".
+
+    Raises: DataError with `path`, line, byte and encoding for bytes that do not decode; for a NUL;
+        for an encoding that does not exist. `errors` as in `open_text`.
+    """
+    try:
+        b" ".decode(encoding, "replace")  # refuses the codecs that are no text encodings
+        decoder = codecs.getincrementaldecoder(encoding)()
+    except LookupError:
+        refuse(errors, path, None, f"there is no text encoding {encoding!r}")
+        return
+    number, pending = 1, ""
+    # The incremental decoder is for UTF-16, where the byte "\n" can be half a character.
+    for raw in stream:
+        try:
+            text = pending + decoder.decode(raw)
+        except UnicodeDecodeError as error:
+            likely = _refuse_bytes(error, pending, raw, encoding, path, number, errors)
+            if likely is None:
+                return
+            text = pending + error.object.decode(likely)
+            decoder.reset()
+        if "\0" in text:
+            advice = "expected text, and this looks like a binary file"
+            column = text.index("\0") + 1
+            refuse(errors, path, number, "a NUL character", column=column, advice=advice)
+            text = text.replace("\0", "")
+        *whole, pending = text.split("\n")
+        for line in whole:
+            yield line + "\n"
+            number += 1
+    try:
+        pending += decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        likely = _refuse_bytes(error, pending, error.object, encoding, path, number, errors)
+        if likely is None:
+            return
+        pending += error.object.decode(likely)
+    if number == 1 and "\r" in pending.strip("\r"):
+        refuse(errors, path, None, "its only line endings are carriage returns; expected newlines")
+        return
+    if pending:
+        yield pending
+
+
+def _refuse_bytes(
+    error: UnicodeDecodeError,
+    before: str,
+    raw: bytes,
+    encoding: str,
+    path: str,
+    number: int,
+    errors: list[Finding] | None,
+) -> str | None:
+    """Refuse a line that does not decode after `before`; give the encoding in which it does, if known."""
+    found, advice = None, "is it a text file?"
+    if number == 1 and raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        advice = f'the file looks like UTF-16: set parser.encoding to "utf-16", or save it as {encoding}'
+    else:
+        found = _likely_encoding(raw)
+        if found:
+            looks = f"the line looks like {_LIKELY_ENCODINGS[found]}"
+            advice = f'{looks}: set parser.encoding to "{found}", or save the file as {encoding}'
+    byte = error.object[error.start]
+    column = len(before + error.object[: error.start].decode(encoding, "replace")) + 1
+    text = f"a byte that is not {encoding}"
+    refuse(errors, path, number, text, column=column, example=f"0x{byte:02x}", advice=advice)
+    return found
+
+
+def _likely_encoding(raw: bytes) -> str | None:
+    for likely in _LIKELY_ENCODINGS:
+        try:
+            text = raw.decode(likely).strip().replace("\t", " ").replace("\xa0", " ")
+        except UnicodeDecodeError:
+            continue
+        if text.isprintable():  # a line of a binary file has control characters
+            return likely
+    return None
