@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mlmt_jax.cli import run
-from mlmt_jax.config import load_config
+from mlmt_jax.config import Config, load_config
 
 __all__ = ["main"]
 
@@ -25,7 +25,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", metavar="FOLDER", help="the run folder (training.output)")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--resume", action="store_true", help="continue the run that the folder holds")
-    what.add_argument("--check", action="store_true", help="load everything, tell what is there, and stop")
+    what.add_argument("--check", action="store_true", help="examine all data, tell what is there, and stop")
     return parser
 
 
@@ -36,7 +36,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         InputError: on anything in config, data or run folder that cannot be used.
     """
     args = _parser().parse_args(argv)
-    config = load_config(args.config, args.overrides)
+    config = load_config(args.config, args.overrides, check_files=not args.check)
+    if args.check:
+        _examine(config, args.config)
     # JAX is loaded once the config is known to be good: a typing error should be told at once.
     from mlmt_jax.training.folder import RunFolder
     from mlmt_jax.training.loop import train
@@ -54,10 +56,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     if warning:
         print(f"warning: {warning}", file=sys.stderr)
     setup = prepare(config)
-    print_findings(setup.corpus.findings)
     if args.check:
         print(describe_run(setup))
         return
+    print_findings(setup.corpus.findings)
     if args.resume:
         folder.check_same(config, setup.corpus)
         folder.write("config.json", config.resolved())  # how long the run goes on may have changed
@@ -72,6 +74,16 @@ def main(argv: Sequence[str] | None = None) -> None:
             file=sys.stderr,
         )
         sys.exit(130)
+
+
+def _examine(config: Config, source: str) -> None:
+    """Prints all findings; they are those of loading too. Ends the process where there is an error."""
+    from mlmt_jax.check import examine
+
+    found = examine(config, source)
+    print(f"{found}\n", flush=True)
+    if found.errors:
+        sys.exit(2)
 
 
 if __name__ == "__main__":

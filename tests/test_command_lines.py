@@ -133,8 +133,9 @@ def test_check(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert status(train.main, config, "--check") == 0
     assert sorted(here.rglob("*")) == before
     out, err = capsys.readouterr()
-    assert "nld.ner.dev:" in err
-    assert "ill-formed" in err
+    assert err == ""
+    assert out.count("ill-formed") == 1
+    assert "warning: " in next(line for line in out.splitlines() if "ill-formed" in line)
     rows = [line.split() for line in out.splitlines()]
     assert ["lstm", "lstm", "lstm", "lstm", "lstm"] in rows
     assert ["spec_layer", "ner_nld", "ner_afr", "pos_nld", "pos_afr"] in rows
@@ -146,6 +147,22 @@ def test_check(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     known = {word for group in tiny_corpus.NAMES["nld"] for word in group}
     covered = sum(word in known for one in tiny_corpus.sentences("nld", 0) for word, _, _ in one)
     assert train_row[-1] == f"{100 * covered / words:.1f}%"
+
+
+def test_check_tells_all_errors_before_anything_is_built(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tiny_corpus.write_corpus(here)
+    with (here / "afr.ner.dev").open("a", encoding="utf-8") as file:
+        file.write("\nalleen\n")
+    (here / "nld.pos.test").unlink()
+    assert status(train.main, config, "--check") == 2
+    out, err = capsys.readouterr()
+    errors = [line for line in out.splitlines() if line.startswith("error: ")]
+    assert ["nld.pos.test" in errors[0], "afr.ner.dev:" in errors[1], len(errors)] == [True, True, 2]
+    assert "device:" not in out
+    assert out.splitlines()[-2].startswith("2 errors, ")
+    assert err == ""
 
 
 def test_what_a_run_leaves(tiny_run: Any) -> None:
@@ -223,7 +240,7 @@ def test_evaluate_warns_of_what_it_repairs(
     file.write_text("Piet B-PER\nSmit I-LOC\n\nAjax B-ORG\n", encoding="utf-8")
     assert status(evaluate.main, tiny_run.folder, file) == 0
     out, err = capsys.readouterr()
-    assert "other:1: tag is ill-formed in the scheme IOB2" in err
+    assert "other:2: tag is ill-formed in the scheme IOB2" in err
     assert [line for line in out.splitlines() if line.startswith("ORG")]
 
 

@@ -17,11 +17,11 @@ LAYERS = {
     1: {"data", "crf"},
     2: {"model"},
     3: {"training"},
-    4: {"train", "evaluate", "predict", "tagger", "configure", "convert", "cli"},
+    4: {"train", "evaluate", "predict", "tagger", "configure", "convert", "check", "cli"},
 }
 LAYER_OF = {unit: layer for layer, units in LAYERS.items() for unit in units}
 # These serve their own layer as well.
-SHARED = {"errors", "types", "cli", "tagger"}
+SHARED = {"errors", "types", "cli", "tagger", "check"}
 # The only parts that may import a library.
 OWNERS = {
     "jax": {"types", "crf", "model", "training", "tagger"},
@@ -139,6 +139,7 @@ def test_no_file_is_long_and_none_is_a_drawer() -> None:
             "import mlmt_jax.data.corpus, mlmt_jax.metrics, mlmt_jax.configure",
             ["jax", "flax", "optax", "orbax"],
         ),
+        ("import mlmt_jax.check.__main__", ["jax", "flax", "optax", "orbax"]),
         ("import mlmt_jax.train, mlmt_jax.evaluate, mlmt_jax.predict", ["jax", "flax", "optax", "orbax"]),
         ("import mlmt_jax.convert", ["jax", "flax", "optax", "orbax", "torch"]),
     ],

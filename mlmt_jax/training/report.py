@@ -1,4 +1,4 @@
-"""What ``--check`` tells: who shares what, how large it all is, what vectors cover, what looks wrong."""
+"""What is told before a run: who shares what, how large it all is, what vectors cover, what is odd."""
 
 import sys
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ __all__ = ["describe_corpora", "describe_run", "print_findings"]
 
 
 def print_findings(findings: Iterable[Finding]) -> None:
-    """Prints what is suspicious in the data to standard error, a line each."""
+    """Prints what is suspicious in the data to standard error, a line or two each."""
     for finding in findings:
         print(f"warning: {finding}", file=sys.stderr)
 

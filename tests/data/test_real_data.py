@@ -5,9 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mlmt_jax.check import examine
+from mlmt_jax.check.scan import scan_file
+from mlmt_jax.config import load_config
 from mlmt_jax.data.conll import ColumnFormat, guess_format, read_conll
 from mlmt_jax.data.embeddings import read_vectors
 
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 MASAKHANE = [
     f"{language}.{task}.{split}.txt"
     for language in ("xho", "zul")
@@ -89,6 +93,27 @@ def test_the_corpora_have_what_makes_them_hard(shared_data):
     assert "#" in tokens
     zulu, _ = read_conll(shared_data / "masakhane" / "zul.ner.train.txt", ColumnFormat())
     assert sum(token.startswith("#") for s in zulu for token in s.tokens) == 8
+
+
+def test_the_doctor_finds_what_is_odd_in_them(shared_data):
+    config = load_config(CONFIGS / "masakhane_xho_single.json", [f"data_root={shared_data}"])
+    found = examine(config, "config")
+    places = [(Path(f.path).name, f.line, f.column, f.count, f.text.split()[-1]) for f in found.findings]
+    assert places == [
+        ("xho.ner.train.txt", 29346, 13, 4, "does"),  # ill-formed tags
+        ("xho.ner.train.txt", 44520, 1, 2, "token"),  # empty
+        ("xho.ner.dev.txt", 12806, 4, 1, "does"),
+        ("xho.ner.test.txt", 9461, None, 252, "well"),  # sentences of train
+        ("xho.ner.test.txt", 14985, 14, 4, "does"),
+    ]
+    assert (found.errors, found.files) == ([], 4)
+
+
+@pytest.mark.parametrize(("folder", "name", "label"), [("uner", UNER[0], 2), ("ud", UD[-1], 3)])
+def test_the_doctor_reads_what_training_reads(shared_data, folder, name, label):
+    path = shared_data / folder / name
+    fmt = ColumnFormat(token_col=1, label_col=label)
+    assert scan_file(path, fmt) == (str(path), read_conll(path, fmt)[0], [])
 
 
 @pytest.mark.parametrize("language", VECTORS)

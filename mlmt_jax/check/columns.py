@@ -1,0 +1,68 @@
+"""Columns that do not hold what the config says: tags that look like words, tokens that look like tags."""
+
+from collections.abc import Sequence
+
+from mlmt_jax.check.scan import Scan
+from mlmt_jax.data.conll import SPAN_TAG, ColumnFormat, Sentence, guess_format
+from mlmt_jax.data.findings import Finding
+from mlmt_jax.errors import DataError
+
+__all__ = ["find_wrong_columns"]
+
+# No tag set of words is that large and so varied; with fewer tags nothing can be said.
+_FEWEST_TAGS = 30
+_TAGS_PER_WORD = 0.5
+_FEWEST_WORDS = 20
+
+
+def find_wrong_columns(scan: Scan, form: ColumnFormat, *, are_spans: bool) -> list[Finding]:
+    """At most one finding about the tokens of a file, and one about its tags.
+
+    Args:
+        scan: the file.
+        form: its columns.
+        are_spans: whether its data set has span tags, which are what they look like.
+    """
+    sentences = scan.sentences
+    tokens = {token for sentence in sentences for token in sentence.tokens}
+    tags = {tag for sentence in sentences for tag in sentence.tags}
+    words = sum(len(sentence.tokens) for sentence in sentences)
+    findings = []
+    odd_tokens = _odd_tokens(sentences, tokens) if words >= _FEWEST_WORDS else None
+    if odd_tokens:
+        text = f"the tokens (token_col {form.token_col}) {odd_tokens}"
+        findings.append(_finding(scan, form, text, sentences[0].tokens[0], words))
+    odd_tags = _odd_tags(tokens, tags) if words >= _FEWEST_WORDS and not are_spans else None
+    if odd_tags:
+        text = f"the tags (label_col {form.label_col}) {odd_tags}"
+        findings.append(_finding(scan, form, text, sentences[0].tags[0], words))
+    return findings
+
+
+def _odd_tokens(sentences: Sequence[Sentence], tokens: set[str]) -> str | None:
+    if all(sentence.tokens == tuple(map(str, range(1, len(sentence.tokens) + 1))) for sentence in sentences):
+        return "count the words of each sentence"
+    if len(tokens) > 1 and all(map(SPAN_TAG.fullmatch, tokens)):
+        return "look like tags"
+    return None
+
+
+def _odd_tags(tokens: set[str], tags: set[str]) -> str | None:
+    if len(tags) == 1:
+        return "are the same for all words"
+    if all(tag.isdecimal() for tag in tags):
+        return "are numbers"
+    if len(tags) > _FEWEST_TAGS and len(tags) > _TAGS_PER_WORD * len(tokens):
+        return f"look like words: {len(tags)} different ones for {len(tokens)} different tokens"
+    return None
+
+
+def _finding(scan: Scan, form: ColumnFormat, text: str, example: str, words: int) -> Finding:
+    advice = "training learns them as they stand"
+    try:
+        guess = guess_format(scan.path, form.encoding)
+    except DataError:  # told already
+        guess = form
+    if (guess.token_col, guess.label_col) != (form.token_col, form.label_col):
+        advice += f"; the file looks like token_col {guess.token_col}, label_col {guess.label_col}"
+    return Finding(scan.path, scan.sentences[0].line, text, words, example=repr(example), advice=advice)

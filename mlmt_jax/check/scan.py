@@ -1,0 +1,134 @@
+"""One data file, line by line: its sentences, and what is wrong or odd about its lines."""
+
+import os
+from typing import NamedTuple
+
+from mlmt_jax.check.characters import describe_odd, find_odd
+from mlmt_jax.check.misreading import Misreading, mend
+from mlmt_jax.data.conll import (
+    NO_SENTENCE,
+    Block,
+    ColumnFormat,
+    Sentence,
+    cell_column,
+    iter_blocks,
+    sentence_of,
+)
+from mlmt_jax.data.decoding import open_text
+from mlmt_jax.data.findings import Finding, add_finding
+
+__all__ = ["Scan", "scan_file"]
+
+
+class Scan(NamedTuple):
+    """What a file holds."""
+
+    path: str
+    sentences: list[Sentence]  # as training reads them, without the lines that it refuses
+    findings: list[Finding]  # the reader's, and of odd characters and separators
+
+
+class _Place(NamedTuple):
+    line: int
+    column: int
+    example: str = ""
+
+
+class _Separators:
+    """Whether some lines of a file have tabs between their columns and others spaces."""
+
+    def __init__(self):
+        self.counts = {"tabs": 0, "spaces": 0}
+        self.first: dict[str, _Place] = {}
+
+    def read(self, number: int, line: str) -> None:
+        kind, mark = ("tabs", "\t") if "\t" in line else ("spaces", " ")
+        self.counts[kind] += 1
+        if kind not in self.first:
+            self.first[kind] = _Place(number, line.find(mark) + 1)
+
+    def findings(self, path: str) -> list[Finding]:
+        few, many = sorted(self.counts, key=lambda kind: self.counts[kind])
+        count = self.counts[few]
+        if not count:
+            return []
+        text = f"{few} between the columns, where {self.counts[many]} lines of the file have {many}"
+        advice = "each line is split by what it has; a token with spaces in it needs tabs (parser.separator)"
+        return [Finding(path, self.first[few].line, text, count, self.first[few].column, advice=advice)]
+
+
+class _Misread:
+    """Whether a file is UTF-8 though the config says that it is not."""
+
+    def __init__(self, form: ColumnFormat):
+        self.form = form
+        self.misreading = Misreading(form.encoding)
+        self.first: _Place | None = None
+
+    def read(self, block: Block, i: int) -> None:
+        token = block.tokens[i]
+        text = None if token.isascii() else self.misreading.read(token)
+        if text is not None and self.first is None:
+            start = cell_column(block.lines[block.rows[i]], self.form, self.form.token_col)
+            place = block.line + block.rows[i], start + _first_difference(token, text)
+            self.first = _Place(*place, f"{token!r}, perhaps {text!r}")
+
+    def findings(self, path: str) -> list[Finding]:
+        if not self.misreading.is_likely or self.first is None:
+            return []
+        text = f"a token that is UTF-8 and is read as {self.form.encoding}"
+        advice = 'the wrong letters are taken as they stand; set parser.encoding to "utf-8"'
+        line, column, example = self.first
+        return [Finding(path, line, text, self.misreading.count, column, example, advice)]
+
+
+def _first_difference(one: str, other: str) -> int:
+    differ = (k for k, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
+    return next(differ, min(len(one), len(other)))
+
+
+def scan_file(path: str | os.PathLike[str], form: ColumnFormat) -> Scan:
+    """Reads a labelled file to its end, whatever is wrong with it."""
+    name = os.fspath(path)
+    findings: list[Finding] = []
+    sentences = []
+    separators, misread = _Separators(), _Misread(form)
+    tabs_are_parted = form.separator in (None, "\t")
+    lines = open_text(path, form.encoding, errors=findings)
+    for block in iter_blocks(lines, form, labelled=True, path=name, findings=findings, errors=findings):
+        if not block.rows:
+            continue
+        sentences.append(sentence_of(block))
+        for i, row in enumerate(block.rows):
+            line = block.lines[row]
+            if form.separator is None:
+                separators.read(block.line + row, line)
+            shown = line.replace("\t", " ") if tabs_are_parted else line
+            if not (shown.isascii() and shown.isprintable()):
+                _find_odd_characters(block, i, form, name, findings)
+                misread.read(block, i)
+    findings += [*separators.findings(name), *misread.findings(name)]
+    if not sentences and not any(finding.is_error for finding in findings):
+        findings.append(Finding(name, None, NO_SENTENCE, is_error=True))
+    return Scan(name, sentences, findings)
+
+
+def _find_odd_characters(
+    block: Block, i: int, form: ColumnFormat, path: str, findings: list[Finding]
+) -> None:
+    """Look at the token and the tag of a block's row ``i``."""
+    number, line = block.line + block.rows[i], block.lines[block.rows[i]]
+    cells = (("token", block.tokens[i], form.token_col), ("tag", block.tags[i], form.label_col))
+    for cell, text, index in cells:
+        place = find_odd(text)
+        if place is not None:
+            column = cell_column(line, form, index) + place
+            what, advice = describe_odd(text[place], cell)
+            add_finding(findings, path, number, what, column=column, example=ascii(text), advice=advice)
+        mended = mend(text) if cell == "token" and not text.isascii() else None
+        if mended is not None:
+            column = cell_column(line, form, index) + _first_difference(text, mended)
+            what = "letters that look like UTF-8 read as latin-1 or cp1252"
+            example = f"{text!r}, perhaps {mended!r}"
+            advice = "the wrong letters are taken as they stand; mend the file"
+            add_finding(findings, path, number, what, column=column, example=example, advice=advice)

@@ -1,0 +1,119 @@
+"""What only the files of a data set together show: schemes, spans, repeated and very long sentences."""
+
+from collections.abc import Mapping
+
+from mlmt_jax.check.scan import Scan
+from mlmt_jax.data.findings import Finding
+from mlmt_jax.data.tags import detect_scheme
+from mlmt_jax.metrics.spans import OUTSIDE, Scheme, count_ill_formed, ill_formed_words, split_tag
+
+__all__ = ["find_between_splits", "find_long_sentences", "find_tag_mistakes"]
+
+_LONG = 250  # words; hardly a sentence of any corpus is longer
+_TOO_SHORT_TO_REPEAT = 5  # words; shorter sentences ("Yes .") come again by themselves
+
+
+def find_long_sentences(scan: Scan, longest: int | None) -> list[Finding]:
+    """Sentences so long that an empty line is likely to be missing.
+
+    Args:
+        scan: the file.
+        longest: words above which training leaves sentences out, and says so; None where it does not.
+    """
+    found = [s for s in scan.sentences if _LONG < len(s.tokens) <= (longest or len(s.tokens))]
+    if not found:
+        return []
+    text = f"a sentence of more than {_LONG} words"
+    example = f"{len(found[0].tokens)} words from {found[0].tokens[0]!r}"
+    advice = "it is read whole, which costs time and memory; are empty lines missing?"
+    return [Finding(scan.path, found[0].line, text, len(found), example=example, advice=advice)]
+
+
+def find_tag_mistakes(scan: Scan, scheme: Scheme) -> list[Finding]:
+    """A scheme that is not the data set's; a file without spans; span types that differ in case alone."""
+    if scheme == "none" or not scan.sentences:
+        return []
+    tags = [sentence.tags for sentence in scan.sentences]
+    names = {tag: split_tag(tag) for tag in {tag for one in tags for tag in one}}
+    if names.keys() == {OUTSIDE}:
+        words = sum(map(len, tags))
+        text = f"no span in the file: all {words} tags are O"
+        advice = "nothing is learnt from it, or found in it: a span F1 on it is 0"
+        return [Finding(scan.path, scan.sentences[0].line, text, advice=advice)]
+    return [*_other_scheme(scan, scheme), *_types_in_other_case(scan, {type_ for _, type_ in names.values()})]
+
+
+def _other_scheme(scan: Scan, scheme: Scheme) -> list[Finding]:
+    tags = [sentence.tags for sentence in scan.sentences]
+    ill_formed = sum(count_ill_formed(one, scheme) for one in tags)
+    if not ill_formed:
+        return []
+    own = detect_scheme(tags)
+    # A few slips do not make another scheme.
+    if own == scheme or 2 * sum(count_ill_formed(one, own) for one in tags) > ill_formed:
+        return []
+    first = next(s for s in scan.sentences if count_ill_formed(s.tags, scheme))
+    word = ill_formed_words(first.tags, scheme)[0]
+    looks = "tags of single words" if own == "none" else own.upper()
+    text = f"the tags look like {looks}, and those of the data set like {scheme.upper()}"
+    advice = f"all its files are read as {scheme.upper()}: {ill_formed} tags of this one are ill-formed in it"
+    return [Finding(scan.path, first.lines[word], text, 1, None, repr(first.tags[word]), advice)]
+
+
+def _types_in_other_case(scan: Scan, types: set[str]) -> list[Finding]:
+    by_lower_case: dict[str, list[str]] = {}
+    for type_ in sorted(types):
+        by_lower_case.setdefault(type_.lower(), []).append(type_)
+    findings = []
+    for same in by_lower_case.values():
+        if len(same) == 1:
+            continue
+        counts = {
+            name: sum(split_tag(tag)[1] == name for sentence in scan.sentences for tag in sentence.tags)
+            for name in same
+        }
+        rare = min(counts, key=lambda name: counts[name])
+        line = next(
+            line
+            for sentence in scan.sentences
+            for tag, line in zip(sentence.tags, sentence.lines, strict=True)
+            if split_tag(tag)[1] == rare
+        )
+        others = ", ".join(repr(name) for name in same if name != rare)
+        text = f"span type {rare!r} differs from {others} in case alone"
+        advice = "they are taken for different types"
+        findings.append(Finding(scan.path, line, text, counts[rare], advice=advice))
+    return findings
+
+
+def find_between_splits(scans: Mapping[str, Scan]) -> dict[str, list[Finding]]:
+    """Sentences of dev and test that an earlier file of the data set has as well, by split."""
+    findings: dict[str, list[Finding]] = {}
+    seen: dict[tuple[str, ...], tuple[str, int]] = {}
+    for split, scan in scans.items():
+        repeated: dict[str, list[tuple[int, int]]] = {}
+        own = {}
+        for sentence in scan.sentences:
+            if len(sentence.tokens) < _TOO_SHORT_TO_REPEAT:
+                continue
+            if sentence.tokens in seen:
+                other, line = seen[sentence.tokens]
+                repeated.setdefault(other, []).append((sentence.line, line))
+            else:
+                own.setdefault(sentence.tokens, (split, sentence.line))
+        seen |= own
+        findings[split] = [
+            _repeated(scan, scans[other], split, other, places) for other, places in repeated.items()
+        ]
+    return findings
+
+
+def _repeated(scan: Scan, source: Scan, split: str, other: str, places: list[tuple[int, int]]) -> Finding:
+    line, first = places[0]
+    text = f"a sentence of {split} that {other} has as well"
+    example = f"{source.path}:{first}"
+    share = f"{len(places) / len(scan.sentences):.1%} of the file's sentences"
+    advice = f"scores on {split} may be too high by what is learnt by heart ({share})"
+    if other != "train":
+        advice = f"it counts in the scores of both ({share})"
+    return Finding(scan.path, line, text, len(places), example=example, advice=advice)

@@ -1,0 +1,41 @@
+"""The data doctor on a corpus with one thing changed."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_lines import status
+from doctored import DEV, TEST, TRAIN, Check, Output, Told, config
+
+from mlmt_jax.check.__main__ import main
+
+
+@pytest.fixture
+def check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Check:
+    """Writes a corpus and examines it; files that are not given are clean, those of None are absent."""
+
+    def run(
+        *flags: str, vectors: str | None = None, parser: dict[str, Any] | None = None, **files: Any
+    ) -> Output:
+        contents = {"train": TRAIN, "dev": DEV, "test": TEST, **files}
+        for name, content in [*contents.items(), ("vectors", vectors)]:
+            if content is not None:
+                data = content if isinstance(content, bytes) else content.encode()
+                (tmp_path / name).write_bytes(data)
+        path = tmp_path / "c.json"
+        path.write_text(json.dumps(config(contents, parser or {}, vectors is not None)), encoding="utf-8")
+        ended = status(main, path, *flags)
+        out, err = capsys.readouterr()
+        assert err == ""
+        *lines, summary = out.replace(f"{tmp_path}/", "").splitlines()
+        told: list[Told] = []
+        for line in lines:
+            if line.startswith("  "):
+                told[-1] = told[-1]._replace(advice=line.strip())
+            else:
+                kind, place, text = line.split(": ", 2)
+                told.append(Told(kind, place, text, ""))
+        return Output(ended, told, summary)
+
+    return run

@@ -1,0 +1,190 @@
+"""Each kind of mistake in a file of its own."""
+
+from typing import Any
+
+import pytest
+from doctored import DEV, TEST, TRAIN, Check
+
+LATIN = "Jan B-PER\n\ncafé O\nseñor O\n".encode("latin-1")
+UTF8 = "Jan B-PER\n\nx O\ncafé O\nseñor O\n"
+LONG = "x O\n" * 251
+ERRORS: dict[str, tuple[dict[str, Any], str, str, str]] = {
+    "a missing column": (
+        {"train": f"{TRAIN}\nx\ny\n"},
+        "train:11",
+        "1 column(s), but label_col is 1: 'x' (2 times)",
+        "expected at least 2 columns with a tab or spaces between them",
+    ),
+    "another column": (
+        {
+            "parser": {"token_col": 4},
+            "test": "a b c d e\n\nb O\n",
+            "train": "a O b c d\n",
+            "dev": "a O b c d\n",
+        },
+        "test:3",
+        "2 column(s), but token_col is 4",
+        "at least 5 columns",
+    ),
+    "an empty tag": (
+        {"dev": "Jan\tB-PER\nx\t\ny\t\n"},
+        "dev:2:3",
+        r"the tag (label_col 1) is empty: 'x\t' (2 times)",
+        "",
+    ),
+    "latin-1": ({"train": LATIN}, "train:3:4", "a byte that is not utf-8: 0xe9 (2 times)", '"cp1252"'),
+    "latin-1 at the end": ({"dev": b"Jan B-PER\nx caf\xe9"}, "dev:2:6", "not utf-8: 0xe9", '"cp1252"'),
+    "utf-16": ({"dev": DEV.encode("utf-16")}, "dev:1:1", "a byte that is not utf-8: 0xff", '"utf-16"'),
+    "nul": ({"train": TRAIN.replace("slaapt", "sla\0apt")}, "train:8:4", "a NUL character", "binary file"),
+    "no sentence": ({"test": "\n \n"}, "test", "no sentence in it", ""),
+    "carriage returns": ({"test": "a O\rb O\r\rc O\r"}, "test", "carriage returns", ""),
+    "vectors of another dimension": (
+        {"vectors": "Jan 1 2\nGent 1\n"},
+        "vectors:2",
+        "a word and 1 fields; expected 2 numbers",
+        "",
+    ),
+    "no vectors": ({"vectors": ""}, "vectors", "no vectors in it", ""),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_errors(check: Check, name: str) -> None:
+    files, place, text, advice = ERRORS[name]
+    found = check(**files)
+    assert found.status == 2
+    errors = [told for told in found.told if told.kind == "error"]
+    assert [error.place for error in errors] == [place]
+    assert text in errors[0].text
+    assert advice in errors[0].advice
+    assert found.summary.startswith("1 error, ")
+
+
+WARNINGS: dict[str, tuple[dict[str, Any], str, str, str]] = {
+    "an empty token": ({"train": f"{TRAIN}\n O\n O\n"}, "train:11:1", "an empty token (2 times)", "a word"),
+    "separators": (
+        {"train": TRAIN.replace("woont ", "woont\t").replace("in ", "in\t")},
+        "train:2:6",
+        "tabs between the columns, where 6 lines of the file have spaces (2 times)",
+        "parser.separator",
+    ),
+    "columns": (
+        {"train": TRAIN.replace("woont O", "woont O x")},
+        "train:2",
+        "not that of the file's first, 2: 'woont O x'",
+        "all the same",
+    ),
+    "utf-8 read as latin-1": (
+        {"train": UTF8, "parser": {"encoding": "latin-1"}},
+        "train:4:4",
+        "a token that is UTF-8 and is read as latin-1: 'cafÃ©', perhaps 'café' (2 times)",
+        'set parser.encoding to "utf-8"',
+    ),
+    "traces of a misreading": (
+        {"train": UTF8.encode().decode("cp1252")},
+        "train:4:4",
+        "letters that look like UTF-8 read as latin-1 or cp1252: 'cafÃ©', perhaps 'café' (2 times)",
+        "mend the file",
+    ),
+    "a no-break space in a token": (
+        {"train": TRAIN.replace("woont", "wo\xa0ont").replace("slaapt", "\xa0slaapt")},
+        "train:2:3",
+        r"white space (no-break space, U+00A0) in a token: 'wo\xa0ont' (2 times)",
+        "a letter of the word",
+    ),
+    "a tab in a token": (
+        {"train": TRAIN.replace("woont", "w\tt"), "parser": {"separator": " "}},
+        "train:2:2",
+        r"white space ('\t', U+0009) in a token: 'w\tt'",
+        "a letter of the word",
+    ),
+    "a space in a tag": (
+        {"dev": DEV.replace("werkt O", "werkt B-LOC\u3000")},
+        "dev:3:12",
+        r"white space (ideographic space, U+3000) in a tag: 'B-LOC\u3000'",
+        "a part of the tag",
+    ),
+    "a control character": (
+        {"test": TEST.replace("Anna", "\x07Anna")},
+        "test:1:1",
+        r"a control character (U+0007) in a token: '\x07Anna'",
+        "",
+    ),
+    "an invisible character": (
+        {"test": TEST.replace("Anna", "An\u200bna")},
+        "test:1:3",
+        r"an invisible character (zero width space, U+200B) in a token: 'An\u200bna'",
+        "",
+    ),
+    "lost letters": (
+        {"test": TEST.replace("Anna", "Ann\ufffd")},
+        "test:1:4",
+        "a letter that an earlier conversion lost (U+FFFD) in a token",
+        "",
+    ),
+    "ill-formed tags": (
+        {"train": TRAIN.replace("in O", "in I-PER").replace("slaapt O", "slaapt I-LOC")},
+        "train:3:4",
+        "tag is ill-formed in the scheme IOB2 and was read as conlleval does: 'I-PER' (2 times)",
+        "",
+    ),
+    "a span type of dev": (
+        {"dev": DEV.replace("LOC", "ORG") + "\nx B-ORG\n"},
+        "dev:5:7",
+        "span type 'ORG' is not in the training data: always an error of the model (2 times)",
+        "",
+    ),
+    "no span": (
+        {"dev": "Piet O\nwerkt O\n"},
+        "dev:1:6",
+        "no span in the file: all 2 tags are O",
+        "a span F1 on it is 0",
+    ),
+    "types in two cases": (
+        {"train": f"{TRAIN}\nBart B-Per\n"},
+        "train:11:6",
+        "span type 'Per' differs from 'PER' in case alone",
+        "different types",
+    ),
+    "a repeated sentence": (
+        {"test": f"{TEST}\n{TRAIN}"},
+        "test:7",
+        "a sentence of test that train has as well: train:1",
+        "33.3% of the file's sentences",
+    ),
+    "a sentence of dev and test": (
+        {"dev": TEST},
+        "test:1",
+        "a sentence of test that dev has as well: dev:1",
+        "counts in the scores of both",
+    ),
+    "a long sentence": (
+        {"dev": f"{DEV}\n{LONG}\n{LONG}"},
+        "dev:7",
+        "a sentence of more than 250 words: 251 words from 'x' (2 times)",
+        "are empty lines missing?",
+    ),
+    "vectors of other words": (
+        {"vectors": "ander 1 2\n"},
+        "vectors",
+        "vectors cover 0.0% of the 8 training words of 'words'",
+        "",
+    ),
+    "vectors twice": (
+        {"vectors": "Jan 1 2\nGent 1 2\nJan 1 3\n"},
+        "vectors:3",
+        "a word that came before; its first vector is used",
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WARNINGS)
+def test_warnings(check: Check, name: str) -> None:
+    files, place, text, advice = WARNINGS[name]
+    found = check(**files)
+    assert (found.status, {told.kind for told in found.told}) == (0, {"warning"})
+    told = [one for one in found.told if text in one.text]
+    assert [one.place for one in told] == [place], found.told
+    assert told[0].text.endswith("times)") == text.endswith("times)")
+    assert advice in told[0].advice

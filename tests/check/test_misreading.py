@@ -1,0 +1,46 @@
+"""Words of UTF-8 that went through another encoding, and words that only look so."""
+
+import codecs
+
+import pytest
+
+from mlmt_jax.check.misreading import mend
+
+
+def _latin(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeDecodeError)
+    return error.object[error.start : error.end].decode("latin-1"), error.end
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["café", "señor", "één", "Łódzka", "ọjọ́", "ṣé", "don’t", "привет", "naïve", "größer", "šašo", "日本"],
+)
+def test_misread_words_are_mended(word: str) -> None:
+    # cp1252 where it has a letter for the byte, else latin-1, as browsers read.
+    codecs.register_error("latin", _latin)
+    misread = word.encode().decode("cp1252", "latin")
+    assert mend(misread) == word
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "CAFÉ»",
+        "«Ä»",
+        "Å»",
+        "É",
+        "São",
+        "IRMÃ»",
+        "été",
+        "Ãu",
+        "naïve",
+        "Ñandú",
+        "çà…",
+        "l’été",
+        "привет",
+        "“Â”",
+    ],
+)
+def test_words_that_are_what_they_look_like(word: str) -> None:
+    assert mend(word) is None
