@@ -116,7 +116,8 @@ def _at_tags(findings: Iterable[Finding], form: ColumnFormat) -> list[Finding]:
     for finding in findings:
         if finding.line is not None:
             lines = open_text(finding.path, form.encoding, errors=[])
-            line = next(islice(lines, finding.line - 1, None)).strip("\ufeff\r\n")
+            line = next(islice(lines, finding.line - 1, None)).removesuffix("\n").removesuffix("\r")
+            line = line.removeprefix("\ufeff") if finding.line == 1 else line
             finding = finding._replace(column=cell_column(line, form, form.label_col))
         placed.append(finding)
     return placed

@@ -52,6 +52,9 @@ def decode_lines(
                 return
             text = pending + error.object.decode(likely)
             decoder.reset()
+        except UnicodeError as error:  # UTF-16 without a byte-order mark
+            refuse(errors, path, number, f"not {encoding}: {error}")
+            return
         if "\0" in text:
             advice = "expected text, and this looks like a binary file"
             column = text.index("\0") + 1
@@ -68,6 +71,9 @@ def decode_lines(
         if likely is None:
             return
         pending += error.object.decode(likely)
+    except UnicodeError as error:
+        refuse(errors, path, number, f"not {encoding}: {error}")
+        return
     if number == 1 and "\r" in pending.strip("\r"):
         refuse(errors, path, None, "its only line endings are carriage returns; expected newlines")
         return

@@ -104,6 +104,12 @@ WARNINGS: dict[str, tuple[dict[str, Any], str, str, str]] = {
         r"white space (ideographic space, U+3000) in a tag: 'B-LOC\u3000'",
         "a part of the tag",
     ),
+    "a tag of one odd character": (
+        {"dev": DEV + "\nBos \ufeff\n"},
+        "dev:7:5",
+        r"span type '\ufeff' is not in the training data: always an error of the model",
+        "",
+    ),
     "a control character": (
         {"test": TEST.replace("Anna", "\x07Anna")},
         "test:1:1",

@@ -185,6 +185,7 @@ def test_separators(write):
             ColumnFormat(),
             [":2:2: a byte that is not utf-8: 0xff", "is it a text file?"],
         ),
+        ("a O\n", ColumnFormat(encoding="utf-16"), [":1: not utf-16: ", "BOM"]),
         ("a O\n".encode("utf-16"), ColumnFormat(), [":1:1: a byte that is not utf-8: 0xff", "UTF-16"]),
     ],
 )
