@@ -2,21 +2,32 @@
 
 import argparse
 import json
+import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, islice
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlmt_jax.cli import run
-from mlmt_jax.errors import DataError
+from mlmt_jax.data.tokenise import Token, split_at_spaces, tokenise
+from mlmt_jax.errors import DataError, InputError
 
 if TYPE_CHECKING:
     from mlmt_jax.tagger import Tagger
 
 __all__ = ["main"]
 
-# So many sentences are read, sorted by length and tagged together; memory does not grow with the file.
+# At most so many sentences are tagged together, sorted by length; memory does not grow with the file.
 _CHUNK = 2048
+
+# What a terminal would obey.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!$)")
+# What JSON may hold as it is, and a terminal or a reader of lines takes for more than a character.
+_UNSAFE_IN_JSON = re.compile(r"[\x7f-\x9f\u2028\u2029]")
+# What a column cannot hold, or it would be more columns or lines.
+_BREAKS_COLUMNS = re.compile(r"[\t\n\r]")
 
 
 class _Entry(NamedTuple):
@@ -26,7 +37,8 @@ class _Entry(NamedTuple):
     lines: list[str]  # as they came
     rows: list[int]  # of lines, those that carry the tokens
     separator: str | None  # of columns; None: a space where the line has one and no tab, else a tab
-    record: dict[str, Any]  # of JSONL input, the object
+    record: dict[str, Any]  # what JSONL output holds beside tokens and tags
+    endings: list[str]  # of each line: the carriage return before its newline, or nothing
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -41,7 +53,12 @@ def _parser() -> argparse.ArgumentParser:
         choices=("conll", "text", "jsonl"),
         default="conll",
         help="conll: a token a line, in the column of the training file or the only one (default); "
-        'text: a sentence a line, tokens parted by spaces; jsonl: objects with "tokens"',
+        'text: a sentence a line, which is tokenised; jsonl: objects with "tokens"',
+    )
+    parser.add_argument(
+        "--pre-tokenized",
+        action="store_true",
+        help="the tokens of text input are parted by spaces: do not tokenise it",
     )
     parser.add_argument(
         "--output",
@@ -55,54 +72,100 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> None:
     """Writes tagged sentences to standard output, in the order of the input.
 
+    Standard input is answered as it comes: what is whole is tagged and written before more is waited for.
+
     Raises:
         InputError: on a run or an input that cannot be used.
     """
     args = _parser().parse_args(argv)
+    if args.pre_tokenized and args.input != "text":
+        raise InputError(f"--pre-tokenized: got --input {args.input}; expected --input text")
     from mlmt_jax.tagger import Tagger
 
     tagger = Tagger.load(args.run, args.task)
     output = args.output or ("jsonl" if args.input == "jsonl" else "conll")
     # JSON can hold half a surrogate pair, which UTF-8 cannot; it leaves as JSON's escape, as it came.
     sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")  # type: ignore[union-attr]
-    path = "<stdin>" if args.file == "-" else args.file
-    entries = _READERS[args.input](_lines(args.file, args.input, tagger), path, tagger)
-    while chunk := list(islice(entries, _CHUNK)):
-        for entry, tags in zip(chunk, tagger.tag(entry.tokens for entry in chunk), strict=True):
+    shown = partial(_CONTROL.sub, _escaped) if sys.stdout.isatty() else str
+    whole: list[_Entry] = []
+
+    def answer() -> None:
+        if not whole:
+            return
+        for entry, tags in zip(whole, tagger.tag(entry.tokens for entry in whole), strict=True):
             for line in _WRITERS[output](entry, tags, args.input):
-                print(line)
+                print(shown(line))
+        whole.clear()
+        sys.stdout.flush()
+
+    lines = _lines(args.file, args.input, tagger, answer)
+    path = "<stdin>" if args.file == "-" else args.file
+    reader = _READERS["tokens" if args.pre_tokenized else args.input]
+    for entry in reader(lines, path, tagger, output):
+        whole.append(entry)
+        if len(whole) == _CHUNK:
+            answer()
+    answer()
 
 
-def _lines(file: str, kind: str, tagger: "Tagger") -> Iterator[str]:
+def _escaped(match: re.Match[str]) -> str:
+    return f"\\x{ord(match[0]):02x}"
+
+
+def _lines(file: str, kind: str, tagger: "Tagger", before_waiting: Callable[[], None]) -> Iterator[str]:
     from mlmt_jax.data.decoding import decode_lines, open_text
+    from mlmt_jax.data.streaming import telling_waits
 
     encoding = "utf-8" if kind == "jsonl" else tagger.column_format.encoding
-    lines = decode_lines(sys.stdin.buffer, encoding, "<stdin>") if file == "-" else open_text(file, encoding)
+    if file == "-":
+        lines = decode_lines(telling_waits(sys.stdin.buffer, before_waiting), encoding, "<stdin>")
+    else:
+        lines = open_text(file, encoding)
     for number, line in enumerate(lines):
         yield line.removeprefix("\ufeff") if number == 0 else line
 
 
-def _read_conll(lines: Iterable[str], path: str, tagger: "Tagger") -> Iterator[_Entry]:
+def _read_conll(lines: Iterable[str], path: str, tagger: "Tagger", output: str) -> Iterator[_Entry]:
     from dataclasses import replace
 
     from mlmt_jax.data.conll import iter_blocks, split_columns
 
-    form, rest = tagger.column_format, iter(lines)
-    head = list(islice(rest, 200))
-    rows = (line.rstrip("\r\n") for line in head if line.strip() and not line.startswith("#"))
+    form = tagger.column_format
+    endings: deque[str] = deque()  # of the lines that no block has brought yet
+
+    def without_endings() -> Iterator[str]:
+        for line in lines:
+            text = line.removesuffix("\n")
+            endings.append("\r" if text.endswith("\r") else "")
+            yield text.removesuffix("\r")
+
+    rest = without_endings()
+    head: list[str] = []  # to the end of the first sentence: no answer to it may wait for more
+    rows: list[str] = []
+    for line in rest:
+        head.append(line)
+        if line.strip() and not line.startswith(("#", "-DOCSTART-")):
+            rows.append(line)
+        elif rows and not line.strip():
+            break
     if all(len(split_columns(row, form.separator)) < 2 for row in rows):
         form = replace(form, token_col=0)  # a token a line and nothing else
     for block in iter_blocks(chain(head, rest), form, labelled=False, path=path):
-        yield _Entry(block.tokens, block.lines, block.rows, form.separator, {})
+        own = [endings.popleft() for _ in block.lines]
+        yield _Entry(block.tokens, block.lines, block.rows, form.separator, {}, own)
 
 
-def _read_text(lines: Iterable[str], path: str, tagger: "Tagger") -> Iterator[_Entry]:
+def _read_text(
+    lines: Iterable[str], path: str, tagger: "Tagger", output: str, split: Callable[[str], list[Token]]
+) -> Iterator[_Entry]:
     for line in lines:
-        tokens = line.split()
-        yield _Entry(tokens, [*tokens, ""], list(range(len(tokens))), "\t", {})
+        text = line.removesuffix("\n").removesuffix("\r")
+        tokens = split(text)
+        offsets = [(token.start, token.end) for token in tokens]
+        yield _entry([token.text for token in tokens], {"text": text, "offsets": offsets})
 
 
-def _read_jsonl(lines: Iterable[str], path: str, tagger: "Tagger") -> Iterator[_Entry]:
+def _read_jsonl(lines: Iterable[str], path: str, tagger: "Tagger", output: str) -> Iterator[_Entry]:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -115,25 +178,42 @@ def _read_jsonl(lines: Iterable[str], path: str, tagger: "Tagger") -> Iterator[_
             raise DataError(
                 f'{path}:{number}: got {line[:60]!r}; expected an object with a list of strings "tokens"'
             )
-        yield _Entry(tokens, [*tokens, ""], list(range(len(tokens))), "\t", record)
+        broken = next(filter(_BREAKS_COLUMNS.search, tokens), None) if output == "conll" else None
+        if broken is not None:
+            raise DataError(
+                f"{path}:{number}: the token {broken[:60]!r} has a tab or a line break;\n"
+                "expected tokens that a column can hold, or --output jsonl"
+            )
+        yield _entry(tokens, record)
+
+
+def _entry(tokens: list[str], record: dict[str, Any]) -> _Entry:
+    """Tokens that were no lines, as lines: one a token and an empty one."""
+    return _Entry(tokens, [*tokens, ""], list(range(len(tokens))), "\t", record, [""] * (len(tokens) + 1))
 
 
 def _write_conll(entry: _Entry, tags: Sequence[str], source: str) -> Iterator[str]:
     tag_of = dict(zip(entry.rows, tags, strict=True))
-    for row, line in enumerate(entry.lines):
+    for row, (line, ending) in enumerate(zip(entry.lines, entry.endings, strict=True)):
         if row not in tag_of:
-            yield line
+            yield line + ending
         else:
             spaced = "\t" not in line and " " in line.strip()
-            yield f"{line}{entry.separator or (' ' if spaced else chr(9))}{tag_of[row]}"
+            yield f"{line}{entry.separator or (' ' if spaced else chr(9))}{tag_of[row]}{ending}"
 
 
 def _write_jsonl(entry: _Entry, tags: Sequence[str], source: str) -> Iterator[str]:
     if entry.tokens or source != "conll":
-        yield json.dumps({**entry.record, "tokens": entry.tokens, "tags": tags}, ensure_ascii=False)
+        line = json.dumps({**entry.record, "tokens": entry.tokens, "tags": tags}, ensure_ascii=False)
+        yield _UNSAFE_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
 
 
-_READERS = {"conll": _read_conll, "text": _read_text, "jsonl": _read_jsonl}
+_READERS: dict[str, Callable[..., Iterator[_Entry]]] = {
+    "conll": _read_conll,
+    "text": partial(_read_text, split=tokenise),
+    "tokens": partial(_read_text, split=split_at_spaces),
+    "jsonl": _read_jsonl,
+}
 _WRITERS = {"conll": _write_conll, "jsonl": _write_jsonl}
 
 

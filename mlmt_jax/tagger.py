@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 
@@ -10,6 +11,7 @@ from mlmt_jax.data.conll import ColumnFormat
 from mlmt_jax.data.corpus import Example, Vocabulary, column_format
 from mlmt_jax.data.encoding import encode, encode_tokens
 from mlmt_jax.data.tags import from_bioes
+from mlmt_jax.data.tokenise import tokenise
 from mlmt_jax.errors import RunError
 from mlmt_jax.metrics.spans import Scheme
 from mlmt_jax.model import build_model, init_params
@@ -18,7 +20,15 @@ from mlmt_jax.training.folder import RunFolder
 from mlmt_jax.training.scoring import SplitScore, evaluate_split, tag_sentences
 from mlmt_jax.types import Params
 
-__all__ = ["Tagger"]
+__all__ = ["TaggedText", "Tagger"]
+
+
+class TaggedText(NamedTuple):
+    """The tokens of a sentence, where they stand in it, and their tags."""
+
+    tokens: list[str]
+    offsets: list[tuple[int, int]]  # start and end, in code points
+    tags: list[str]
 
 
 class Tagger:
@@ -116,6 +126,17 @@ class Tagger:
         )
         scheme = self._schemes[self._task.dataset]
         return [from_bioes(own, scheme["scheme"], bare=scheme["bare"]) for own in tags]
+
+    def tag_text(self, text: str) -> TaggedText:
+        """Tokenises a sentence and tags it.
+
+        Args:
+            text: one sentence as it is written; ``mlmt_jax.data.tokenise`` says where tokens end.
+        """
+        tokens = tokenise(text)
+        words = [token.text for token in tokens]
+        (tags,) = self.tag([words])
+        return TaggedText(words, [(token.start, token.end) for token in tokens], tags)
 
     def evaluate(self, examples: Sequence[Example]) -> SplitScore:
         """Scores the tagger on labelled sentences, spans in BIOES."""

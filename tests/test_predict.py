@@ -70,7 +70,9 @@ def test_a_word_a_line(predictions: Predictions, tagger: Tagger, tmp_path: Path)
 def test_windows_lines_and_a_mark(predictions: Predictions, tagger: Tagger, tmp_path: Path) -> None:
     lines = ["Piet x O", "woont x O", "", "Gent x O"]
     path = written(tmp_path, "\ufeff" + "\r\n".join(lines))
-    assert predictions(path) == tagged(lines, tagger.tag([["Piet", "woont"], ["Gent"]]), " ")
+    expected = tagged(lines, tagger.tag([["Piet", "woont"], ["Gent"]]), " ")
+    # The last line had no ending of its own.
+    assert predictions(path) == "\r\n".join(expected.split("\n")[:-1]) + "\n"
 
 
 def test_labels_are_kept_and_not_looked_at(predictions: Predictions, tiny_run: Any, tmp_path: Path) -> None:
@@ -122,7 +124,7 @@ def test_another_separator(
 def test_text(
     predictions: Predictions, tagger: Tagger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
 ) -> None:
-    text = "\ufeffPiet  woont in Gent .\n\nAnna"
+    text = "\ufeffPiet  woont in Gent.\n\nAnna"
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(text.encode())))
     file = {"file": [written(tmp_path, text)], "stdin": [], "-": ["-"]}[source]
     (first, last) = tagger.tag([["Piet", "woont", "in", "Gent", "."], ["Anna"]])
@@ -132,8 +134,29 @@ def test_text(
     records = [
         json.loads(line) for line in predictions(*file, "--input", "text", "--output", "jsonl").splitlines()
     ]
-    assert records[0] == {"tokens": ["Piet", "woont", "in", "Gent", "."], "tags": first}
-    assert records[1:] == [{"tokens": [], "tags": []}, {"tokens": ["Anna"], "tags": last}]
+    assert records[0] == {
+        "text": "Piet  woont in Gent.",
+        "offsets": [[0, 4], [6, 11], [12, 14], [15, 19], [19, 20]],
+        "tokens": ["Piet", "woont", "in", "Gent", "."],
+        "tags": first,
+    }
+    assert records[1:] == [
+        {"text": "", "offsets": [], "tokens": [], "tags": []},
+        {"text": "Anna", "offsets": [[0, 4]], "tokens": ["Anna"], "tags": last},
+    ]
+
+
+def test_text_that_was_tokenised_before(predictions: Predictions, tagger: Tagger, tmp_path: Path) -> None:
+    path = written(tmp_path, "Piet, woont\u00a0in Gent.\r\n")
+    out = json.loads(predictions(path, "--input", "text", "--pre-tokenized", "--output", "jsonl"))
+    tokens = ["Piet,", "woont", "in", "Gent."]
+    assert out == {
+        "text": "Piet, woont\u00a0in Gent.",
+        "offsets": [[0, 5], [6, 11], [12, 14], [15, 20]],
+        "tokens": tokens,
+        "tags": tagger.tag([tokens])[0],
+    }
+    assert "expected --input text" in predictions.refused(path, "--pre-tokenized")
 
 
 def test_jsonl(predictions: Predictions, tagger: Tagger, tmp_path: Path) -> None:
@@ -205,6 +228,11 @@ def test_nothing_to_tag(predictions: Predictions, tmp_path: Path) -> None:
         ('{"tokens": ["a", 1]}\n', ["--input", "jsonl"], 'a list of strings "tokens"'),
         ('["tokens"]\n', ["--input", "jsonl"], "input:1: got"),
         ("Piet woont\n", ["--input", "jsonl"], "input:1: got 'Piet woont"),
+        (
+            '{"tokens": ["a", "b\\nc"]}\n',
+            ["--input", "jsonl", "--output", "conll"],
+            "input:1: the token 'b\\nc' has a tab or a line break",
+        ),
     ],
 )
 def test_refused_input(

@@ -60,6 +60,15 @@ def test_a_string_is_no_sentence(tagger: Tagger) -> None:
         tagger.tag("Piet woont")
 
 
+def test_text(tagger: Tagger) -> None:
+    text = "Piet  woont in Gent."
+    found = tagger.tag_text(text)
+    assert found.tokens == ["Piet", "woont", "in", "Gent", "."]
+    assert [text[start:end] for start, end in found.offsets] == found.tokens
+    assert [found.tags] == tagger.tag([found.tokens])
+    assert tagger.tag_text(" ") == ([], [], [])
+
+
 def test_all_tasks_of_the_run(tagger: Tagger, tiny_run: Any) -> None:
     assert tagger.tasks == tiny_corpus.TASKS
     assert tagger.task == tiny_corpus.TARGET

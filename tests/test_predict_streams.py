@@ -1,0 +1,238 @@
+"""``predict`` gives every line back as it came, answers as soon as it can, and harms no terminal.
+
+A tagger that is made up stands for the model: tags are numbered.
+"""
+
+import contextlib
+import io
+import json
+import os
+import select
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from command_lines import status
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlmt_jax import predict
+from mlmt_jax.data.conll import ColumnFormat
+from mlmt_jax.tagger import Tagger
+
+
+class NumberedTags:
+    """Tags T0, T1, ... over all sentences."""
+
+    def __init__(self, form: ColumnFormat = ColumnFormat()):  # noqa: B008
+        self.column_format, self.calls, self._next = form, [], count()
+
+    def tag(self, sentences: Any) -> list[list[str]]:
+        given = list(sentences)
+        self.calls.append(len(given))
+        return [[f"T{next(self._next)}" for _ in tokens] for tokens in given]
+
+
+@contextlib.contextmanager
+def standing_in(tagger: NumberedTags) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Tagger, "load", lambda *_, **__: tagger)
+        yield
+
+
+class Terminal(io.TextIOWrapper):
+    def isatty(self) -> bool:
+        return True
+
+
+def predicted(
+    source: bytes,
+    *flags: str,
+    form: ColumnFormat = ColumnFormat(),  # noqa: B008
+    kind: type[io.TextIOWrapper] = io.TextIOWrapper,
+) -> str:
+    """What the command line writes for these bytes on standard input."""
+    out = kind(io.BytesIO())
+    with standing_in(NumberedTags(form)), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(source)))
+        patch.setattr(sys, "stdout", out)
+        assert status(predict.main, "run", *flags) == 0
+        out.flush()
+        return out.buffer.getvalue().decode()  # type: ignore[attr-defined]
+
+
+ODD = st.text(st.characters(exclude_characters="\n\r\0\t ,", exclude_categories=["Cs"]), max_size=4)
+CELLS = ODD.map("x{}".format)  # no cell is empty, and none begins a comment
+
+
+@st.composite
+def column_files(draw: st.DrawFn) -> tuple[ColumnFormat, list[tuple[str, bool]]]:
+    """A format, and lines with whether each carries a token."""
+    separator = draw(st.sampled_from([None, " ", ",", "\t"]))
+    written = draw(st.sampled_from([" ", "  ", "\t"])) if separator is None else separator
+    width = draw(st.integers(1, 4))
+    lines: list[tuple[str, bool]] = []
+    for _ in range(draw(st.integers(0, 4))):
+        comments = draw(st.lists(ODD.map("# text = {} and so on".format), max_size=2))
+        lines += [(comment, False) for comment in comments]
+        for _ in range(draw(st.integers(1, 3))):
+            row = [draw(CELLS) for _ in range(width + draw(st.sampled_from([0, 0, 0, 1])))]
+            lines.append((written.join(row), True))
+        lines += [(blank, False) for blank in draw(st.lists(st.sampled_from(["", " ", "\t \t"]), min_size=1))]
+    return ColumnFormat(draw(st.integers(0, width - 1)), 0, separator), lines
+
+
+@given(column_files(), st.data())
+@settings(max_examples=150, deadline=None)
+def test_every_line_of_a_column_file_comes_back(
+    file: tuple[ColumnFormat, list[tuple[str, bool]]], data: st.DataObject
+) -> None:
+    form, lines = file
+    endings = data.draw(st.lists(st.sampled_from(["", "\r"]), min_size=len(lines), max_size=len(lines)))
+    source = "".join(f"{line}{ending}\n" for (line, _), ending in zip(lines, endings, strict=True))
+    found = predicted(source.encode(), form=form).split("\n")
+    assert found.pop() == ""
+    numbers = count()
+    for out, (line, has_token), ending in zip(found, lines, endings, strict=True):
+        if not has_token:
+            assert out == line + ending
+            continue
+        between = form.separator or ("\t" if "\t" in line or " " not in line else " ")
+        assert out == f"{line}{between}T{next(numbers)}{ending}"
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\n\0", exclude_categories=["Cs"]), max_size=8)))
+@settings(max_examples=150, deadline=None)
+def test_no_line_of_any_text_is_lost(lines: list[str]) -> None:
+    lines = [*lines, "", "x"]
+    source = "\n".join(lines).encode()
+    found = predicted(source).removesuffix("\n").split("\n")
+    lines[0] = lines[0].removeprefix("\ufeff")
+    assert len(found) == len(lines)
+    numbers = count()
+    for out, line in zip(found, lines, strict=True):
+        body = line.removesuffix("\r")
+        ending = line[len(body) :]
+        if out != line:
+            tag = f"T{next(numbers)}{ending}"
+            assert out in (f"{body}\t{tag}", f"{body} {tag}")
+    assert found[-1] == f"x\tT{next(numbers) - 1}"
+
+
+def test_blank_tokens_and_extra_columns() -> None:
+    source = b"# c\n\tO\tx\n\t\t\nx\t\tO\n\n \n"
+    assert predicted(source) == "# c\n\tO\tx\tT0\n\t\t\nx\t\tO\tT1\n\n \n"
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=4)))
+@settings(max_examples=100, deadline=None)
+def test_any_tokens_come_back_from_jsonl(tokens: list[str]) -> None:
+    out = predicted(json.dumps({"tokens": tokens, "id": 1}).encode(), "--input", "jsonl")
+    assert json.loads(out) == {"tokens": tokens, "id": 1, "tags": [f"T{i}" for i in range(len(tokens))]}
+    # One line for every reader of lines, and nothing that a terminal obeys.
+    assert len(out.splitlines()) == 1
+    assert not any(ord(char) < 32 or 127 <= ord(char) < 160 for char in out.removesuffix("\n"))
+
+
+def test_a_terminal_is_shown_what_it_would_obey() -> None:
+    source = b"x\x1b[2Jy\x07\xc2\x9b1m\tO\r\n"
+    assert predicted(source) == "x\x1b[2Jy\x07\x9b1m\tO\tT0\r\n"
+    assert predicted(source, kind=Terminal) == "x\\x1b[2Jy\\x07\\x9b1m\tO\tT0\r\n"
+    assert predicted(source, "--input", "text", kind=Terminal).startswith("x\tT0\n\\x1b\tT1\n[\tT2\n")
+
+
+class Conversation:
+    """``predict`` on a pipe, in a thread of this process."""
+
+    def __init__(self, *flags: str):
+        (asked, self._ask), (self._answers, answer) = os.pipe(), os.pipe()
+        self.tagger = NumberedTags()
+        self._patch = pytest.MonkeyPatch()
+        self._patch.setattr(Tagger, "load", lambda *_, **__: self.tagger)
+        self._patch.setattr(sys, "stdin", SimpleNamespace(buffer=os.fdopen(asked, "rb")))
+        self._patch.setattr(sys, "stdout", os.fdopen(answer, "w", encoding="utf-8"))
+        self._thread = threading.Thread(target=predict.main, args=(["run", "-", *flags],))
+
+    def __enter__(self) -> "Conversation":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._ask)
+        self._thread.join(30)
+        assert not self._thread.is_alive()
+        sys.stdin.buffer.close()
+        sys.stdout.close()
+        self._patch.undo()
+        os.close(self._answers)
+
+    def say(self, text: str) -> None:
+        os.write(self._ask, text.encode())
+
+    def hear(self) -> str:
+        assert select.select([self._answers], [], [], 30)[0], "no answer"
+        return os.read(self._answers, 1 << 16).decode()
+
+
+def test_text_is_answered_line_by_line() -> None:
+    with Conversation("--input", "text") as talk:
+        for number in range(3):
+            talk.say(f"w{number}\n")
+            assert talk.hear() == f"w{number}\tT{number}\n\n"
+    assert talk.tagger.calls == [1, 1, 1]
+
+
+def test_a_sentence_is_answered_when_it_is_whole_and_the_next_has_begun() -> None:
+    with Conversation() as talk:
+        talk.say("# c\na\nb")
+        talk.say("\n\nc")
+        assert talk.hear() == "# c\na\tT0\nb\tT1\n\n"
+        talk.say("\n\nd\n\ne\n")
+        assert talk.hear() == "c\tT2\n\nd\tT3\n\n"
+    assert talk.tagger.calls == [1, 2, 1]
+
+
+def test_objects_are_answered_one_by_one() -> None:
+    with Conversation("--input", "jsonl") as talk:
+        talk.say('{"tokens": ["a"]}\n{"tok')
+        assert json.loads(talk.hear()) == {"tokens": ["a"], "tags": ["T0"]}
+        talk.say('ens": []}\n')
+        assert json.loads(talk.hear()) == {"tokens": [], "tags": []}
+
+
+def test_what_is_there_is_tagged_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "many"
+    path.write_text("a b\n" * 5000)
+    for argument in ("-", str(path)):
+        tagger = NumberedTags()
+        out = io.TextIOWrapper(io.BytesIO())
+        with standing_in(tagger), path.open() as stdin:
+            monkeypatch.setattr(sys, "stdin", stdin)
+            monkeypatch.setattr(sys, "stdout", out)
+            predict.main(["run", argument, "--input", "text"])
+            monkeypatch.undo()
+        assert tagger.calls == [2048, 2048, 904]
+
+
+def test_a_reader_that_goes_away(tiny_run: Any) -> None:
+    command = [sys.executable, "-m", "mlmt_jax.predict", str(tiny_run.folder), "-", "--input", "text"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, encoding="utf-8") as running:
+        assert running.stdin
+        assert running.stdout
+        assert running.stderr
+        running.stdin.write("Piet woont in Gent.\n")
+        running.stdin.flush()
+        answer = [running.stdout.readline() for _ in range(6)]
+        assert [line.split("\t")[0] for line in answer] == ["Piet", "woont", "in", "Gent", ".", "\n"]
+        running.stdout.close()
+        running.stdin.write("Anna.\n")
+        running.stdin.flush()
+        assert running.wait(60) == 141
+        assert running.stderr.read() == ""
