@@ -15,6 +15,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("run", help="the run folder")
     parser.add_argument("file", help="labelled sentences, in the format of the task's training file")
     parser.add_argument("--task", metavar="NAME", help="a task of the run (default: its target)")
+    parser.add_argument("--vectors", metavar="FILE", help="vectors of words that the run does not know")
     return parser
 
 
@@ -30,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mlmt_jax.tagger import Tagger
     from mlmt_jax.training.journal import score_table, table
 
-    tagger = Tagger.load(args.run, args.task)
+    tagger = Tagger.load(args.run, args.task, args.vectors)
     sentences, findings = read_conll(args.file, tagger.column_format)
     score = tagger.evaluate(label(sentences, tagger.scheme, args.file, findings))
     for finding in findings:
@@ -42,6 +43,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     ]
     print()
     print(table(("type", "P", "R", "F1", "gold", "predicted"), rows))
+    if score.by_words is None:
+        return
+    # Of tokens, recall is accuracy.
+    figure = "accuracy" if score.score.f1 is None else "F1"
+    rows = [
+        (words, f"{100 * (c.recall if score.score.f1 is None else c.f1):.2f}", c.gold, c.predicted)
+        for words, c in score.by_words._asdict().items()
+    ]
+    print()
+    print(table(("words", figure, "gold", "predicted"), rows))
 
 
 if __name__ == "__main__":

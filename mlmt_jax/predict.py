@@ -48,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
         "file", nargs="?", default="-", help="what to tag; standard input where none is given"
     )
     parser.add_argument("--task", metavar="NAME", help="a task of the run (default: its target)")
+    parser.add_argument("--vectors", metavar="FILE", help="vectors of words that the run does not know")
     parser.add_argument(
         "--input",
         choices=("conll", "text", "jsonl"),
@@ -82,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise InputError(f"--pre-tokenized: got --input {args.input}; expected --input text")
     from mlmt_jax.tagger import Tagger
 
-    tagger = Tagger.load(args.run, args.task)
+    tagger = Tagger.load(args.run, args.task, args.vectors)
     output = args.output or ("jsonl" if args.input == "jsonl" else "conll")
     # JSON can hold half a surrogate pair, which UTF-8 cannot; it leaves as JSON's escape, as it came.
     sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")  # type: ignore[union-attr]

@@ -1,17 +1,22 @@
 """A trained run, ready to tag."""
 
+import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 
-from mlmt_jax.config import Config, TaskConfig
+from mlmt_jax.config import Config, EmbeddingConfig, TaskConfig
 from mlmt_jax.data.conll import ColumnFormat
 from mlmt_jax.data.corpus import Example, Vocabulary, column_format
+from mlmt_jax.data.embeddings import read_vectors
 from mlmt_jax.data.encoding import encode, encode_tokens
 from mlmt_jax.data.tags import from_bioes
 from mlmt_jax.data.tokenise import tokenise
+from mlmt_jax.data.vocab import WordVocab
 from mlmt_jax.errors import RunError
 from mlmt_jax.metrics.spans import Scheme
 from mlmt_jax.model import build_model, init_params
@@ -52,22 +57,49 @@ class Tagger:
         self._task = config.task(name)
 
     @classmethod
-    def load(cls, run: str | Path, task: str | None = None) -> "Tagger":
+    def load(cls, run: str | Path, task: str | None = None, vectors: str | Path | None = None) -> "Tagger":
         """Restores the best checkpoint of a run folder; nothing else needs to be there.
 
         Args:
             run: the folder that training wrote.
             task: the name of a task model of the run; the target where none is given.
+            vectors: a file with vectors of words that the run does not know, for this task's language: of
+                the same training as those of the run. Such a word takes its vector from there, or that of
+                the word to which it falls back there.
 
         Raises:
-            RunError: where the folder does not hold a run, or the run has no such task.
+            RunError: where the folder does not hold a run, the run has no such task, or its word table did
+                not start from vectors.
+            DataError: where the vectors cannot be read or have another dimension.
         """
         folder = RunFolder(run)
         config = folder.config()
         vocabulary, schemes = folder.vocabulary()
         model = build_model(config, vocabulary.sizes)
         like = jax.eval_shape(lambda key: init_params(model, key), jax.random.key(0))
-        return cls(config, vocabulary, schemes, load_best_params(folder.checkpoints, like), task)
+        params = load_best_params(folder.checkpoints, like)
+        tagger = cls(config, vocabulary, schemes, params, task)
+        return tagger if vectors is None else tagger._with_vectors(vectors)
+
+    def _with_vectors(self, path: str | Path) -> "Tagger":
+        """The tagger with rows behind its word table for the words that only a file of vectors knows."""
+        spec = self._config.component(self._task.model.word_embed)
+        assert isinstance(spec, EmbeddingConfig)
+        if spec.file is None:
+            raise RunError(
+                f"{path}: the run's word table {spec.name!r} did not start from vectors;\n"
+                "those of a file mean nothing to it"
+            )
+        known = self._vocabulary.words[spec.name]
+        # Of the words that the run knows, no form is looked for in the file.
+        found, _ = read_vectors(
+            path, spec.dimension, max_words=sys.maxsize, skip=lambda word: known.row(word) > 0
+        )
+        words = {spec.name: replace(known, more=WordVocab(tuple(found.words)))}
+        vocabulary = replace(self._vocabulary, words={**self._vocabulary.words, **words})
+        table = jnp.concatenate([self._params[spec.name]["table"], found.matrix])
+        params = {**self._params, spec.name: {"table": table}}
+        return Tagger(self._config, vocabulary, self._schemes, params, self.task)
 
     def for_task(self, task: str) -> "Tagger":
         """The same run's tagger for another of its tasks; shares the parameters."""
@@ -139,7 +171,10 @@ class Tagger:
         return TaggedText(words, [(token.start, token.end) for token in tokens], tags)
 
     def evaluate(self, examples: Sequence[Example]) -> SplitScore:
-        """Scores the tagger on labelled sentences, spans in BIOES."""
+        """Scores the tagger on labelled sentences, spans in BIOES.
+
+        The score has ``by_words`` where the run tells which words its training data had.
+        """
         task: TaskConfig = self._task
         return evaluate_split(
             self._models[self.task],
@@ -148,5 +183,6 @@ class Tagger:
             examples,
             encode(self._vocabulary, task.model.word_embed, task.task, examples),
             spans=self._vocabulary.spans[task.task],
+            seen=self._vocabulary.seen.get(task.dataset),
             batch_size=self._config.training.eval_batch_size,
         )

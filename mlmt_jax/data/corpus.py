@@ -3,7 +3,7 @@
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,6 +75,8 @@ class Vocabulary:
     characters: CharacterVocab
     tags: dict[str, tuple[str, ...]]  # by task
     spans: dict[str, bool]  # by task: BIOES spans, or one tag a word
+    # By dataset: the words of its training data; nothing of runs that do not tell.
+    seen: dict[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def sizes(self) -> Sizes:
@@ -93,6 +95,7 @@ class Vocabulary:
             "characters": list(self.characters.characters),
             "tags": {task: list(tags) for task, tags in self.tags.items()},
             "spans": self.spans,
+            "seen": {dataset: sorted(words) for dataset, words in self.seen.items()},
         }
 
     @classmethod
@@ -106,6 +109,8 @@ class Vocabulary:
             characters=CharacterVocab(tuple(data["characters"])),
             tags={task: tuple(tags) for task, tags in data["tags"].items()},
             spans=dict(data["spans"]),
+            # Runs of before it was written have none.
+            seen={dataset: frozenset(words) for dataset, words in data.get("seen", {}).items()},
         )
 
 
@@ -175,7 +180,11 @@ def _assemble(config: Config, datasets: dict[str, Dataset], vectors: VectorFiles
             words[spec.name], pretrained[spec.name], found = word_table(spec, counts, vectors)
             findings += found
             rare_words[spec.name] = rare_rows(words[spec.name], counts)
-    vocabulary = Vocabulary(words, character_vocab, tags, spans)
+    seen = {
+        name: frozenset(word for example in dataset.splits["train"] for word in example.tokens)
+        for name, dataset in datasets.items()
+    }
+    vocabulary = Vocabulary(words, character_vocab, tags, spans, seen)
     findings += unknown_tags(config, datasets, tags, spans)
     pretrained = {name: vectors for name, vectors in pretrained.items() if vectors is not None}
     return Corpus(datasets, vocabulary, pretrained, rare_words, rare_characters, findings)

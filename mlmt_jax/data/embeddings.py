@@ -50,9 +50,16 @@ class _Header(NamedTuple):
 
 
 def read_vectors(
-    path: str | os.PathLike[str], dimension: int, *, max_words: int, wanted: Collection[str] = ()
+    path: str | os.PathLike[str],
+    dimension: int,
+    *,
+    max_words: int,
+    wanted: Collection[str] = (),
+    skip: Callable[[str], bool] = lambda word: False,
 ) -> tuple[Vectors, list[Finding]]:
     """Read the first `max_words` words of a vector file and those later ones that are in `wanted`.
+
+    Words that `skip` says are neither counted nor kept.
 
     The format is told from the content, not from the name. In text, the last `dimension` fields of a
     line are its numbers and all before them is the word, which may contain spaces. Of a word that
@@ -65,7 +72,7 @@ def read_vectors(
     name = os.fspath(path)
     try:
         with _open(path) as stream:
-            return _read(stream, name, dimension, max_words, frozenset(wanted))
+            return _read(stream, name, dimension, max_words, frozenset(wanted), skip)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{name}: damaged or cut short: {error}; expected a whole gzip file") from None
     except OSError as error:
@@ -79,7 +86,12 @@ def _open(path: str | os.PathLike[str]) -> io.BufferedIOBase:
 
 
 def _read(
-    stream: io.BufferedIOBase, path: str, dimension: int, max_words: int, wanted: frozenset[str]
+    stream: io.BufferedIOBase,
+    path: str,
+    dimension: int,
+    max_words: int,
+    wanted: frozenset[str],
+    skip: Callable[[str], bool],
 ) -> tuple[Vectors, list[Finding]]:
     findings: list[Finding] = []
     header = _read_header(stream, path, dimension)
@@ -95,7 +107,7 @@ def _read(
     record = None
     for record in records:
         word = _decode(record, path, findings)
-        if word is None:
+        if word is None or skip(word):
             continue
         if word in seen:
             add_finding(findings, path, record.line, "a word that came before; its first vector is used")

@@ -41,7 +41,8 @@ class WordVocab:
 
     words: tuple[str, ...]  # word of row 1, 2, ...
     ignore_case: bool = False
-    fall_back: bool = True  # false: a word that is not known is the unknown word
+    fall_back: bool = True  # false: no other form of a word is looked for
+    more: "WordVocab | None" = None  # comes before the unknown word; its row 1 follows on the last here
     _rows: dict[str, int] = field(init=False, repr=False, compare=False)
     _fallbacks: tuple[dict[str, int], dict[str, int]] = field(init=False, repr=False, compare=False)
 
@@ -50,26 +51,35 @@ class WordVocab:
         lower: dict[str, int] = {}
         digits: dict[str, int] = {}
         for word, row in rows.items():
-            lower.setdefault(word.lower(), row)
-            digits.setdefault(_digits_as_zero(word), row)
-        # A word that is in lower case itself comes before one that only becomes so.
-        lower.update({word: row for word, row in rows.items() if word == word.lower()})
-        digits.update({word: row for word, row in rows.items() if word == _digits_as_zero(word)})
+            # A word that is such a form itself is in `rows`, and comes before one that only becomes so.
+            _, small, zeroed = fallback_forms(word)
+            if small not in rows:
+                lower.setdefault(small, row)
+            if zeroed not in rows:
+                digits.setdefault(zeroed, row)
         object.__setattr__(self, "_rows", rows)
         object.__setattr__(self, "_fallbacks", (lower, digits))
 
     @property
     def size(self) -> int:
         """Rows of the table, the unknown word's included."""
-        return len(self.words) + 1
+        return 1 + len(self.words) + (len(self.more.words) if self.more else 0)
 
     def row(self, word: str) -> int:
         """The row of a word, of its fall-back, or 0."""
-        exact, lower, digits = fallback_forms(word)
-        row = self._rows.get(lower if self.ignore_case else exact)
-        if row or not self.fall_back:
+        row = None if self.ignore_case else self._rows.get(word)
+        if row:  # most words: no other form is worked out
+            return row
+        _, lower, digits = fallback_forms(word)
+        rows, (lowered, zeroed) = self._rows, self._fallbacks
+        if self.fall_back:
+            row = rows.get(lower) or lowered.get(lower) or rows.get(digits) or zeroed.get(digits)
+        elif self.ignore_case:
+            row = rows.get(lower)
+        if row or self.more is None:
             return row or 0
-        return self._fallbacks[0].get(lower) or self._fallbacks[1].get(digits) or 0
+        beyond = self.more.row(word)
+        return beyond and len(self.words) + beyond
 
     def rows(self, words: Iterable[str]) -> np.ndarray:
         """(n,) int32 rows of words."""
@@ -99,9 +109,11 @@ class CharacterVocab:
     def rows(self, words: Sequence[str]) -> np.ndarray:
         """(n, c) int32 rows of the characters of n words, c those of the longest; 0 behind a word's end."""
         cut = [word[:MAX_CHARACTERS] for word in words]
+        lengths = np.array([len(word) for word in cut], np.int32)
         rows = np.zeros((len(cut), max(map(len, cut), default=0)), np.int32)
-        for i, word in enumerate(cut):
-            rows[i, : len(word)] = [self._rows.get(char, 1) for char in word]
+        get = self._rows.get
+        # All at once: a word at a time takes longer than all else that is done for it here.
+        rows[np.arange(rows.shape[1]) < lengths[:, None]] = [get(char, 1) for word in cut for char in word]
         return rows
 
 

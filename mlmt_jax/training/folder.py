@@ -63,7 +63,9 @@ class RunFolder:
                 "give --resume the same config, or start anew with another --output"
             )
         for name, data in _data_files(config, corpus).items():
-            if self.read(name) != data:
+            found = self.read(name)
+            # Runs of before it was written may go on without.
+            if found != {key: value for key, value in data.items() if key != "seen" or key in found}:
                 raise RunError(
                     f"{self.path}: the data is not what the run was started with: {name} would differ;\n"
                     "give --resume the same files, or start anew with another --output"

@@ -79,6 +79,22 @@ def test_rows_are_those_of_a_walk_through_the_table(table, words, ignore_case):
     assert vocab.size == len(table) + 1
 
 
+@given(TABLES, TABLES, st.lists(WORDS, max_size=8), st.booleans())
+@settings(max_examples=100)
+def test_more_words_come_before_the_unknown_one(table, more, words, ignore_case):
+    alone, other = WordVocab(tuple(table), ignore_case), WordVocab(tuple(more))
+    vocab = WordVocab(tuple(table), ignore_case, more=other)
+    assert vocab.size == 1 + len(table) + len(more)
+    for word in [*words, *table, *more]:
+        beyond = other.row(word)
+        assert vocab.row(word) == (alone.row(word) or (len(table) + beyond if beyond else 0))
+    # What the table knows needs no place in the other one.
+    lean = tuple(word for word in more if not alone.row(word))
+    found = WordVocab(tuple(table), ignore_case, more=WordVocab(lean)).rows(words)
+    names = ["", *table, *lean]
+    assert [names[row] for row in found] == [["", *table, *more][row] for row in vocab.rows(words)]
+
+
 def test_no_words_give_no_rows():
     rows = WordVocab(("a",)).rows([])
     assert (rows.shape, rows.dtype) == ((0,), np.int32)
@@ -127,6 +143,8 @@ def test_a_vocabulary_may_know_its_own_words_alone():
     vocab = WordVocab(("Piet", "piet", "1994"), fall_back=False)
     assert vocab.rows(["Piet", "piet", "PIET", "1994", "1871"]).tolist() == [1, 2, 0, 3, 0]
     assert WordVocab(("piet",), ignore_case=True, fall_back=False).rows(["PIET", "p1"]).tolist() == [1, 0]
+    further = WordVocab(("Piet",), fall_back=False, more=WordVocab(("piet",)))
+    assert further.rows(["Piet", "PIET", "Jan"]).tolist() == [1, 2, 0]
     assert vocab.as_json()["fall_back"] is False
     assert "fall_back" not in WordVocab(("Piet",)).as_json()
 

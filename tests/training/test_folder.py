@@ -103,6 +103,20 @@ def test_what_a_run_trains_may_not(
         folder.check_same(load_config(tiny_config, ["datasets.1.sample=5", change]), corpus)
 
 
+def test_a_run_may_lack_the_words_of_its_training_data(
+    folder: RunFolder, config: Config, corpus: Corpus
+) -> None:
+    data = folder.read("vocab.json")
+    seen = data.pop("seen")
+    folder.write("vocab.json", data)
+    folder.check_same(config, corpus)
+    assert folder.vocabulary()[0].seen == {}
+    name = next(iter(seen))
+    folder.write("vocab.json", {**data, "seen": {**seen, name: [*seen[name], "x"]}})
+    with pytest.raises(RunError, match=r"vocab\.json would differ"):
+        folder.check_same(config, corpus)
+
+
 def test_the_data_may_move(folder: RunFolder, config: Config, tmp_path: Path) -> None:
     moved = config.model_copy(update={"data_root": tmp_path / "moved"})
     tiny_corpus.write_corpus(moved.data_root)
