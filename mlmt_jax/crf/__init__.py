@@ -15,6 +15,7 @@ from mlmt_jax.crf.inference import (
     span_log_probability,
 )
 from mlmt_jax.crf.module import CRF
+from mlmt_jax.crf.paths import path_log_probabilities
 from mlmt_jax.crf.sampling import sample
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "log_partition",
     "marginals",
     "pair_marginals",
+    "path_log_probabilities",
     "sample",
     "score",
     "span_log_probability",
