@@ -16,6 +16,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("file", help="labelled sentences, in the format of the task's training file")
     parser.add_argument("--task", metavar="NAME", help="a task of the run (default: its target)")
     parser.add_argument("--vectors", metavar="FILE", help="vectors of words that the run does not know")
+    parser.add_argument(
+        "--calibration",
+        action="store_true",
+        help="also say whether probabilities (of predicted spans, or of tokens where tags are not spans) can "
+        "be believed: the expected calibration error, of ten bins of equal width weighted by their counts",
+    )
     return parser
 
 
@@ -33,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     tagger = Tagger.load(args.run, args.task, args.vectors)
     sentences, findings = read_conll(args.file, tagger.column_format)
-    score = tagger.evaluate(label(sentences, tagger.scheme, args.file, findings))
+    examples = label(sentences, tagger.scheme, args.file, findings)
+    score = tagger.evaluate(examples)
     for finding in findings:
         print(f"warning: {finding}", file=sys.stderr)
     print(score_table({tagger.task: {Path(args.file).name: score}}))
@@ -43,16 +50,25 @@ def main(argv: Sequence[str] | None = None) -> None:
     ]
     print()
     print(table(("type", "P", "R", "F1", "gold", "predicted"), rows))
-    if score.by_words is None:
-        return
-    # Of tokens, recall is accuracy.
-    figure = "accuracy" if score.score.f1 is None else "F1"
-    rows = [
-        (words, f"{100 * (c.recall if score.score.f1 is None else c.f1):.2f}", c.gold, c.predicted)
-        for words, c in score.by_words._asdict().items()
-    ]
-    print()
-    print(table(("words", figure, "gold", "predicted"), rows))
+    if score.by_words is not None:
+        # Of tokens, recall is accuracy.
+        figure = "accuracy" if score.score.f1 is None else "F1"
+        rows = [
+            (words, f"{100 * (c.recall if score.score.f1 is None else c.f1):.2f}", c.gold, c.predicted)
+            for words, c in score.by_words._asdict().items()
+        ]
+        print()
+        print(table(("words", figure, "gold", "predicted"), rows))
+    if args.calibration:
+        found = tagger.calibration(examples)
+        what = "tokens" if tagger.scheme == "none" else "spans"
+        print(f"\nexpected calibration error of {what}: {100 * found.error:.2f}")
+        bins = [
+            (f"{low:.1f}-{high:.1f}", f"{100 * confidence:.2f}", f"{100 * accuracy:.2f}", count)
+            for low, high, confidence, accuracy, count in found.bins
+            if count
+        ]
+        print(table(("probability", "confidence", "accuracy", "count"), bins))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mlmt_jax.cli import run
 from mlmt_jax.data.tokenise import Token, split_at_spaces, tokenise
 from mlmt_jax.errors import DataError, InputError
+from mlmt_jax.results import Result, columns, comments, fields, results
 
 if TYPE_CHECKING:
     from mlmt_jax.tagger import Tagger
@@ -67,7 +68,30 @@ def _parser() -> argparse.ArgumentParser:
         help="conll: the lines as they came with the tag as a last column; jsonl: objects with tokens and "
         "tags (default: conll, for jsonl input jsonl)",
     )
+    parser.add_argument(
+        "--probabilities",
+        action="store_true",
+        help="say how probable tags, spans and sentences are. conll: two more columns, of the tag and of the "
+        'span ("_" outside), and a comment "# log_probability = NATS" above each sentence, which is left out '
+        'where the training file has no comments (skip_comment false); jsonl: "probabilities", "spans" '
+        '(tokens[start:end]), "log_probability"',
+    )
+    parser.add_argument(
+        "--n-best",
+        type=_count,
+        default=0,
+        metavar="K",
+        help="the K most probable tag sequences. conll: columns of the second to the K-th, "
+        "log_probability of all of them in the comment; jsonl: "
+        '"n_best". Where the tag scheme allows fewer there are fewer ("_" in columns)',
+    )
     return parser
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"got {text!r}; expected a whole number from 1")
+    return int(text)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -93,8 +117,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     def answer() -> None:
         if not whole:
             return
-        for entry, tags in zip(whole, tagger.tag(entry.tokens for entry in whole), strict=True):
-            for line in _WRITERS[output](entry, tags, args.input):
+        tokens = [entry.tokens for entry in whole]
+        found = results(tagger, tokens, probabilities=args.probabilities, n_best=args.n_best)
+        for entry, result in zip(whole, found, strict=True):
+            if output == "jsonl":
+                written = _write_jsonl(entry, result, args.input)
+            else:
+                above = comments(result) if tagger.column_format.skip_comment else []
+                written = _write_conll(entry, above, columns(result, args.n_best))
+            for line in written:
                 print(shown(line))
         whole.clear()
         sys.stdout.flush()
@@ -193,19 +224,25 @@ def _entry(tokens: list[str], record: dict[str, Any]) -> _Entry:
     return _Entry(tokens, [*tokens, ""], list(range(len(tokens))), "\t", record, [""] * (len(tokens) + 1))
 
 
-def _write_conll(entry: _Entry, tags: Sequence[str], source: str) -> Iterator[str]:
-    tag_of = dict(zip(entry.rows, tags, strict=True))
+def _write_conll(entry: _Entry, above: Sequence[str], cells: Sequence[Sequence[str]]) -> Iterator[str]:
+    cells_of = dict(zip(entry.rows, cells, strict=True))
+    top = entry.rows[0] if entry.rows else None
+    while top and entry.lines[top - 1].strip():  # what stands directly above a sentence belongs to it
+        top -= 1
     for row, (line, ending) in enumerate(zip(entry.lines, entry.endings, strict=True)):
-        if row not in tag_of:
+        if row == top:
+            yield from (comment + ending for comment in above)
+        if row not in cells_of:
             yield line + ending
         else:
             spaced = "\t" not in line and " " in line.strip()
-            yield f"{line}{entry.separator or (' ' if spaced else chr(9))}{tag_of[row]}{ending}"
+            separator = entry.separator or (" " if spaced else "\t")
+            yield separator.join((line, *cells_of[row])) + ending
 
 
-def _write_jsonl(entry: _Entry, tags: Sequence[str], source: str) -> Iterator[str]:
+def _write_jsonl(entry: _Entry, result: Result, source: str) -> Iterator[str]:
     if entry.tokens or source != "conll":
-        line = json.dumps({**entry.record, "tokens": entry.tokens, "tags": tags}, ensure_ascii=False)
+        line = json.dumps({**entry.record, "tokens": entry.tokens, **fields(result)}, ensure_ascii=False)
         yield _UNSAFE_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
 
 
@@ -215,7 +252,6 @@ _READERS: dict[str, Callable[..., Iterator[_Entry]]] = {
     "tokens": partial(_read_text, split=split_at_spaces),
     "jsonl": _read_jsonl,
 }
-_WRITERS = {"conll": _write_conll, "jsonl": _write_jsonl}
 
 
 if __name__ == "__main__":

@@ -1,43 +1,50 @@
 """A trained run, ready to tag."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from mlmt_jax.config import Config, EmbeddingConfig, TaskConfig
 from mlmt_jax.data.conll import ColumnFormat
 from mlmt_jax.data.corpus import Example, Vocabulary, column_format
 from mlmt_jax.data.embeddings import read_vectors
-from mlmt_jax.data.encoding import encode, encode_tokens
-from mlmt_jax.data.tags import from_bioes
+from mlmt_jax.data.encoding import encode, encode_sentences
+from mlmt_jax.data.tagged import RankedTags, TaggedSentence, TaggedText, TagWriter
 from mlmt_jax.data.tokenise import tokenise
 from mlmt_jax.data.vocab import WordVocab
 from mlmt_jax.errors import RunError
+from mlmt_jax.metrics.calibration import Calibration
 from mlmt_jax.metrics.spans import Scheme
-from mlmt_jax.model import build_model, init_params
+from mlmt_jax.model import (
+    NBest,
+    Reader,
+    best_tags,
+    build_model,
+    init_params,
+    tags_and_probabilities,
+)
 from mlmt_jax.training.checkpoint import load_best_params
 from mlmt_jax.training.folder import RunFolder
-from mlmt_jax.training.scoring import SplitScore, evaluate_split, tag_sentences
+from mlmt_jax.training.inference import infer
+from mlmt_jax.training.scoring import SplitScore, calibrate_split, evaluate_split
 from mlmt_jax.types import Params
 
-__all__ = ["TaggedText", "Tagger"]
+__all__ = ["Tagger"]
 
-
-class TaggedText(NamedTuple):
-    """The tokens of a sentence, where they stand in it, and their tags."""
-
-    tokens: list[str]
-    offsets: list[tuple[int, int]]  # start and end, in code points
-    tags: list[str]
+# Sequences that a batch reads, all its sentences together.
+_MOST_PATHS = 1024
 
 
 class Tagger:
-    """Tags sentences with one task model of a run; ``Tagger.load`` makes one."""
+    """Tags sentences with one task model of a run; ``Tagger.load`` makes one.
+
+    Nothing changes a tagger once it is made: several threads may use one.
+    """
 
     def __init__(
         self,
@@ -55,6 +62,8 @@ class Tagger:
                 f"task {name!r} is not one of the run; it has {', '.join(map(repr, self._models))}"
             )
         self._task = config.task(name)
+        written = schemes[self._task.dataset]
+        self._writer = TagWriter(self.tag_names, written["scheme"], bare=written["bare"])
 
     @classmethod
     def load(cls, run: str | Path, task: str | None = None, vectors: str | Path | None = None) -> "Tagger":
@@ -142,22 +151,47 @@ class Tagger:
         Raises:
             TypeError: a sentence that is a string.
         """
-        sentences = list(sentences)
-        for tokens in sentences:
-            if isinstance(tokens, str):  # a sequence as well, of letters
-                raise TypeError(f"got the sentence {tokens[:40]!r}; expected a list of its tokens")
-        encoded = [
-            encode_tokens(self._vocabulary, self._task.model.word_embed, tokens) for tokens in sentences
+        return [self._writer.tags(tags[:n]) for n, (tags,) in self._infer(best_tags, sentences)]
+
+    def tag_with_probabilities(self, sentences: Iterable[Sequence[str]]) -> list[TaggedSentence]:
+        """Tags tokenised sentences and says how probable tags, spans and whole sentences are.
+
+        All probabilities are exact under the model's CRF. Arguments and Raises as in ``tag``.
+        """
+        found = self._infer(tags_and_probabilities, sentences)
+        return [self._writer.with_probabilities(*(array[:n] for array in arrays)) for n, arrays in found]
+
+    def n_best(self, sentences: Iterable[Sequence[str]], k: int) -> list[list[RankedTags]]:
+        """The k most probable tag sequences of each sentence, the best first.
+
+        They are different tags inside, in BIOES; IO, which cannot part adjacent spans of one type, may write
+        two of them alike. Arguments and Raises as in ``tag``.
+
+        Returns:
+            For each sentence k sequences, or all that the tag scheme allows where these are fewer.
+
+        Raises:
+            ValueError: where k is below 1.
+        """
+        if k < 1:
+            raise ValueError(f"k is {k}, expected 1 or more")
+        return [
+            [
+                RankedTags(self._writer.tags(tags[:n]), float(log))
+                for tags, log in zip(paths, logs, strict=True)
+                if not np.isneginf(log)
+            ]
+            for n, (paths, logs) in self._infer(NBest(k), sentences, paths=k)
         ]
-        tags, _ = tag_sentences(
-            self._models[self.task],
-            self._params,
-            self.tag_names,
-            encoded,
-            self._config.training.eval_batch_size,
-        )
-        scheme = self._schemes[self._task.dataset]
-        return [from_bioes(own, scheme["scheme"], bare=scheme["bare"]) for own in tags]
+
+    def _infer(
+        self, read: Reader, sentences: Iterable[Sequence[str]], paths: int = 1
+    ) -> Iterator[tuple[int, tuple[np.ndarray, ...]]]:
+        """Of each sentence its words and what a reader of so many ``paths`` gives, padded."""
+        encoded = encode_sentences(self._vocabulary, self._task.model.word_embed, sentences)
+        size = min(self._config.training.eval_batch_size, max(1, _MOST_PATHS // paths))
+        found = infer(self._models[self.task], self._params, read, encoded, size)
+        return zip((len(own.words) for own in encoded), found, strict=True)
 
     def tag_text(self, text: str) -> TaggedText:
         """Tokenises a sentence and tags it.
@@ -184,5 +218,18 @@ class Tagger:
             encode(self._vocabulary, task.model.word_embed, task.task, examples),
             spans=self._vocabulary.spans[task.task],
             seen=self._vocabulary.seen.get(task.dataset),
+            batch_size=self._config.training.eval_batch_size,
+        )
+
+    def calibration(self, examples: Sequence[Example]) -> Calibration:
+        """Whether the probabilities of the spans, or of tokens where tags are not spans, can be believed."""
+        task: TaskConfig = self._task
+        return calibrate_split(
+            self._models[self.task],
+            self._params,
+            self.tag_names,
+            examples,
+            encode(self._vocabulary, task.model.word_embed, task.task, examples),
+            spans=self._vocabulary.spans[task.task],
             batch_size=self._config.training.eval_batch_size,
         )

@@ -17,11 +17,21 @@ LAYERS = {
     1: {"data", "crf"},
     2: {"model"},
     3: {"training"},
-    4: {"train", "evaluate", "predict", "tagger", "configure", "convert", "check", "cli"},
+    4: {
+        "train",
+        "evaluate",
+        "predict",
+        "results",
+        "tagger",
+        "configure",
+        "convert",
+        "check",
+        "cli",
+    },
 }
 LAYER_OF = {unit: layer for layer, units in LAYERS.items() for unit in units}
 # These serve their own layer as well.
-SHARED = {"errors", "types", "cli", "tagger", "check"}
+SHARED = {"errors", "types", "cli", "tagger", "check", "results"}
 # The only parts that may import a library.
 OWNERS = {
     "jax": {"types", "crf", "model", "training", "tagger"},

@@ -10,7 +10,7 @@ import numpy as np
 from mlmt_jax.data.shapes import PaddedSizes, choose_shapes, count_shapes, fit
 from mlmt_jax.types import Batch
 
-__all__ = ["Encoded", "TrainingBatches", "pad_batch", "sorted_batches"]
+__all__ = ["Encoded", "TrainingBatches", "pad_batch", "padded_words", "sorted_batches"]
 
 # In evaluation and tagging, sentences are padded to the next power of two of words from 16 on, and
 # words to one of these numbers of characters. Training chooses its sizes from its data.
@@ -89,15 +89,16 @@ def sorted_batches(sentences: Sequence[Encoded], batch_size: int) -> Iterator[tu
         chosen = order[first : first + batch_size]
         batch = [sentences[i] for i in chosen]
         rows = min(batch_size, next(4**k for k in range(16) if 4**k >= len(batch)))
-        words = max(_SMALLEST_WORDS, _power_of_two(max(len(s.words) for s in batch)))
+        words = padded_words(max(len(s.words) for s in batch))
         characters = max(s.chars.shape[1] for s in batch)
         places = rows * words
         shape = rows, words, fit(characters, _CHARACTER_SIZES)
         yield chosen, pad_batch(batch, shape, (places // 2, places * 3 // 4) if rows > 1 else ())
 
 
-def _power_of_two(size: int) -> int:
-    return 1 << max(size - 1, 0).bit_length()
+def padded_words(size: int) -> int:
+    """The words that a sentence of ``size`` is padded to in evaluation and tagging."""
+    return max(_SMALLEST_WORDS, 1 << max(size - 1, 0).bit_length())
 
 
 class TrainingBatches:

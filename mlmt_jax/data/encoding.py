@@ -7,7 +7,7 @@ import numpy as np
 from mlmt_jax.data.batching import Encoded
 from mlmt_jax.data.corpus import Example, Vocabulary
 
-__all__ = ["encode", "encode_tokens"]
+__all__ = ["encode", "encode_sentences", "encode_tokens"]
 
 
 def encode(vocabulary: Vocabulary, word_embed: str, task: str, examples: Iterable[Example]) -> list[Encoded]:
@@ -35,3 +35,18 @@ def encode_tokens(vocabulary: Vocabulary, word_embed: str, tokens: Sequence[str]
         chars=vocabulary.characters.rows(tokens),
         tags=np.zeros(len(tokens), np.int32),
     )
+
+
+def encode_sentences(
+    vocabulary: Vocabulary, word_embed: str, sentences: Iterable[Sequence[str]]
+) -> list[Encoded]:
+    """Encodes tokenised sentences without tags (all 0).
+
+    Raises:
+        TypeError: a sentence that is a string.
+    """
+    sentences = list(sentences)
+    for tokens in sentences:
+        if isinstance(tokens, str):  # a sequence as well, of letters
+            raise TypeError(f"got the sentence {tokens[:40]!r}; expected a list of its tokens")
+    return [encode_tokens(vocabulary, word_embed, tokens) for tokens in sentences]

@@ -1,5 +1,6 @@
-"""Tag schemes read as spans, and the scores of spans and of tokens."""
+"""Tag schemes read as spans, the scores of spans and of tokens, and what their probabilities are worth."""
 
+from mlmt_jax.metrics.calibration import Bin, Calibration, calibration
 from mlmt_jax.metrics.scores import Counts, Score, score_spans, score_tokens
 from mlmt_jax.metrics.spans import (
     Scheme,
@@ -12,10 +13,13 @@ from mlmt_jax.metrics.spans import (
 )
 
 __all__ = [
+    "Bin",
+    "Calibration",
     "Counts",
     "Scheme",
     "Score",
     "Span",
+    "calibration",
     "count_ill_formed",
     "lenient_spans",
     "score_spans",

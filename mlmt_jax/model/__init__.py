@@ -1,16 +1,22 @@
 """The shared model: components as Flax modules, and the task models that are built from them."""
 
 from mlmt_jax.model.build import Model, build_model, init_params, put_vectors
-from mlmt_jax.model.tagger import TaskModel, batch_loss, decode, emissions, sentence_losses
+from mlmt_jax.model.decoding import NBest, Reader, best_tags, decode, tags_and_losses, tags_and_probabilities
+from mlmt_jax.model.tagger import TaskModel, batch_loss, emissions, sentence_losses
 
 __all__ = [
     "Model",
+    "NBest",
+    "Reader",
     "TaskModel",
     "batch_loss",
+    "best_tags",
     "build_model",
     "decode",
     "emissions",
     "init_params",
     "put_vectors",
     "sentence_losses",
+    "tags_and_losses",
+    "tags_and_probabilities",
 ]

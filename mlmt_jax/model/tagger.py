@@ -1,4 +1,4 @@
-"""One task model: from a batch of sentences to emissions, losses and tags.
+"""One task model: from a batch of sentences to emissions and losses.
 
     x_i = dropout([E(w_i); highway(charcnn(c_i))])        h = dropout(LSTM(x))
     u_i = W_u h_i + b_u    s_i = W_s h_i + b_s    g_i = sigmoid(W_g h_i + b_g)
@@ -15,10 +15,10 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from mlmt_jax import crf
-from mlmt_jax.model.masking import dropout, length_mask
+from mlmt_jax.model.masking import dropout
 from mlmt_jax.types import Batch, Params
 
-__all__ = ["Part", "TaskModel", "batch_loss", "decode", "emissions", "sentence_losses"]
+__all__ = ["Part", "TaskModel", "batch_loss", "emissions", "sentence_losses"]
 
 
 class Part(NamedTuple):
@@ -104,16 +104,3 @@ def batch_loss(task: TaskModel, params: Params, batch: Batch, key: jax.Array | N
     """Mean loss over the batch's sentences, () nats per sentence."""
     losses = sentence_losses(task, params, batch, key)
     return jnp.sum(losses) / jnp.maximum(jnp.sum(batch.lengths > 0), 1)
-
-
-def decode(task: TaskModel, params: Params, batch: Batch) -> tuple[jax.Array, jax.Array]:
-    """The best tags (B, n) int32 of every sentence, and the losses (B,) nats of its gold tags.
-
-    A sentence with a gold tag that the task does not know has the loss NaN.
-    """
-    scores = emissions(task, params, batch)
-    chain = task.crf(params)
-    tags, _ = crf.viterbi(scores, chain, batch.lengths)
-    known = jnp.all((batch.tags >= 0) | ~length_mask(batch.lengths, batch.tags.shape[-1]), -1)
-    losses = -crf.log_likelihood(scores, jnp.maximum(batch.tags, 0), chain, batch.lengths)
-    return tags, jnp.where(known, losses, jnp.nan)

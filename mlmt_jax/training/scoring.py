@@ -1,22 +1,22 @@
-"""Tags for many sentences, and the scores of a split."""
+"""Tags for many sentences, the scores of a split, and what probabilities are worth on it."""
 
 from collections.abc import Collection, Sequence
-from functools import partial
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
-from mlmt_jax.data.batching import Encoded, sorted_batches
+from mlmt_jax.data.batching import Encoded
 from mlmt_jax.data.corpus import Example
+from mlmt_jax.data.tagged import span_probabilities
+from mlmt_jax.metrics.calibration import Calibration, calibration
 from mlmt_jax.metrics.scores import Score, score_spans, score_tokens
+from mlmt_jax.metrics.spans import strict_spans
 from mlmt_jax.metrics.unseen import ByWords, count_by_words
-from mlmt_jax.model import TaskModel, decode
+from mlmt_jax.model import TaskModel, tags_and_losses, tags_and_probabilities
+from mlmt_jax.training.inference import infer
 from mlmt_jax.types import Params
 
-__all__ = ["SplitScore", "evaluate_split", "tag_sentences"]
-
-decode_batch = jax.jit(decode, static_argnums=0)
+__all__ = ["SplitScore", "calibrate_split", "evaluate_split"]
 
 
 class SplitScore(NamedTuple):
@@ -29,23 +29,6 @@ class SplitScore(NamedTuple):
     def as_json(self) -> dict:
         """The score's fields with the loss beside them, without ``by_words``."""
         return {**self.score.as_json(), "loss": self.loss if np.isfinite(self.loss) else None}
-
-
-def tag_sentences(
-    task: TaskModel, params: Params, tag_names: Sequence[str], sentences: Sequence[Encoded], batch_size: int
-) -> tuple[list[Sequence[str]], np.ndarray]:
-    """The best tags of every sentence, in the order given, and the losses (nats) of their gold tags."""
-    tags: list[Sequence[str]] = [()] * len(sentences)
-    losses = np.zeros(len(sentences), np.float32)
-    run = partial(decode_batch, task, task.own(params))
-    # All batches are handed to the device before the first result is waited for.
-    pending = [(chosen, run(batch)) for chosen, batch in sorted_batches(sentences, batch_size)]
-    for chosen, (best, nats) in pending:
-        best, nats = np.asarray(best), np.asarray(nats)
-        losses[chosen] = nats[: len(chosen)]
-        for row, i in enumerate(chosen):
-            tags[i] = [tag_names[tag] for tag in best[row, : len(sentences[i].words)]]
-    return tags, losses
 
 
 def evaluate_split(
@@ -63,8 +46,10 @@ def evaluate_split(
 
     Where ``seen`` has the words of its training data, what they are in is counted apart as well.
     """
-    predicted, losses = tag_sentences(task, params, tag_names, sentences, batch_size)
+    found = infer(task, params, tags_and_losses, sentences, batch_size)
     gold = [example.tags for example in examples]
+    predicted = [_named(tag_names, best, own) for (best, _), own in zip(found, gold, strict=True)]
+    losses = np.array([loss for _, loss in found], np.float32)
     score = score_spans(gold, predicted, "bioes") if spans else score_tokens(gold, predicted)
     by_words = None
     if seen is not None:
@@ -72,3 +57,37 @@ def evaluate_split(
         by_words = count_by_words(tokens, gold, predicted, "bioes" if spans else "none", seen)
     known = losses[~np.isnan(losses)]
     return SplitScore(score, float(known.mean(dtype=np.float64)) if len(known) else float("nan"), by_words)
+
+
+def calibrate_split(
+    task: TaskModel,
+    params: Params,
+    tag_names: Sequence[str],
+    examples: Sequence[Example],
+    sentences: Sequence[Encoded],
+    *,
+    spans: bool,
+    batch_size: int,
+) -> Calibration:
+    """The calibration of predicted spans' probabilities, or of tokens' where tags are not spans.
+
+    Arguments as in ``evaluate_split``. A span is right where the gold tags have it too.
+    """
+    probabilities, right = [], []
+    found = infer(task, params, tags_and_probabilities, sentences, batch_size)
+    for (best, marginals, steps), example in zip(found, examples, strict=True):
+        predicted = _named(tag_names, best, example.tags)
+        n = len(predicted)
+        if spans:
+            gold, own = set(strict_spans(example.tags, "bioes")), strict_spans(predicted, "bioes")
+            probabilities.append(span_probabilities(own, best[:n], marginals[:n], steps[:n]))
+            right += [span in gold for span in own]
+        else:
+            probabilities.append(np.minimum(marginals[np.arange(n), best[:n]], 1.0))
+            right += [a == b for a, b in zip(example.tags, predicted, strict=True)]
+    return calibration(np.concatenate([[], *probabilities]), right)
+
+
+def _named(tag_names: Sequence[str], best: np.ndarray, gold: Sequence[str]) -> list[str]:
+    indices: list[int] = best[: len(gold)].tolist()
+    return [tag_names[tag] for tag in indices]

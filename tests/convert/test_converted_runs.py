@@ -24,7 +24,7 @@ from mlmt_jax.convert.assemble import _ACTIVATIONS
 from mlmt_jax.data.batching import pad_batch
 from mlmt_jax.data.encoding import encode_tokens
 from mlmt_jax.data.tags import from_bioes
-from mlmt_jax.model import build_model, decode, emissions, init_params
+from mlmt_jax.model import best_tags, build_model, decode, emissions, init_params
 from mlmt_jax.training.checkpoint import load_best_params
 from mlmt_jax.training.folder import RunFolder
 
@@ -83,7 +83,9 @@ def test_emissions_and_tags_are_the_originals(converted: dict[str, Converted], c
     like = jax.eval_shape(lambda key: init_params(model, key), jax.random.key(0))
     params = load_best_params(folder.checkpoints, like)
     encoded = [encode_tokens(vocabulary, config.task(task).model.word_embed, words) for words in SENTENCES]
-    compute = jax.jit(lambda params, batch: (emissions(own, params, batch), decode(own, params, batch)[0]))
+    compute = jax.jit(
+        lambda params, batch: (emissions(own, params, batch), decode(own, params, batch, best_tags)[0])
+    )
     found, tags = map(np.asarray, compute(params, pad_batch(encoded, (5, 6, 9))))
 
     scores, best = expected(run, task)

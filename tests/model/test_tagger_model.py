@@ -21,6 +21,7 @@ from mlmt_jax.model import (
     decode,
     emissions,
     sentence_losses,
+    tags_and_losses,
 )
 from mlmt_jax.types import Batch, Params
 
@@ -45,7 +46,7 @@ def outputs(task: TaskModel, params: Params, batch: Batch) -> Outputs:
 
 @partial(jax.jit, static_argnums=0)
 def _outputs(task: TaskModel, params: Params, batch: Batch) -> tuple[jax.Array, ...]:
-    tags, losses = decode(task, params, batch)
+    tags, losses = decode(task, params, batch, tags_and_losses)
     scores = emissions(task, params, batch)
     return scores, sentence_losses(task, params, batch), batch_loss(task, params, batch), tags, losses
 

@@ -1,87 +1,25 @@
-"""Tags and losses of many sentences come back in their order, and make the scores of a split."""
+"""Predictions of many sentences make the scores of a split, and say what probabilities are worth."""
 
-from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 import pytest
-import tiny_corpus
-from dense import words_of
 
-from mlmt_jax.config import load_config
-from mlmt_jax.data.batching import Encoded
 from mlmt_jax.data.corpus import Example
-from mlmt_jax.model import init_params
 from mlmt_jax.training import scoring
-from mlmt_jax.training.setup import prepare
 
 TAGS = ("O", "B-X", "I-X", "E-X", "S-X")
 
 
-class FakeTask:
-    """Stands for a task model where decoding is faked as well."""
-
-    def own(self, params: Any) -> Any:
-        return params
-
-
-def sentences(lengths: list[int], seed: int = 0) -> list[Encoded]:
-    random = np.random.default_rng(seed)
-    return [
-        Encoded(
-            random.integers(0, 99, n).astype(np.int32),
-            np.ones((n, 3), np.int32),
-            random.integers(0, len(TAGS), n).astype(np.int32),
-        )
-        for n in lengths
-    ]
-
-
-def faked(monkeypatch: pytest.MonkeyPatch, decode: Any) -> Any:
-    monkeypatch.setattr(scoring, "decode_batch", decode)
-    return FakeTask()
-
-
-@pytest.mark.parametrize("batch_size", [1, 3, 4, 100])
-def test_the_order_given_is_kept(monkeypatch: pytest.MonkeyPatch, batch_size: int) -> None:
-    # The tags are made from the words, the losses from the lengths; padding gives nonsense.
-    decode = lambda task, params, batch: (
-        words_of(batch) % 5,
-        np.where(batch.lengths > 0, batch.lengths, -7.0),
-    )
-    task = faked(monkeypatch, decode)
-    given = sentences([4, 1, 40, 0, 4, 17, 2, 1, 9, 33, 3])
-    tags, losses = scoring.tag_sentences(task, {}, TAGS, given, batch_size)
-    assert [list(own) for own in tags] == [[TAGS[word % 5] for word in one.words] for one in given]
-    expected = [len(one.words) or -7.0 for one in given]
-    assert losses.tolist() == expected
-
-
-def test_no_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    task = faked(monkeypatch, lambda task, params, batch: 1 / 0)
-    tags, losses = scoring.tag_sentences(task, {}, TAGS, [], 4)
-    assert (tags, losses.shape) == ([], (0,))
-
-
 def evaluated(monkeypatch: pytest.MonkeyPatch, gold: list[list[str]], predicted: list[list[str]], nats: list):
-    """The score of given predictions; sentences are known by their first word."""
+    """The score of given predictions."""
     index = {tag: i for i, tag in enumerate(TAGS)}
-    sizes = list(map(len, gold))
-    encoded = [Encoded(np.full(n, i), np.ones((n, 1)), np.zeros(n)) for i, n in enumerate(sizes)]
     examples = [Example(("w",) * len(g), tuple(g), range(1, len(g) + 1)) for g in gold]
-
-    def decode(task, params, batch):
-        best, losses = np.zeros(batch.tokens.shape, int), np.zeros(len(batch.tokens))
-        for row, length in enumerate(batch.lengths):
-            if length:
-                which = int(words_of(batch)[row, 0])
-                best[row, :length] = [index[tag] for tag in predicted[which]]
-                losses[row] = nats[which]
-        return best, losses
-
-    task = faked(monkeypatch, decode)
-    return scoring.evaluate_split(task, {}, TAGS, examples, encoded, spans=True, batch_size=2)
+    padded = [np.array([*(index[tag] for tag in tags), 0, 0]) for tags in predicted]
+    found = list(zip(padded, np.array(nats, np.float32), strict=True))
+    monkeypatch.setattr(scoring, "infer", lambda *given: found)
+    task: Any = None
+    return scoring.evaluate_split(task, {}, TAGS, examples, [], spans=True, batch_size=2)
 
 
 def test_a_split(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,16 +41,30 @@ def test_no_loss_where_every_sentence_has_an_unknown_tag(monkeypatch: pytest.Mon
     assert found.as_json()["loss"] is None
 
 
-def test_the_batch_does_not_matter(tiny_config: Path) -> None:
-    data = tiny_corpus.lean("nld ner")
-    setup = prepare(load_config(tiny_corpus.write_config(tiny_config.parent, data, "scoring.json")))
-    random = np.random.default_rng(1)
-    shapes = jax.eval_shape(lambda: init_params(setup.model, jax.random.key(0)))
-    params = jax.tree.map(lambda x: random.normal(size=x.shape).astype(np.float32), shapes)
-    task, names = setup.model.tasks["nld ner"], setup.corpus.vocabulary.tags["ner"]
-    given = setup.encoded["nld ner"]["dev"]
-    tags, losses = scoring.tag_sentences(task, params, names, given, 16)
-    one_by_one = [scoring.tag_sentences(task, params, names, [one], 16) for one in given]
-    assert [own for (own,), _ in one_by_one] == tags
-    assert len({tuple(own) for own in tags}) > 3
-    np.testing.assert_allclose([loss[0] for _, loss in one_by_one], losses, atol=1e-5)
+def calibrated(monkeypatch: pytest.MonkeyPatch, *, spans: bool) -> Any:
+    """Of two sentences whose tags are given with their probabilities."""
+    gold = [("B-X", "E-X", "O"), ("S-X",)]
+    tags = [np.array([1, 3, 4, 0]), np.array([4, 0, 0, 0])]
+    marginals = [np.full((4, len(TAGS)), 0.1) for _ in gold]
+    marginals[0][[0, 1, 2], [1, 3, 4]] = 0.9, 0.8, 0.6
+    marginals[1][0, 4] = 1.00001
+    steps = [np.log([0.9, 0.5, 0.7, 1.0]), np.log([1.0, 1.0, 1.0, 1.0])]
+    monkeypatch.setattr(scoring, "infer", lambda *given: list(zip(tags, marginals, steps, strict=True)))
+    examples = [Example(("w",) * len(g), g, range(1, len(g) + 1)) for g in gold]
+    task: Any = None
+    return scoring.calibrate_split(task, {}, TAGS, examples, [], spans=spans, batch_size=2)
+
+
+def test_calibration_of_spans(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = calibrated(monkeypatch, spans=True)
+    # B-X E-X: 0.9 * 0.5, right; S-X: 0.6, wrong; S-X: 1, right.
+    held = {i: (b.count, b.accuracy) for i, b in enumerate(found.bins) if b.count}
+    assert held == {4: (1, 1.0), 5: (1, 0.0), 9: (1, 1.0)}
+    assert found.error == pytest.approx((0.55 + 0.6 + 0.0) / 3)
+
+
+def test_calibration_of_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = calibrated(monkeypatch, spans=False)
+    held = {i: (b.count, b.accuracy) for i, b in enumerate(found.bins) if b.count}
+    assert held == {5: (1, 0.0), 7: (1, 1.0), 8: (1, 1.0), 9: (1, 1.0)}
+    assert found.error == pytest.approx((0.6 + 0.2 + 0.1 + 0.0) / 4)

@@ -1,0 +1,69 @@
+"""What is read off emissions: tags, and only where asked for losses, probabilities, further sequences.
+
+A reader is a function of emissions (B, n, t), the chain, lengths (B,) and gold tags (B, n); it returns a
+tuple of arrays that begin with the batch axis. Readers are hashable: static arguments of jit.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from mlmt_jax import crf
+from mlmt_jax.crf import Chain
+from mlmt_jax.model.masking import length_mask
+from mlmt_jax.model.tagger import TaskModel, emissions
+from mlmt_jax.types import Batch, Params
+
+__all__ = ["NBest", "Reader", "best_tags", "decode", "tags_and_losses", "tags_and_probabilities"]
+
+Reader = Callable[[jax.Array, Chain, jax.Array, jax.Array], tuple[jax.Array, ...]]
+
+
+def decode(task: TaskModel, params: Params, batch: Batch, read: Reader) -> tuple[jax.Array, ...]:
+    """What a reader gives of a batch of whole sentences."""
+    scores, chain = emissions(task, params, batch), task.crf(params)
+    return read(scores, chain, jnp.asarray(batch.lengths), jnp.asarray(batch.tags))
+
+
+def best_tags(scores: jax.Array, chain: Chain, lengths: jax.Array, gold: jax.Array) -> tuple[jax.Array, ...]:
+    """The best tags (B, n) int32 of every sentence."""
+    return crf.viterbi(scores, chain, lengths)[:1]
+
+
+def tags_and_losses(
+    scores: jax.Array, chain: Chain, lengths: jax.Array, gold: jax.Array
+) -> tuple[jax.Array, ...]:
+    """The best tags (B, n) int32, and the losses (B,) nats of the gold tags.
+
+    A sentence with a gold tag that the task does not know, -1, has the loss NaN.
+    """
+    known = jnp.all((gold >= 0) | ~length_mask(lengths, gold.shape[-1]), -1)
+    losses = -crf.log_likelihood(scores, jnp.maximum(gold, 0), chain, lengths)
+    return *best_tags(scores, chain, lengths, gold), jnp.where(known, losses, jnp.nan)
+
+
+def tags_and_probabilities(
+    scores: jax.Array, chain: Chain, lengths: jax.Array, gold: jax.Array
+) -> tuple[jax.Array, ...]:
+    """The best tags (B, n) int32, all marginals (B, n, t), and ``crf.path_log_probabilities`` of the tags."""
+    (tags,) = best_tags(scores, chain, lengths, gold)
+    steps = crf.path_log_probabilities(scores, tags, chain, lengths)
+    return tags, crf.marginals(scores, chain, lengths), steps
+
+
+@dataclass(frozen=True)
+class NBest:
+    """Reads the k best tag sequences (B, k, n) int32, and log P of each (B, k) nats, ``-inf`` for none."""
+
+    k: int
+
+    def __call__(
+        self, scores: jax.Array, chain: Chain, lengths: jax.Array, gold: jax.Array
+    ) -> tuple[jax.Array, ...]:
+        """A reader."""
+        tags, totals = crf.k_best(scores, chain, lengths, self.k)
+        along = lambda path: jnp.sum(crf.path_log_probabilities(scores, path, chain, lengths), -1)
+        logs = jax.vmap(along, 1, 1)(tags)
+        return tags, jnp.where(jnp.isneginf(totals), -jnp.inf, logs)

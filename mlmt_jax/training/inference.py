@@ -1,0 +1,46 @@
+"""What a task model says of many sentences: its programs, compiled once for each shape and reader."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import jax
+import numpy as np
+
+from mlmt_jax.data.batching import Encoded
+from mlmt_jax.data.windows import Programs, run_programs
+from mlmt_jax.model import Reader, TaskModel, decode, emissions
+from mlmt_jax.types import Params
+
+__all__ = ["infer"]
+
+_decode = jax.jit(decode, static_argnums=(0, 3))
+_emissions = jax.jit(emissions, static_argnums=0)
+
+
+@partial(jax.jit, static_argnums=(0, 2))
+def _read(task: TaskModel, params: Params, read: Reader, scores, lengths, gold) -> tuple[jax.Array, ...]:
+    return read(scores, task.crf(params), lengths, gold)
+
+
+def infer(
+    task: TaskModel, params: Params, read: Reader, sentences: Sequence[Encoded], batch_size: int
+) -> list[tuple[np.ndarray, ...]]:
+    """Reads every sentence.
+
+    Args:
+        task: the task model.
+        params: of the run, or the task model's own.
+        read: what to read; nothing else is computed.
+        sentences: any number, of any length.
+        batch_size: sentences in a batch.
+
+    Returns:
+        Of each sentence, in the order given, its rows of the reader's arrays; axes of words are padded.
+    """
+    own = task.own(params)
+    programs = Programs(
+        whole=lambda batch: _decode(task, own, batch, read),
+        emissions=lambda batch: _emissions(task, own, batch),
+        read=lambda scores, lengths, gold: _read(task, own, read, scores, lengths, gold),
+    )
+    return run_programs(sentences, batch_size, programs)
