@@ -18,6 +18,7 @@ from mlmt_jax.data.tagged import RankedTags, TaggedSentence, TaggedText, TagWrit
 from mlmt_jax.data.tokenise import tokenise
 from mlmt_jax.data.vocab import WordVocab
 from mlmt_jax.errors import RunError
+from mlmt_jax.exported import write_exported
 from mlmt_jax.metrics.calibration import Calibration
 from mlmt_jax.metrics.spans import Scheme
 from mlmt_jax.model import (
@@ -25,6 +26,7 @@ from mlmt_jax.model import (
     Reader,
     best_tags,
     build_model,
+    export_programs,
     init_params,
     tags_and_probabilities,
 )
@@ -203,6 +205,31 @@ class Tagger:
         words = [token.text for token in tokens]
         (tags,) = self.tag([words])
         return TaggedText(words, [(token.start, token.end) for token in tokens], tags)
+
+    def export(self, path: str | Path) -> None:
+        """Writes the tagger as one file that ``mlmt_jax.exported.ExportedTagger`` tags with.
+
+        The file holds StableHLO programs, parameters and vocabulary; it runs on CPUs and NVIDIA GPUs, without
+        the model's code. What was there before is replaced, once the new file is whole.
+
+        Raises:
+            RunError: where the file cannot be written.
+        """
+        own, vocabulary = self._task, self._vocabulary
+        word_embed = own.model.word_embed
+        about = {
+            "task": self.task,
+            "batch_size": self._config.training.eval_batch_size,
+            **self._schemes[own.dataset],
+            "vocabulary": Vocabulary(
+                words={word_embed: vocabulary.words[word_embed]},
+                characters=vocabulary.characters,
+                tags={own.task: self.tag_names},
+                spans={own.task: vocabulary.spans[own.task]},
+            ).as_json(),
+        }
+        emissions, tags, params = export_programs(self._models[self.task], self._params)
+        write_exported(path, about, emissions, tags, [np.asarray(leaf) for leaf in params])
 
     def evaluate(self, examples: Sequence[Example]) -> SplitScore:
         """Scores the tagger on labelled sentences, spans in BIOES.

@@ -22,6 +22,8 @@ LAYERS = {
         "evaluate",
         "predict",
         "results",
+        "export",
+        "exported",
         "tagger",
         "configure",
         "convert",
@@ -31,10 +33,10 @@ LAYERS = {
 }
 LAYER_OF = {unit: layer for layer, units in LAYERS.items() for unit in units}
 # These serve their own layer as well.
-SHARED = {"errors", "types", "cli", "tagger", "check", "results"}
+SHARED = {"errors", "types", "cli", "tagger", "check", "results", "exported"}
 # The only parts that may import a library.
 OWNERS = {
-    "jax": {"types", "crf", "model", "training", "tagger"},
+    "jax": {"types", "crf", "model", "training", "tagger", "exported"},
     "flax": {"crf", "model", "training"},
     "optax": {"training"},
     "orbax": {"training"},
@@ -150,7 +152,11 @@ def test_no_file_is_long_and_none_is_a_drawer() -> None:
             ["jax", "flax", "optax", "orbax"],
         ),
         ("import mlmt_jax.check.__main__", ["jax", "flax", "optax", "orbax"]),
-        ("import mlmt_jax.train, mlmt_jax.evaluate, mlmt_jax.predict", ["jax", "flax", "optax", "orbax"]),
+        (
+            "import mlmt_jax.train, mlmt_jax.evaluate, mlmt_jax.predict, mlmt_jax.export",
+            ["jax", "flax", "optax", "orbax"],
+        ),
+        ("import mlmt_jax.exported", ["flax", "optax", "orbax", "mlmt_jax.model", "mlmt_jax.training"]),
         ("import mlmt_jax.convert", ["jax", "flax", "optax", "orbax", "torch"]),
     ],
 )

@@ -2,6 +2,7 @@
 
 from mlmt_jax.model.build import Model, build_model, init_params, put_vectors
 from mlmt_jax.model.decoding import NBest, Reader, best_tags, decode, tags_and_losses, tags_and_probabilities
+from mlmt_jax.model.exporting import export_programs
 from mlmt_jax.model.tagger import TaskModel, batch_loss, emissions, sentence_losses
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "build_model",
     "decode",
     "emissions",
+    "export_programs",
     "init_params",
     "put_vectors",
     "sentence_losses",

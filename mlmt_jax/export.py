@@ -1,0 +1,34 @@
+"""``python -m mlmt_jax.export RUN FILE``: write a tagger as one file that needs none of the model's code."""
+
+import argparse
+from collections.abc import Sequence
+
+from mlmt_jax.cli import run
+
+__all__ = ["main"]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m mlmt_jax.export", description=__doc__)
+    parser.add_argument("run", help="the run folder")
+    parser.add_argument("file", help="what to write; a file that is there is replaced")
+    parser.add_argument("--task", metavar="NAME", help="a task of the run (default: its target)")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Writes a run's tagger as StableHLO programs, parameters and vocabulary.
+
+    Raises:
+        InputError: on a run that cannot be used or a file that cannot be written.
+    """
+    args = _parser().parse_args(argv)
+    from mlmt_jax.tagger import Tagger
+
+    tagger = Tagger.load(args.run, args.task)
+    tagger.export(args.file)
+    print(f"{tagger.task}: {args.file}")
+
+
+if __name__ == "__main__":
+    run(main)

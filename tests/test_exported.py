@@ -1,0 +1,136 @@
+"""A tagger as one file: the same tags, without the model's code."""
+
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_lines import is_one_message, status
+
+from mlmt_jax import Tagger, export
+from mlmt_jax.errors import RunError
+from mlmt_jax.exported import ExportedTagger
+
+SENTENCES = [
+    ["Piet", "Smit", "woont", "in", "Gent", "."],
+    ["Anna"],
+    [],
+    ["nooit", "gezien", "\u1e7d\u4e16", "x" * 200, "12-3-2021", ""],
+    ["Breda", "en", "Delft", "."] * 150,
+]
+
+# A process in which the model's code cannot be had.
+ELSEWHERE = """
+import json, sys
+for name in ("mlmt_jax.model", "mlmt_jax.training", "mlmt_jax.crf", "flax", "optax", "orbax"):
+    sys.modules[name] = None
+from mlmt_jax.exported import ExportedTagger
+print(json.dumps(ExportedTagger.load(sys.argv[1]).tag(json.load(sys.stdin))))
+"""
+
+
+@pytest.fixture(scope="module")
+def file(tiny_run: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("exported") / "nld ner.tagger"
+    Tagger.load(tiny_run.folder).export(path)
+    return path
+
+
+def test_the_same_tags_without_the_code(tiny_run: Any, file: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE, str(file)],
+        input=json.dumps(SENTENCES),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == Tagger.load(tiny_run.folder).tag(SENTENCES)
+
+
+def test_what_is_in_the_file(tiny_run: Any, file: Path) -> None:
+    tagger, exported = Tagger.load(tiny_run.folder), ExportedTagger.load(file)
+    assert (exported.task, exported.tag_names) == (tagger.task, tagger.tag_names)
+    with zipfile.ZipFile(file) as archive:
+        names = archive.namelist()
+        about = json.loads(archive.read("about.json"))
+    assert {name.split("/")[0] for name in names} == {
+        "about.json",
+        "emissions.stablehlo",
+        "tags.stablehlo",
+        "params",
+    }
+    # Of the run's other language and task there is nothing.
+    assert (list(about["vocabulary"]["words"]), list(about["vocabulary"]["tags"])) == (["nld_words"], ["ner"])
+
+
+def test_a_string_is_no_sentence(file: Path) -> None:
+    with pytest.raises(TypeError, match="got the sentence 'Piet woont'; expected a list of its tokens"):
+        ExportedTagger.load(file).tag(["Piet woont"])
+
+
+def test_the_command_line(
+    tiny_run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], file: Path
+) -> None:
+    path = tmp_path / "pos"
+    path.write_text("what was here before", encoding="utf-8")
+    assert status(export.main, tiny_run.folder, path, "--task", "afr ner") == 0
+    assert capsys.readouterr().out == f"afr ner: {path}\n"
+    assert list(tmp_path.iterdir()) == [path]
+    tags = ExportedTagger.load(path).tag(SENTENCES[:2])
+    assert tags == Tagger.load(tiny_run.folder, "afr ner").tag(SENTENCES[:2])
+
+
+def test_what_cannot_be_written(tiny_run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "folder", tmp_path / "none" / "file"):
+        assert status(export.main, tiny_run.folder, path) == 2
+        err = capsys.readouterr().err
+        assert is_one_message(err)
+        assert f"{path}: cannot be written: " in err
+    assert [*tmp_path.rglob("*")] == [tmp_path / "folder"]
+
+
+def edited(file: Path, path: Path, name: str, data: bytes | None) -> Path:
+    """A copy of the archive with an entry changed, or without it."""
+    with zipfile.ZipFile(file) as old, zipfile.ZipFile(path, "w") as new:
+        for entry in old.namelist():
+            if entry != name:
+                new.writestr(entry, old.read(entry))
+        if data is not None:
+            new.writestr(name, data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("about.json", b'{"format": 2}', "its format is 2, expected 1"),
+        ("about.json", b"[]", "not an exported tagger"),
+        ("about.json", b'{"format": 1}', "not an exported tagger"),
+        ("about.json", b"{", "not an exported tagger"),
+        ("about.json", None, "not an exported tagger"),
+        ("tags.stablehlo", None, "not an exported tagger"),
+        ("params/0000.npy", b"?", "not an exported tagger"),
+    ],
+)
+def test_files_that_are_not_whole(
+    file: Path, tmp_path: Path, name: str, data: bytes | None, message: str
+) -> None:
+    with pytest.raises(RunError, match=message):
+        ExportedTagger.load(edited(file, tmp_path / "edited", name, data))
+
+
+def test_files_that_are_no_taggers(tiny_run: Any, file: Path, tmp_path: Path) -> None:
+    for path in (tmp_path / "missing", tmp_path, tiny_run.folder / "config.json"):
+        with pytest.raises(RunError, match=r"cannot be read|not an exported tagger"):
+            ExportedTagger.load(path)
+    half = Path(shutil.copy(file, tmp_path / "half"))
+    half.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(RunError, match="not an exported tagger"):
+        ExportedTagger.load(half)
