@@ -9,6 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from mlmt_jax.training.durable import add_line, replace_text, writing
 from mlmt_jax.training.scoring import SplitScore
 
 __all__ = ["Reporter", "append_metrics", "keep_metrics_until", "score_table", "table"]
@@ -54,25 +55,32 @@ def score_table(scores: Mapping[str, Mapping[str, SplitScore]]) -> str:
 
 
 def append_metrics(path: Path, record: Mapping[str, Any]) -> None:
-    """Adds one line to metrics.jsonl."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(record, ensure_ascii=False) + "\n")
+    """Adds one line to metrics.jsonl.
+
+    Raises:
+        RunError: where it cannot be written.
+    """
+    with writing(path):
+        add_line(path, json.dumps(record, ensure_ascii=False))
 
 
 def keep_metrics_until(path: Path, step: int) -> None:
-    """Drops the lines behind ``step``: a resumed run writes them again."""
+    """Drops the lines behind ``step``: a resumed run writes them again.
+
+    Raises:
+        RunError: where the file cannot be written.
+    """
     if not path.exists():
         return
     kept = []
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
         try:
             if line.endswith("\n") and json.loads(line)["step"] <= step:
                 kept.append(line)
-        except ValueError:
+        except (ValueError, KeyError, TypeError):
             continue  # cut off by the end of the process that wrote it
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text("".join(kept), encoding="utf-8")
-    temporary.replace(path)
+    with writing(path):
+        replace_text(path, "".join(kept))
 
 
 class Reporter:

@@ -1,0 +1,59 @@
+"""Files that stand whole or not at all, whatever ends the process or the machine."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from mlmt_jax.errors import RunError
+
+__all__ = ["add_line", "replace_text", "sync", "writing"]
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Tells of a write that the system refuses, such as on a full disk.
+
+    Raises:
+        RunError: naming the path and the system's reason.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def sync(path: Path) -> None:
+    """Has the system put a file's content, or a folder's entries, on the disk before it goes on."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Puts a text file in place of the one that is there, if one is; that one stays where this fails."""
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    sync(path.parent)
+
+
+def add_line(path: Path, line: str) -> None:
+    """Adds a line to a file, which is made where there is none. The end of the process may cut it off."""
+    new = not path.exists()
+    with path.open("a", encoding="utf-8") as file:
+        file.write(f"{line}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    if new:
+        sync(path.parent)
