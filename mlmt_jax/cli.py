@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import errno
 import hashlib
 import io
 import os
@@ -18,7 +19,7 @@ _MOST_KEPT = 1 << 30  # bytes of compiled programs
 
 
 def run(main: Callable[[], None]) -> None:
-    """Calls ``main``; bad input ends with its message on standard error and status 2, no traceback."""
+    """Calls ``main``; bad input, or a full disk, ends with a message and status 2, no traceback."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A task's name must not end a run on a terminal that lacks its letters.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -30,10 +31,27 @@ def run(main: Callable[[], None]) -> None:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        sys.exit(130)
     except BrokenPipeError:
-        # The reader went away (`| head`): nothing is left to say, not even at interpreter exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+        _say_no_more()
+        sys.exit(141)  # the reader went away (`| head`)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        with contextlib.suppress(OSError):
+            print(
+                f"error: {error.filename or 'the output'}: cannot be written: {error.strerror}",
+                file=sys.stderr,
+            )
+        _say_no_more()
+        sys.exit(2)
+
+
+def _say_no_more() -> None:
+    """What standard output still holds back goes nowhere, lest the end of the interpreter fail at it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def keep_programs() -> None:

@@ -88,7 +88,7 @@ class Tagger:
         vocabulary, schemes = folder.vocabulary()
         model = build_model(config, vocabulary.sizes)
         like = jax.eval_shape(lambda key: init_params(model, key), jax.random.key(0))
-        params = load_best_params(folder.checkpoints, like)
+        params = load_best_params(folder.checkpoints, folder.id, like)
         tagger = cls(config, vocabulary, schemes, params, task)
         return tagger if vectors is None else tagger._with_vectors(vectors)
 

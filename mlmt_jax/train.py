@@ -1,6 +1,8 @@
 """``python -m mlmt_jax.train CONFIG``: train, evaluate and keep a tagger."""
 
 import argparse
+import contextlib
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,9 +43,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         _examine(config, args.config)
     # JAX is loaded once the config is known to be good: a typing error should be told at once.
     from mlmt_jax.training.folder import RunFolder
+    from mlmt_jax.training.lock import locked
     from mlmt_jax.training.loop import train
     from mlmt_jax.training.report import describe_corpora, describe_run, print_findings
     from mlmt_jax.training.setup import choose_device, prepare
+    from mlmt_jax.training.signals import Stopped
 
     output = Path(args.output) if args.output else config.training.output
     assert output is not None
@@ -51,29 +55,33 @@ def main(argv: Sequence[str] | None = None) -> None:
     folder = RunFolder(output)
     if not args.check:
         folder.check_free(resume=args.resume)
-    line, warning = choose_device(config.training.gpu)
-    print(line)
-    if warning:
-        print(f"warning: {warning}", file=sys.stderr)
-    setup = prepare(config)
-    if args.check:
-        print(describe_run(setup))
-        return
-    print_findings(setup.corpus.findings)
-    if args.resume:
-        folder.check_same(config, setup.corpus)
-        folder.write("config.json", config.resolved())  # how long the run goes on may have changed
-    else:
-        folder.create(config, setup.corpus)
-    print(f"run folder: {output}\n\n{describe_corpora(setup)}\n", flush=True)
-    try:
-        train(setup, folder)
-    except KeyboardInterrupt:
-        print(
-            f"\ninterrupted; what was evaluated is kept in {output}, --resume continues there",
-            file=sys.stderr,
-        )
-        sys.exit(130)
+    command = ["python", "-m", "mlmt_jax.train", *(sys.argv[1:] if argv is None else argv)]
+    command += [] if args.resume else ["--resume"]
+    with contextlib.ExitStack() as stack:
+        if args.resume:
+            stack.enter_context(locked(output))
+        line, warning = choose_device(config.training.gpu)
+        print(line)
+        if warning:
+            print(f"warning: {warning}", file=sys.stderr)
+        setup = prepare(config)
+        if args.check:
+            print(describe_run(setup))
+            return
+        print_findings(setup.corpus.findings)
+        if args.resume:
+            folder.check_same(config, setup.corpus)
+            folder.write("config.json", config.resolved())  # how long the run goes on may have changed
+        else:
+            stack.enter_context(locked(output))
+            folder.check_free(resume=False)  # another process may have been quicker
+            folder.create(config, setup.corpus)
+        print(f"run folder: {output}\n\n{describe_corpora(setup)}\n", flush=True)
+        try:
+            train(setup, folder)
+        except Stopped as stopped:
+            print(f"\nstopped at step {stopped.step}; to go on: {shlex.join(command)}", file=sys.stderr)
+            sys.exit(128 + stopped.signum)
 
 
 def _examine(config: Config, source: str) -> None:

@@ -15,7 +15,10 @@ from config_edits import edited
 from mlmt_jax import cli, evaluate, train
 from mlmt_jax.errors import DataError
 
-RUN_FILES = {"config.json", "vocab.json", "samples.json", "metrics.jsonl", "summary.json", "checkpoints"}
+RUN_FILES = {
+    *("run.json", "config.json", "vocab.json", "samples.json"),
+    *("metrics.jsonl", "summary.json", "checkpoints"),
+}
 
 
 @pytest.fixture

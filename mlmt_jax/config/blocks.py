@@ -67,6 +67,8 @@ class TrainingConfig(Block):
     """Evaluations without a better score of the target that end the run; null: none do."""
     eval_batch_size: Count = 128
     """Sentences in a batch of evaluation."""
+    keep: Count = 2
+    """Last states that stay in the run folder, to go on from an older one where the newest is damaged."""
     unknown_rate: Probability = 0.1
     """Chance, in training, that a word or character seen once is replaced by the unknown one."""
 

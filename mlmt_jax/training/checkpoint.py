@@ -1,6 +1,17 @@
-"""Checkpoints of a run: the best parameters, and the last whole state to go on from. Orbax arrays only."""
+"""Checkpoints of a run: the best parameters, and the last whole states to go on from. Orbax arrays only.
 
-from collections.abc import Mapping
+Each is written to a hidden folder, sealed, and then renamed: what has a step for its name is whole. Arrays
+are written as NumPy's, which say nothing of the devices that they were on.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,10 +21,14 @@ import orbax.checkpoint as ocp
 from flax import serialization
 
 from mlmt_jax.errors import RunError
+from mlmt_jax.training.durable import replace_text, sync, writing
+from mlmt_jax.training.seal import broken_seal, seal
 from mlmt_jax.training.state import RunState
 from mlmt_jax.types import Params
 
-__all__ = ["Checkpoints", "Progress", "load_best_params"]
+__all__ = ["Checkpoints", "Progress", "Restored", "load_best_params"]
+
+_PROGRESS = "progress.json"
 
 
 class Progress(NamedTuple):
@@ -25,95 +40,188 @@ class Progress(NamedTuple):
     best_score: float | None
     stale: int  # evaluations since then
     seconds: float  # of training and evaluation so far
+    evaluated: int  # step of the last evaluation
+    window: dict[str, Any]  # losses and norms since then, ready for JSON
+
+
+class Restored(NamedTuple):
+    """A state to go on from."""
+
+    state: RunState
+    progress: Progress
+    refused: list[str]  # newer checkpoints that could not be used: path and what is wrong
 
 
 class Checkpoints:
-    """The checkpoints of one run folder, each written to a temporary folder and then renamed."""
+    """The checkpoints under one folder, written in the order in which they are given, in the background."""
 
-    def __init__(self, folder: Path):
-        self._best = _manager(folder / "best")
-        self._last = _manager(folder / "last")
+    def __init__(self, folder: Path, run: str, keep: int = 2):
+        """Args: ``run``, which stands in each seal; ``keep``, how many of the last states stay."""
+        self._best, self._last = (folder / "best").absolute(), (folder / "last").absolute()
+        self._run, self._keep = run, keep
+        self._writer = ThreadPoolExecutor(max_workers=1)
+        self._writing: list[Future[None]] = []
 
     def save_best(self, step: int, params: Params) -> None:
-        """Keeps parameters in place of the best ones so far."""
-        # After a resume the same step may come again, with the same bits.
-        if step not in self._best.all_steps():
-            self._best.save(step, args=ocp.args.Composite(params=ocp.args.StandardSave(params)))
-
-    def save_last(self, state: RunState, progress: Progress) -> None:
-        """Keeps the whole state in place of the last one."""
-        if progress.step in self._last.all_steps():
-            return
-        self._best.wait_until_finished()
-        arrays = serialization.to_state_dict(state)
-        self._last.save(
-            progress.step,
-            args=ocp.args.Composite(
-                state=ocp.args.StandardSave(arrays), progress=ocp.args.JsonSave(progress._asdict())
-            ),
-        )
-
-    def restore_last(self, like: RunState) -> tuple[RunState, Progress] | None:
-        """The last state and its progress, or None where none was saved. ``like`` gives the structure.
+        """Keeps parameters as the best ones so far; earlier ones stay while a last state counts on them.
 
         Raises:
-            RunError: where the arrays are not those expected: another version saved them, say.
+            RunError: where this or an earlier checkpoint could not be written. What is there stays.
         """
-        step = self._last.latest_step()
-        if step is None:
-            return None
-        arrays = serialization.to_state_dict(like)
-        args = ocp.args.Composite(
-            state=ocp.args.StandardRestore(_shapes(arrays)), progress=ocp.args.JsonRestore()
-        )
-        try:
-            restored = self._last.restore(step, args=args)
-        except (ValueError, KeyError, TypeError) as error:
-            path = Path(self._last.directory) / str(step)
-            reason = str(error).splitlines()[0]
-            raise RunError(f"{path}: not a state that this version can go on from: {reason}") from error
-        state: RunState = serialization.from_state_dict(like, restored["state"])  # type: ignore[assignment]
-        return state, Progress(**restored["progress"])
+        self._start(self._best / str(step), "params", _host(params), None)
 
-    def restore_best(self, like: Params) -> Params:
-        """The best parameters. ``like`` gives the structure and where the arrays go."""
-        self._best.wait_until_finished()
-        step = self._best.latest_step()
-        args = ocp.args.Composite(params=ocp.args.StandardRestore(_shapes(like)))
-        return self._best.restore(step, args=args)["params"]
+    def save_last(self, state: RunState, progress: Progress) -> None:
+        """Keeps the whole state beside the last ones.
+
+        Raises:
+            RunError: where this or an earlier checkpoint could not be written. What is there stays.
+        """
+        arrays = _host(serialization.to_state_dict(state))
+        self._start(self._last / str(progress.step), "state", arrays, progress)
+
+    def _start(self, path: Path, name: str, arrays: Any, progress: Progress | None) -> None:
+        self.wait(all_but=1)  # the best and the last one come together
+        self._writing.append(self._writer.submit(self._write, path, name, arrays, progress))
+
+    def _write(self, path: Path, name: str, arrays: Any, progress: Progress | None) -> None:
+        if path.exists():  # with the same bits
+            return
+        folder, part = path.parent, path.with_name(f".{path.name}.part")
+        try:
+            with writing(path):
+                part.mkdir(parents=True)
+                with _checkpointer() as checkpointer, _silent():
+                    checkpointer.save(part / name, args=ocp.args.StandardSave(arrays))
+                if progress is not None:
+                    replace_text(part / _PROGRESS, json.dumps(progress._asdict(), ensure_ascii=False) + "\n")
+                seal(part, self._run)
+                part.rename(path)
+                for parent in (folder, folder.parent, folder.parent.parent):
+                    sync(parent)
+        except ValueError as error:  # what tensorstore makes of the system's errors
+            raise RunError(f"{path}: cannot be written: {_reason(error)}") from error
+        finally:
+            _clear(folder)
+        if progress is not None:
+            self._thin_out()
+
+    def _thin_out(self) -> None:
+        for step in _steps(self._last)[: -self._keep]:
+            _remove(self._last / str(step))
+        counted_on = {_progress(self._last / str(step)).best_step for step in _steps(self._last)}
+        for step in _steps(self._best)[:-1]:
+            if step not in counted_on:
+                _remove(self._best / str(step))
+
+    def restore_last(self, like: RunState) -> Restored | None:
+        """The newest sound state whose best parameters are sound as well, or None where none was saved.
+
+        Args:
+            like: gives the structure.
+
+        Raises:
+            RunError: where none of those that are there can be used, or the arrays are not those expected:
+                another version saved them, say.
+        """
+        self.wait()
+        refused: list[str] = []
+        for step in reversed(_steps(self._last)):
+            path = self._last / str(step)
+            wrong = broken_seal(path, self._run)
+            if wrong:
+                refused.append(f"{path}: {wrong}")
+                continue
+            state, progress = _read_last(path, like)
+            best = self._best / str(progress.best_step)
+            wrong = None if progress.best_step is None else broken_seal(best, self._run)
+            if wrong:
+                refused.append(f"{path}: its best checkpoint {best} cannot be used: {wrong}")
+                continue
+            return Restored(state, progress, refused)
+        if refused:
+            raise RunError(f"{refused[0]};\nno other checkpoint is left; train anew with another --output")
+        return None
+
+    def drop_after(self, progress: Progress) -> None:
+        """Deletes what lies behind a state that the run goes on from: it comes again."""
+        for folder, step in ((self._last, progress.step), (self._best, progress.best_step or 0)):
+            with writing(folder):
+                _clear(folder)
+                for late in (own for own in _steps(folder) if own > step):
+                    _remove(folder / str(late))
+
+    def restore_best(self, step: int, like: Params) -> Params:
+        """The parameters that were kept as the best ones at a step. ``like`` gives the structure.
+
+        Raises:
+            RunError: where they are not there or not sound.
+        """
+        self.wait()
+        return _read_best(self._best / str(step), self._run, like)
+
+    def wait(self, *, all_but: int = 0) -> None:
+        """Waits for what is being written, but for so many of the latest.
+
+        Raises:
+            RunError: where it could not be written.
+        """
+        while len(self._writing) > all_but:
+            self._writing.pop(0).result()
 
     def close(self) -> None:
-        """Waits for what is being written."""
-        for manager in (self._best, self._last):
-            manager.wait_until_finished()
-            manager.close()
+        """Ends the writing, after what is begun."""
+        self._writer.shutdown()
 
 
-def load_best_params(folder: Path, like: Mapping[str, Any]) -> Params:
+def load_best_params(folder: Path, run: str, like: Mapping[str, Any]) -> Params:
     """The best parameters under ``checkpoints/``, for reading alone.
 
     Args:
         folder: a run's ``checkpoints`` folder.
+        run: what stands in the run's seals.
         like: the expected structure, as arrays or ``jax.ShapeDtypeStruct``.
 
     Raises:
-        RunError: where there is no checkpoint, or its arrays are not those expected.
+        RunError: where there is no checkpoint, it is not sound, or its arrays are not those expected.
     """
-    steps = sorted(int(p.name) for p in (folder / "best").glob("*") if p.name.isdigit())
+    steps = _steps(folder / "best")
     if not steps:
         raise RunError(
             f"{folder / 'best'}: no checkpoint is there; expected one of a run that was evaluated once"
         )
-    path = (folder / "best" / str(steps[-1])).absolute()
-    handler = ocp.CompositeCheckpointHandler(params=ocp.StandardCheckpointHandler())
-    with ocp.Checkpointer(handler) as checkpointer:
+    return _read_best((folder / "best" / str(steps[-1])).absolute(), run, like)
+
+
+def _read_best(path: Path, run: str, like: Mapping[str, Any]) -> Params:
+    wrong = broken_seal(path, run)
+    if wrong:
+        raise RunError(f"{path}: not a checkpoint that can be used: {wrong}")
+    with _checkpointer() as checkpointer:
         try:
-            found: Any = checkpointer.metadata(path).item_metadata
-            _check_shapes(path, found["params"] or {}, like)
-            args = ocp.args.Composite(params=ocp.args.StandardRestore(_shapes(like)))
-            return checkpointer.restore(path, args=args)["params"]
+            found: Any = checkpointer.metadata(path / "params").item_metadata
+            _check_shapes(path, found or {}, like)
+            args = ocp.args.StandardRestore(_blank(dict(like)))
+            return _on_device(checkpointer.restore(path / "params", args=args))
         except (ValueError, OSError, KeyError, TypeError) as error:
-            raise RunError(f"{path}: not a checkpoint of this run: {str(error).splitlines()[0]}") from error
+            raise RunError(f"{path}: not a checkpoint of this run: {_reason(error)}") from error
+
+
+def _read_last(path: Path, like: RunState) -> tuple[RunState, Progress]:
+    arrays = _blank(serialization.to_state_dict(like))
+    with _checkpointer() as checkpointer:
+        try:
+            restored = checkpointer.restore(path / "state", args=ocp.args.StandardRestore(arrays))
+            progress = _progress(path)
+        except (ValueError, OSError, KeyError, TypeError) as error:
+            raise RunError(
+                f"{path}: not a state that this version can go on from: {_reason(error)}"
+            ) from error
+    state: RunState = serialization.from_state_dict(like, restored)  # type: ignore[assignment]
+    return _on_device(state), progress
+
+
+def _progress(path: Path) -> Progress:
+    return Progress(**json.loads((path / _PROGRESS).read_text(encoding="utf-8")))
 
 
 def _check_shapes(path: Path, found: Any, like: Mapping[str, Any]) -> None:
@@ -131,17 +239,55 @@ def _check_shapes(path: Path, found: Any, like: Mapping[str, Any]) -> None:
             )
 
 
-def _manager(folder: Path) -> ocp.CheckpointManager:
-    options = ocp.CheckpointManagerOptions(max_to_keep=1, create=True)
-    return ocp.CheckpointManager(folder.absolute(), options=options)
+def _checkpointer() -> ocp.Checkpointer:
+    return ocp.Checkpointer(ocp.StandardCheckpointHandler())
 
 
-def _shapes(tree: Any) -> Any:
-    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+def _host(tree: Any) -> Any:
+    """A copy as NumPy arrays: the next step may take the memory of the tree's own."""
+    for leaf in jax.tree.leaves(tree):
+        leaf.copy_to_host_async()
+    return jax.tree.map(lambda leaf: np.array(leaf), tree)
 
-    def shape(x):
-        if isinstance(x, np.ndarray | np.generic):
-            return x
-        return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device)
 
-    return jax.tree.map(shape, tree)
+def _blank(tree: Any) -> Any:
+    return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), tree)
+
+
+def _on_device(tree: Any) -> Any:
+    return jax.device_put(tree, jax.devices()[0])
+
+
+def _steps(folder: Path) -> list[int]:
+    """The steps of the checkpoints in a folder, ascending."""
+    return sorted(int(path.name) for path in folder.glob("*") if path.name.isdecimal())
+
+
+def _remove(path: Path) -> None:
+    """Deletes a checkpoint so that at no time part of one has a step for its name."""
+    gone = path.rename(path.with_name(f".{path.name}.gone"))
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+def _clear(folder: Path) -> None:
+    """Deletes what was never finished."""
+    for path in folder.glob(".*"):
+        with contextlib.suppress(OSError):
+            shutil.rmtree(path)
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Without orbax's log, which tells with a traceback of what it raises as well."""
+    log = logging.getLogger("absl")
+    before, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = before
+
+
+def _reason(error: Exception) -> str:
+    """An error in one line; what the system said, where tensorstore passes that on."""
+    code = re.search(r"os_error_code='(\d+)'", str(error))
+    return os.strerror(int(code[1])) if code else str(error).splitlines()[0]

@@ -1,17 +1,20 @@
 """The run folder: which files a run leaves, and how they are written. JSON, text and orbax arrays only."""
 
+import hashlib
 import json
-import os
+import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mlmt_jax.config import Config, parse_config
-from mlmt_jax.data.corpus import Corpus, Vocabulary
+from mlmt_jax.data.corpus import Corpus, Example, Vocabulary
 from mlmt_jax.errors import RunError
+from mlmt_jax.training.durable import replace_text, sync, writing
 
 __all__ = ["RunFolder"]
 
-FORMAT = 1  # of the files below; a newer one is refused
+FORMAT = 2  # of the files below and the checkpoints; any other one is refused
 
 
 class RunFolder:
@@ -30,6 +33,11 @@ class RunFolder:
         """One JSON object a line for each evaluation."""
         return self.path / "metrics.jsonl"
 
+    @property
+    def summary(self) -> Path:
+        """Scores of the best checkpoint; there once the run is finished."""
+        return self.path / "summary.json"
+
     def holds_run(self) -> bool:
         """Whether a run has been started here."""
         return any((self.path / name).exists() for name in ("config.json", "checkpoints", "metrics.jsonl"))
@@ -44,6 +52,34 @@ class RunFolder:
         if resume:
             self.config()
 
+    def check_format(self) -> None:
+        """Raises ``RunError`` where the folder has a format that this version cannot read."""
+        if not (self.path / "run.json").exists():
+            if not (self.path / "vocab.json").exists():
+                return  # not a run
+            found = 1  # had no such file
+        else:
+            data = self.read("run.json")
+            found = data.get("format") if isinstance(data, dict) else None
+            if not isinstance(found, int) or not isinstance(data.get("id"), str):
+                raise RunError(f"{self.path / 'run.json'}: not what a run writes there")
+        if found != FORMAT:
+            remedy = "install a newer mlmt_jax" if found > FORMAT else "use the mlmt_jax that wrote it"
+            raise RunError(
+                f"{self.path}: the run has format {found}, but this version reads format {FORMAT};\n"
+                f"{remedy}, or train anew with another --output"
+            )
+
+    @property
+    def id(self) -> str:
+        """What tells this run's checkpoints from those of others.
+
+        Raises:
+            RunError: as ``check_format``.
+        """
+        self.check_format()
+        return self.read("run.json")["id"]
+
     def check_same(self, config: Config, corpus: Corpus) -> None:
         """Raises ``RunError`` where the folder's run is not the one that config and data describe.
 
@@ -51,7 +87,7 @@ class RunFolder:
         """
 
         def essence(data: dict[str, Any]) -> dict[str, Any]:
-            free = ("max_step", "max_epoch", "patience", "output", "gpu", "eval_batch_size")
+            free = ("max_step", "max_epoch", "patience", "output", "gpu", "eval_batch_size", "keep")
             training = {key: value for key, value in data["training"].items() if key not in free}
             return {**data, "training": training, "data_root": None, "$schema": None}
 
@@ -63,11 +99,11 @@ class RunFolder:
                 "give --resume the same config, or start anew with another --output"
             )
         for name, data in _data_files(config, corpus).items():
-            found = self.read(name)
-            # Runs of before it was written may go on without.
-            if found != {key: value for key, value in data.items() if key != "seen" or key in found}:
+            before = self.read(name)
+            if before != data:
                 raise RunError(
-                    f"{self.path}: the data is not what the run was started with: {name} would differ;\n"
+                    f"{self.path}: the data is not what the run was started with: "
+                    f"{_difference(name, before, data)};\n"
                     "give --resume the same files, or start anew with another --output"
                 )
 
@@ -77,24 +113,25 @@ class RunFolder:
         Raises:
             RunError: where the folder cannot be written.
         """
-        try:
+        with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            for name, data in _data_files(config, corpus).items():
-                self.write(name, data)
-            # The config comes last: where it stands, the others are whole.
-            self.write("config.json", config.resolved())
-        except OSError as error:
-            raise RunError(f"{self.path}: cannot be written: {error.strerror}") from None
+            sync(self.path.parent)
+        self.write("run.json", {"format": FORMAT, "id": uuid.uuid4().hex})
+        for name, data in _data_files(config, corpus).items():
+            self.write(name, data)
+        # The config comes last: where it stands, the others are whole.
+        self.write("config.json", config.resolved())
 
     def write(self, name: str, data: Any) -> None:
-        """Writes a JSON file, whole or not at all."""
-        temporary = self.path / f".{name}.part"
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump(data, file, ensure_ascii=False, indent=None if name == "vocab.json" else 2)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self.path / name)
+        """Writes a JSON file, whole or not at all.
+
+        Raises:
+            RunError: where it cannot be written.
+        """
+        indent = None if name == "vocab.json" else 2
+        text = json.dumps(data, ensure_ascii=False, indent=indent) + "\n"
+        with writing(self.path / name):
+            replace_text(self.path / name, text)
 
     def read(self, name: str) -> Any:
         """Reads a JSON file.
@@ -112,14 +149,13 @@ class RunFolder:
 
     def config(self) -> Config:
         """The resolved config of the run; no file that it names needs to exist."""
+        self.check_format()
         return parse_config(self.read("config.json"), str(self.path / "config.json"))
 
     def vocabulary(self) -> tuple[Vocabulary, dict[str, dict[str, Any]]]:
         """The vocabulary, and by dataset the ``scheme`` of its files and whether its IO tags are ``bare``."""
+        self.check_format()
         data = self.read("vocab.json")
-        if not isinstance(data, dict) or data.get("format") != FORMAT:
-            found = data.get("format") if isinstance(data, dict) else type(data).__name__
-            raise RunError(f"{self.path / 'vocab.json'}: its format is {found!r}, expected {FORMAT}")
         try:
             return Vocabulary.from_json(data), data["schemes"]
         except (KeyError, TypeError, AttributeError) as error:
@@ -136,10 +172,29 @@ def _data_files(config: Config, corpus: Corpus) -> dict[str, dict[str, Any]]:
             "available": dataset.available,
             "sentences": dataset.sample.tolist(),
             "lines": [example.line for example in dataset.splits["train"]],
+            "digests": {split: _digest(examples) for split, examples in dataset.splits.items()},
         }
         for dataset in datasets
     }
     return {
-        "vocab.json": {"format": FORMAT, "schemes": schemes, **corpus.vocabulary.as_json()},
+        "vocab.json": {"schemes": schemes, **corpus.vocabulary.as_json()},
         "samples.json": samples,
     }
+
+
+def _digest(examples: Sequence[Example]) -> str:
+    """SHA-256 of the words and tags of sentences."""
+    text = json.dumps([(example.tokens, example.tags) for example in examples])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _difference(name: str, theirs: Any, mine: dict[str, Any]) -> str:
+    """What differs in a file of the data: the splits whose words or tags do, if it is no more than that."""
+    if name == "samples.json" and isinstance(theirs, dict):
+        for dataset, own in mine.items():
+            before = theirs.get(dataset)
+            if isinstance(before, dict) and {**before, "digests": None} == {**own, "digests": None}:
+                splits = [s for s, digest in own["digests"].items() if before["digests"].get(s) != digest]
+                if splits:
+                    return f"words or tags of {dataset!r} have changed ({', '.join(splits)})"
+    return f"{name} would differ"

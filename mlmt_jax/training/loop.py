@@ -1,41 +1,34 @@
 """The training loop: draw a task, step, evaluate, keep the best, and score it at the end."""
 
+import sys
 import time
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import jax
 import numpy as np
 
-from mlmt_jax.errors import InputError
 from mlmt_jax.training.checkpoint import Checkpoints, Progress
+from mlmt_jax.training.durable import writing
 from mlmt_jax.training.folder import RunFolder
 from mlmt_jax.training.journal import Reporter, append_metrics, keep_metrics_until, score_table
 from mlmt_jax.training.mixing import draw_task
 from mlmt_jax.training.optim import learning_rate_schedule
-from mlmt_jax.training.replicas import Group
+from mlmt_jax.training.rows import up_to_date
 from mlmt_jax.training.scoring import SplitScore, evaluate_split
 from mlmt_jax.training.setup import Setup, fresh_state, versions
+from mlmt_jax.training.signals import Stopped, StopRequest
 from mlmt_jax.training.state import RunState
-from mlmt_jax.training.step import StepMetrics
+from mlmt_jax.training.step import StepMetrics, train_step
+from mlmt_jax.training.window import Taken, Window
 from mlmt_jax.types import Params
 
-__all__ = ["DivergedError", "evaluate", "headline", "train"]
+__all__ = ["evaluate", "headline", "jitted_steps", "train"]
 
 # Losses are looked at so many steps late, when they are there without waiting for the device.
 _LAG = 16
-
-
-class DivergedError(InputError):
-    """Training diverged; the message names task, step and sentences."""
-
-
-class _Taken(NamedTuple):
-    step: int  # from 1
-    task: str
-    task_step: int  # from 0
-    metrics: StepMetrics
 
 
 def headline(setup: Setup, task: str, score: SplitScore) -> float:
@@ -68,51 +61,100 @@ def evaluate(
     return scores
 
 
+def jitted_steps(setup: Setup) -> dict[str, Callable[..., tuple[RunState, StepMetrics]]]:
+    """``train_step`` of each task model that is ever drawn: (state, batch, key); the state is given away."""
+    return {
+        name: jax.jit(
+            partial(train_step, setup.model.tasks[name], setup.optimizers[name], setup.users),
+            donate_argnums=0,
+        )
+        for name in setup.batches
+    }
+
+
 def train(setup: Setup, folder: RunFolder) -> dict[str, Any]:
     """Trains a run in its folder, from its start or from its last checkpoint, and returns the summary.
 
     Raises:
         DivergedError: when a loss is not finite; the best checkpoint so far stays.
+        RunError: where checkpoints cannot be used, or the folder cannot be written.
+        Stopped: on Ctrl-C or SIGTERM, once the state is saved.
     """
-    checkpoints = Checkpoints(folder.checkpoints)
+    checkpoints = Checkpoints(folder.checkpoints, folder.id, setup.config.training.keep)
     try:
-        state = _train(setup, folder, checkpoints)
-        return _finish(setup, folder, checkpoints, *state)
+        with StopRequest() as stop:
+            state = fresh_state(setup)
+            progress = Progress(0, dict.fromkeys(setup.model.tasks, 0), None, None, 0, 0.0, 0, {})
+            restored = checkpoints.restore_last(state)
+            if restored is not None:
+                state, progress = restored.state, restored.progress
+                for refused in restored.refused:
+                    print(f"warning: {refused}; going on from step {progress.step}", file=sys.stderr)
+                summary = _summary_of(setup, folder, progress)
+                if summary is not None:
+                    print(
+                        f"the run is finished: it has had {progress.step} steps; "
+                        "raise training.max_step, max_epoch or patience to go on"
+                    )
+                    return summary
+            _drop_after(folder, checkpoints, progress)
+            state, progress = _train(setup, folder, checkpoints, stop, state, progress)
+            checkpoints.wait()
+            _check_stop(stop, progress.step)
+            return _finish(setup, folder, checkpoints, state, progress)
     finally:
         checkpoints.close()
 
 
-def _train(setup: Setup, folder: RunFolder, checkpoints: Checkpoints) -> tuple[RunState, Progress]:
+def _summary_of(setup: Setup, folder: RunFolder, progress: Progress) -> dict[str, Any] | None:
+    """The summary of a run that is finished."""
+    if not folder.summary.exists() or not _finished(setup, progress, progress.step, progress.task_steps):
+        return None
+    summary = folder.read("summary.json")
+    return summary if summary["steps"] == progress.step else None
+
+
+def _drop_after(folder: RunFolder, checkpoints: Checkpoints, progress: Progress) -> None:
+    """Deletes what a run that ended left behind the state that it goes on from."""
+    checkpoints.drop_after(progress)
+    keep_metrics_until(folder.metrics, progress.evaluated)
+    with writing(folder.summary):
+        folder.summary.unlink(missing_ok=True)
+
+
+def _check_stop(stop: StopRequest, step: int) -> None:
+    if stop.signum is not None:
+        raise Stopped(stop.signum, step)
+
+
+def _train(
+    setup: Setup,
+    folder: RunFolder,
+    checkpoints: Checkpoints,
+    stop: StopRequest,
+    state: RunState,
+    progress: Progress,
+) -> tuple[RunState, Progress]:
     training = setup.config.training
-    state = fresh_state(setup)
-    progress = Progress(0, dict.fromkeys(setup.model.tasks, 0), None, None, 0, 0.0)
-    restored = checkpoints.restore_last(state)
-    if restored is not None:
-        state, progress = restored
-    # A process that ended between the two has left lines that no checkpoint knows of.
-    keep_metrics_until(folder.metrics, progress.step)
-    group = Group([setup])
+    key = jax.random.fold_in(jax.random.key(training.seed), 1)
+    steps = jitted_steps(setup)
     task_steps = dict(progress.task_steps)
-    taken: deque[_Taken] = deque()
-    window = _Window()
+    taken: deque[Taken] = deque()
+    current = jax.jit(partial(up_to_date, setup.users))
+    window = Window(**progress.window)
     reporter = Reporter(_expected_steps(setup), progress.step)
     started = time.perf_counter() - progress.seconds
     try:
         step = progress.step
-        while not _finished(setup, progress, step, task_steps):
-            name = draw_task(setup.weights, step)
-            state, metrics = group.step(state, name, group.batch(name, task_steps[name]))
-            step += 1
-            taken.append(_Taken(step, name, task_steps[name], metrics))
-            task_steps[name] += 1
-            if len(taken) > _LAG:
-                window.add(setup, taken.popleft())
-            wants_loss = reporter.wants_loss()
-            reporter.step(step, name, float(metrics.loss) if wants_loss else None)
-            if step % training.eval_freq == 0 or _at_end(setup, step, task_steps):
+        while True:
+            at_end = _at_end(setup, step, task_steps)
+            if step > progress.evaluated and (step % training.eval_freq == 0 or at_end):
                 while taken:
                     window.add(setup, taken.popleft())
-                [params] = group.params(state).values()
+                if step % training.eval_freq:
+                    # A run that goes on longer has no evaluation here: it starts from before this one.
+                    checkpoints.save_last(state, _so_far(progress, step, task_steps, started, window))
+                params = current(state)
                 own = {task.name for task in setup.config.tasks if task.require_eval or task.ref}
                 scores = evaluate(setup, params, lambda task, split, own=own: split == "dev" and task in own)
                 target = setup.config.target.name
@@ -128,56 +170,52 @@ def _train(setup: Setup, folder: RunFolder, checkpoints: Checkpoints) -> tuple[R
                     score if better else progress.best_score,
                     0 if better else progress.stale + 1,
                     seconds,
+                    evaluated=step,
+                    window={},
                 )
                 append_metrics(folder.metrics, _record(setup, progress, window, scores))
-                checkpoints.save_last(state, progress)
+                if step % training.eval_freq == 0:
+                    checkpoints.save_last(state, progress)
                 mark = "  (best so far)" if better else ""
                 reporter.tell(f"step {step}, {seconds:.0f} s{mark}\n{score_table(scores)}\n")
-                window = _Window()
+                window = Window(finite=window.finite)
+            if _finished(setup, progress, step, task_steps):
+                break
+            if stop.signum is not None:
+                while taken:
+                    window.add(setup, taken.popleft())
+                checkpoints.save_last(state, _so_far(progress, step, task_steps, started, window))
+                checkpoints.wait()
+                _check_stop(stop, step)
+            name = draw_task(setup.weights, step)
+            batch = setup.batches[name].batch(task_steps[name])
+            state, metrics = steps[name](state, batch, key)
+            step += 1
+            taken.append(Taken(step, name, task_steps[name], metrics))
+            task_steps[name] += 1
+            if len(taken) > _LAG:
+                window.add(setup, taken.popleft())
+            wants_loss = reporter.wants_loss()
+            reporter.step(step, name, float(metrics.loss) if wants_loss else None)
     finally:
         reporter.close()
     return state, progress
 
 
-class _Window:
-    """Losses and norms since the last evaluation, by task model."""
-
-    def __init__(self):
-        self.losses: dict[str, list[float]] = defaultdict(list)
-        self.norms: dict[str, list[float]] = defaultdict(list)
-        self.sentences = 0
-        self._started = time.perf_counter()
-
-    @property
-    def seconds(self) -> float:
-        """Since the window was opened, in seconds."""
-        return time.perf_counter() - self._started
-
-    def add(self, setup: Setup, taken: _Taken) -> None:
-        """Takes one step in; waits for its loss where it is not there yet."""
-        loss, norm = float(taken.metrics.loss), float(taken.metrics.gradient_norm)
-        chosen = setup.batches[taken.task].indices(taken.task_step)
-        if not (np.isfinite(loss) and np.isfinite(norm)):
-            raise DivergedError(_divergence(setup, taken, chosen, loss, norm))
-        self.losses[taken.task].append(loss)
-        self.norms[taken.task].append(norm)
-        self.sentences += len(chosen)
-
-
-def _divergence(setup: Setup, taken: _Taken, chosen: np.ndarray, loss: float, norm: float) -> str:
-    dataset = setup.config.task(taken.task).dataset
-    examples = setup.corpus.datasets[dataset].splits["train"]
-    path = setup.config.path(setup.config.dataset(dataset).files.train)
-    lines = ", ".join(str(examples[i].line) for i in chosen)
-    return (
-        f"step {taken.step}, task {taken.task!r}: loss is {loss}, gradient norm {norm}; "
-        "a lower learning_rate may help\n"
-        f"its sentences begin in {path} at lines {lines}"
+def _so_far(
+    progress: Progress, step: int, task_steps: Mapping[str, int], started: float, window: Window
+) -> Progress:
+    """The progress at a step that is not evaluated."""
+    return progress._replace(
+        step=step,
+        task_steps=dict(task_steps),
+        seconds=time.perf_counter() - started,
+        window=window.as_json(),
     )
 
 
 def _record(
-    setup: Setup, progress: Progress, window: _Window, scores: Mapping[str, Mapping[str, SplitScore]]
+    setup: Setup, progress: Progress, window: Window, scores: Mapping[str, Mapping[str, SplitScore]]
 ) -> dict[str, Any]:
     specs = {task.name: task for task in setup.config.tasks}
     return {
@@ -230,7 +268,8 @@ def _finish(
     setup: Setup, folder: RunFolder, checkpoints: Checkpoints, state: RunState, progress: Progress
 ) -> dict[str, Any]:
     """Scores the best parameters on all dev and test files and writes ``summary.json``."""
-    params = checkpoints.restore_best(state.params)
+    assert progress.best_step is not None
+    params = checkpoints.restore_best(progress.best_step, state.params)
     scores = evaluate(setup, params, lambda task, split: True)
     device = jax.devices()[0]
     summary = {

@@ -30,7 +30,12 @@ def folder(tmp_path: Path, config: Config, corpus: Corpus) -> RunFolder:
 
 
 def test_what_is_known_before_the_first_step(folder: RunFolder, config: Config, corpus: Corpus) -> None:
-    assert {path.name for path in folder.path.iterdir()} == {"config.json", "samples.json", "vocab.json"}
+    assert {path.name for path in folder.path.iterdir()} == {
+        "config.json",
+        "run.json",
+        "samples.json",
+        "vocab.json",
+    }
     assert folder.config() == config
     vocabulary, schemes = folder.vocabulary()
     assert vocabulary == corpus.vocabulary
@@ -167,7 +172,6 @@ def test_missing_and_broken_files(folder: RunFolder) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 2}, r"vocab\.json: its format is 2, expected 1"),
         ({"tags": None}, r"vocab\.json: not a vocabulary of a run"),
         ({"words": {"nld_words": {}}}, r"vocab\.json: not a vocabulary of a run"),
     ],
@@ -178,5 +182,5 @@ def test_a_vocabulary_that_is_none(folder: RunFolder, change: dict, message: str
     with pytest.raises(RunError, match=message):
         folder.vocabulary()
     path.write_text("[]", encoding="utf-8")
-    with pytest.raises(RunError, match="its format is 'list'"):
+    with pytest.raises(RunError, match=r"vocab\.json: not a vocabulary of a run"):
         folder.vocabulary()

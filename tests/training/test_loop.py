@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from mlmt_jax.training.checkpoint import Checkpoints, Progress, load_best_params
 from mlmt_jax.training.folder import RunFolder
 from mlmt_jax.training.setup import Setup, prepare
 from mlmt_jax.training.state import RunState, init_state
+from mlmt_jax.training.window import DivergedError
 
 SCORED = ("scores", "losses", "gradient_norms", "learning_rates", "task_steps", "best_step", "step")
 
@@ -47,13 +49,18 @@ def shapes_of(setup: Setup) -> Any:
     return jax.eval_shape(lambda: init_params(setup.model, jax.random.key(0)))
 
 
+def best_params(folder: Path, like: Any) -> Any:
+    return load_best_params(folder / "checkpoints", RunFolder(folder).id, like)
+
+
 def last_state(setup: Setup, folder: Path) -> tuple[RunState, Progress]:
     shapes = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes_of(setup))
-    checkpoints = Checkpoints(folder / "checkpoints")
+    checkpoints = Checkpoints(folder / "checkpoints", RunFolder(folder).id)
     found = checkpoints.restore_last(init_state(setup.model, shapes, setup.optimizers))
     checkpoints.close()
     assert found is not None
-    return found
+    assert not found.refused
+    return found.state, found.progress
 
 
 def assert_same(first: Any, second: Any) -> None:
@@ -64,12 +71,12 @@ def assert_same(first: Any, second: Any) -> None:
 
 
 def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    """Presses the keys as the step (from 0) begins."""
+    """Presses the keys as the step (from 0) begins; it is the last one before the run stops."""
     draw = loop.draw_task
 
     def draw_or_stop(weights: Any, now: int) -> str:
         if now == step:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         return draw(weights, now)
 
     monkeypatch.setattr(loop, "draw_task", draw_or_stop)
@@ -82,15 +89,15 @@ def test_a_run_that_was_interrupted_is_the_run_that_was_not(
     start = [str(tiny_run.config), "--output", str(folder)]
     resume = [*start, "--resume"]
     with monkeypatch.context() as patch:
-        interrupt_at(patch, 3)  # before there is anything to go on from
+        interrupt_at(patch, 3)  # before an evaluation
         with pytest.raises(SystemExit) as stopped:
             main(start)
     assert stopped.value.code == 130
     assert "--resume" in capsys.readouterr().err
     # A process that is killed may leave a line whose checkpoint was not written yet.
     (folder / "metrics.jsonl").write_text('{"step": 8, "stale": true}\n{"st', encoding="utf-8")
-    main([*resume, "--set", "training.max_step=8"])
-    assert [record["step"] for record in metrics(folder)] == [8]
+    main([*resume, "--set", "training.max_step=10"])  # not a multiple of eval_freq
+    assert [record["step"] for record in metrics(folder)] == [8, 10]
     assert (folder / "summary.json").exists()
     with monkeypatch.context() as patch:
         interrupt_at(patch, 19)
@@ -109,8 +116,8 @@ def test_a_run_that_was_interrupted_is_the_run_that_was_not(
     assert_same(state, expected)
     assert progress._replace(seconds=0) == expected_progress._replace(seconds=0)
     like = shapes_of(setup)
-    best = load_best_params(folder / "checkpoints", like)
-    assert_same(best, load_best_params(tiny_run.folder / "checkpoints", like))
+    best = best_params(folder, like)
+    assert_same(best, best_params(tiny_run.folder, like))
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     assert config["training"]["max_step"] == tiny_corpus.TRAINED_STEPS
     # The end of a finished run can be had again.
@@ -163,8 +170,8 @@ def test_patience_and_the_best_checkpoint(corpus: Path, monkeypatch: pytest.Monk
     setup = prepare(load_config(corpus / "tiny.json"))
     scripted(monkeypatch, [0.1, 0.2])
     short, _ = trained(corpus, edited(data, {"training.max_step": 4}), "short")
-    best = load_best_params(folder / "checkpoints", shapes_of(setup))
-    assert_same(best, load_best_params(short / "checkpoints", shapes_of(setup)))
+    best = best_params(folder, shapes_of(setup))
+    assert_same(best, best_params(short, shapes_of(setup)))
     # The summary is the best one's, not the last one's.
     scores = [record["scores"]["nld ner"]["dev"] for record in metrics(folder)]
     assert summary["scores"]["nld ner"]["dev"] == scores[1] != scores[-1]
@@ -249,15 +256,19 @@ def test_a_run_that_diverges_says_where(corpus: Path, monkeypatch: pytest.Monkey
     # The LSTM's states are bounded: it takes a lot to leave the range of float32. The auxiliary task's
     # first step does, so that the step after it has no loss.
     data = edited(two_languages(eval_freq=1), {"tasks.1.learning_rate": 1e38})
-    with pytest.raises(loop.DivergedError) as stopped:
+    with pytest.raises(DivergedError) as stopped:
         trained(corpus, data)
     first, second = str(stopped.value).splitlines()
     folder = corpus.parent / "run"
     records = metrics(folder)
     step = len(records) + 1
-    name = "nld ner" if "nld ner" in first else "afr ner"
+    name = first.split("'")[1]
     assert first.startswith(f"step {step}, task {name!r}: loss is nan")
     assert "learning_rate" in first
+    # What it says of the steps before is what was written of them.
+    norms = {task: (r["step"], norm) for r in records for task, norm in r["gradient_norms"].items()}
+    said = ", ".join(f"{task!r} {norm:.4g} (step {step})" for task, (step, norm) in norms.items())
+    assert f"last finite norms: {said};" in first
     drawn = [record["task_steps"]["afr ner"] for record in records]
     assert drawn[-1] > 0
     file, lines = second.removeprefix("its sentences begin in ").split(" at lines ")
@@ -270,7 +281,7 @@ def test_a_run_that_diverges_says_where(corpus: Path, monkeypatch: pytest.Monkey
     assert not (folder / "summary.json").exists()
     assert records[-1]["best_step"] == 1 <= drawn.count(0)
     setup = prepare(load_config(corpus / "tiny.json"))
-    best = load_best_params(folder / "checkpoints", shapes_of(setup))
+    best = best_params(folder, shapes_of(setup))
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(best))
     assert len(Tagger.load(folder).tag([["Piet", "woont"]])[0]) == 2
 
