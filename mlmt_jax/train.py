@@ -25,6 +25,15 @@ def _parser() -> argparse.ArgumentParser:
         help="override a value, such as training.max_step=200 or tasks.0.learning_rate=0.01; may be repeated",
     )
     parser.add_argument("--output", metavar="FOLDER", help="the run folder (training.output)")
+    parser.add_argument(
+        "--replicas", type=int, metavar="R", help="train R runs side by side (training.replicas)"
+    )
+    parser.add_argument(
+        "--distributed",
+        action="store_true",
+        help="train with other processes, which JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and "
+        "JAX_PROCESS_ID or the cluster name",
+    )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--resume", action="store_true", help="continue the run that the folder holds")
     what.add_argument("--check", action="store_true", help="examine all data, tell what is there, and stop")
@@ -38,47 +47,54 @@ def main(argv: Sequence[str] | None = None) -> None:
         InputError: on anything in config, data or run folder that cannot be used.
     """
     args = _parser().parse_args(argv)
-    config = load_config(args.config, args.overrides, check_files=not args.check)
+    replicas = [] if args.replicas is None else [f"training.replicas={args.replicas}"]
+    config = load_config(args.config, [*args.overrides, *replicas], check_files=not args.check)
     if args.check:
         _examine(config, args.config)
     # JAX is loaded once the config is known to be good: a typing error should be told at once.
+    from mlmt_jax.training import processes
     from mlmt_jax.training.folder import RunFolder
     from mlmt_jax.training.lock import locked
     from mlmt_jax.training.loop import train
     from mlmt_jax.training.report import describe_corpora, describe_run, print_findings
-    from mlmt_jax.training.setup import choose_device, prepare
+    from mlmt_jax.training.setup import choose_device, prepare_replicas
     from mlmt_jax.training.signals import Stopped
 
     output = Path(args.output) if args.output else config.training.output
     assert output is not None
     config = config.model_copy(update={"training": config.training.model_copy(update={"output": output})})
     folder = RunFolder(output)
-    if not args.check:
+    if args.distributed:
+        processes.start()
+    first = processes.is_first() if args.distributed else True
+    if not args.check and first:
         folder.check_free(resume=args.resume)
     command = ["python", "-m", "mlmt_jax.train", *(sys.argv[1:] if argv is None else argv)]
     command += [] if args.resume else ["--resume"]
     with contextlib.ExitStack() as stack:
-        if args.resume:
+        if args.resume and first:
             stack.enter_context(locked(output))
         line, warning = choose_device(config.training.gpu)
         print(line)
         if warning:
             print(f"warning: {warning}", file=sys.stderr)
-        setup = prepare(config)
+        setups = prepare_replicas(config)
         if args.check:
-            print(describe_run(setup))
+            print(describe_run(setups[0]))
             return
-        print_findings(setup.corpus.findings)
-        if args.resume:
-            folder.check_same(config, setup.corpus)
-            folder.write("config.json", config.resolved())  # how long the run goes on may have changed
-        else:
+        print_findings(dict.fromkeys(found for setup in setups for found in setup.corpus.findings))
+        corpora = [(setup.config, setup.corpus) for setup in setups]
+        if first and args.resume:
+            folder.check_same(config, corpora)
+            folder.go_on(config, [setup.config for setup in setups])
+        elif first:
             stack.enter_context(locked(output))
             folder.check_free(resume=False)  # another process may have been quicker
-            folder.create(config, setup.corpus)
-        print(f"run folder: {output}\n\n{describe_corpora(setup)}\n", flush=True)
+            folder.create(config, corpora)
+        processes.wait_for_all("folder")
+        print(f"run folder: {output}\n\n{describe_corpora(setups[0])}\n", flush=True)
         try:
-            train(setup, folder)
+            train(setups, folder)
         except Stopped as stopped:
             print(f"\nstopped at step {stopped.step}; to go on: {shlex.join(command)}", file=sys.stderr)
             sys.exit(128 + stopped.signum)

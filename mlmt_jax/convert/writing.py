@@ -29,9 +29,10 @@ def write_run(run: Run, checkpoint: Checkpoint, output: Path) -> None:
         output.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as beside:
             folder = RunFolder(Path(beside) / "run")
-            folder.create(run.config, run.corpus)
-            checkpoints = Checkpoints(folder.checkpoints)
+            folder.create(run.config, [(run.config, run.corpus)])
+            checkpoints = Checkpoints(folder.checkpoints, folder.id)
             checkpoints.save_best(0, run.params)
+            checkpoints.wait()
             checkpoints.close()
             folder.write("summary.json", _summary(run, checkpoint))
             folder.path.replace(output)

@@ -113,11 +113,12 @@ class Checkpoints:
             if step not in counted_on:
                 _remove(self._best / str(step))
 
-    def restore_last(self, like: RunState) -> Restored | None:
+    def restore_last(self, like: RunState, at_most: int | None = None) -> Restored | None:
         """The newest sound state whose best parameters are sound as well, or None where none was saved.
 
         Args:
             like: gives the structure.
+            at_most: where given, later steps are passed over.
 
         Raises:
             RunError: where none of those that are there can be used, or the arrays are not those expected:
@@ -126,6 +127,8 @@ class Checkpoints:
         self.wait()
         refused: list[str] = []
         for step in reversed(_steps(self._last)):
+            if at_most is not None and step > at_most:
+                continue
             path = self._last / str(step)
             wrong = broken_seal(path, self._run)
             if wrong:
@@ -240,13 +243,20 @@ def _check_shapes(path: Path, found: Any, like: Mapping[str, Any]) -> None:
 
 
 def _checkpointer() -> ocp.Checkpointer:
-    return ocp.Checkpointer(ocp.StandardCheckpointHandler())
+    # Of several processes, each reads by itself, and the first one alone writes.
+    own = jax.process_index()
+    options = ocp.options.MultiprocessingOptions(
+        primary_host=own, active_processes={own}, barrier_sync_key_prefix=str(own)
+    )
+    handler = ocp.StandardCheckpointHandler(multiprocessing_options=options)
+    return ocp.Checkpointer(handler, multiprocessing_options=options)
 
 
 def _host(tree: Any) -> Any:
     """A copy as NumPy arrays: the next step may take the memory of the tree's own."""
     for leaf in jax.tree.leaves(tree):
-        leaf.copy_to_host_async()
+        if isinstance(leaf, jax.Array):
+            leaf.copy_to_host_async()
     return jax.tree.map(lambda leaf: np.array(leaf), tree)
 
 
@@ -255,7 +265,7 @@ def _blank(tree: Any) -> Any:
 
 
 def _on_device(tree: Any) -> Any:
-    return jax.device_put(tree, jax.devices()[0])
+    return jax.device_put(tree, jax.local_devices()[0])
 
 
 def _steps(folder: Path) -> list[int]:

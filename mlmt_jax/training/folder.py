@@ -38,6 +38,10 @@ class RunFolder:
         """Scores of the best checkpoint; there once the run is finished."""
         return self.path / "summary.json"
 
+    def replica(self, number: int) -> "RunFolder":
+        """The folder of one of several runs, which is a whole run folder itself."""
+        return RunFolder(self.path / "replicas" / str(number))
+
     def holds_run(self) -> bool:
         """Whether a run has been started here."""
         return any((self.path / name).exists() for name in ("config.json", "checkpoints", "metrics.jsonl"))
@@ -80,14 +84,29 @@ class RunFolder:
         self.check_format()
         return self.read("run.json")["id"]
 
-    def check_same(self, config: Config, corpus: Corpus) -> None:
+    def check_same(self, config: Config, corpora: Sequence[tuple[Config, Corpus]]) -> None:
         """Raises ``RunError`` where the folder's run is not the one that config and data describe.
 
         How long a run goes on may change, and where its data is; what it trains may not.
+
+        Args:
+            config: of the run.
+            corpora: of each replica, its own config and data; one pair of a run alone.
         """
+        self._check_config(config)
+        for folder, (own, corpus) in zip(self.runs(len(corpora)), corpora, strict=True):
+            folder._check_config(own)
+            folder._check_data(own, corpus)
+
+    def runs(self, count: int) -> list["RunFolder"]:
+        """The folders of so many runs: this one, or one within it for each of several."""
+        return [self] if count == 1 else [self.replica(number) for number in range(count)]
+
+    def _check_config(self, config: Config) -> None:
 
         def essence(data: dict[str, Any]) -> dict[str, Any]:
             free = ("max_step", "max_epoch", "patience", "output", "gpu", "eval_batch_size", "keep")
+            free = (*free, "data_parallel")
             training = {key: value for key, value in data["training"].items() if key not in free}
             return {**data, "training": training, "data_root": None, "$schema": None}
 
@@ -98,6 +117,8 @@ class RunFolder:
                 f"{self.path}: the run was started with another config (different: {', '.join(different)});\n"
                 "give --resume the same config, or start anew with another --output"
             )
+
+    def _check_data(self, config: Config, corpus: Corpus) -> None:
         for name, data in _data_files(config, corpus).items():
             before = self.read(name)
             if before != data:
@@ -107,8 +128,8 @@ class RunFolder:
                     "give --resume the same files, or start anew with another --output"
                 )
 
-    def create(self, config: Config, corpus: Corpus) -> None:
-        """Makes the folder and writes what is known before the first step.
+    def create(self, config: Config, corpora: Sequence[tuple[Config, Corpus]]) -> None:
+        """Makes the folder and writes what is known before the first step; arguments as in ``check_same``.
 
         Raises:
             RunError: where the folder cannot be written.
@@ -117,9 +138,19 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             sync(self.path.parent)
         self.write("run.json", {"format": FORMAT, "id": uuid.uuid4().hex})
-        for name, data in _data_files(config, corpus).items():
-            self.write(name, data)
+        if len(corpora) == 1:
+            for name, data in _data_files(*corpora[0]).items():
+                self.write(name, data)
+        else:
+            for folder, own in zip(self.runs(len(corpora)), corpora, strict=True):
+                folder.create(own[0], [own])
         # The config comes last: where it stands, the others are whole.
+        self.write("config.json", config.resolved())
+
+    def go_on(self, config: Config, runs: Sequence[Config]) -> None:
+        """Notes how long the run goes on now; ``runs``: of each replica, its own config."""
+        for folder, own in zip(self.runs(len(runs)), runs, strict=True):
+            folder.write("config.json", own.resolved())
         self.write("config.json", config.resolved())
 
     def write(self, name: str, data: Any) -> None:

@@ -91,27 +91,19 @@ class Reporter:
             tqdm(total=total, initial=first, unit="step", leave=False) if sys.stderr.isatty() else None
         )
         self._total, self._interval = total, interval
-        self._step = self._told_step = first
+        self._told_step = first
         self._told = time.perf_counter()
 
-    def wants_loss(self) -> bool:
-        """Whether the next ``step`` will show a loss; fetching one waits for the device."""
-        if self._bar is not None:
-            return (self._step + 1) % 20 == 0
-        return time.perf_counter() - self._told >= self._interval
-
-    def step(self, step: int, task: str, loss: float | None) -> None:
-        """Tells of a step; ``loss`` where ``wants_loss`` asked for it."""
-        self._step = step
+    def step(self, step: int, latest: tuple[str, float] | None) -> None:
+        """Tells of a step, and from time to time of the ``latest`` task and loss that are known."""
         if self._bar is not None:
             self._bar.update(1)
-            if loss is not None:
-                self._bar.set_postfix_str(f"{task}: loss {loss:.3f}")
-        elif loss is not None:
-            now = time.perf_counter()
+            if latest is not None and step % 20 == 0:
+                self._bar.set_postfix_str(f"{latest[0]}: loss {latest[1]:.3f}")
+        elif latest is not None and (now := time.perf_counter()) - self._told >= self._interval:
             rate = (step - self._told_step) / (now - self._told)
             print(
-                f"step {step}/{self._total}  {task}: loss {loss:.3f}  {rate:.1f} steps/s",
+                f"step {step}/{self._total}  {latest[0]}: loss {latest[1]:.3f}  {rate:.1f} steps/s",
                 file=sys.stderr,
                 flush=True,
             )

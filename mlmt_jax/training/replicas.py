@@ -12,6 +12,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from mlmt_jax.data.stacking import StackedBatches
 from mlmt_jax.errors import ConfigError
 from mlmt_jax.model import build_model, init_params
+from mlmt_jax.training import processes
 from mlmt_jax.training.rows import up_to_date
 from mlmt_jax.training.setup import Setup
 from mlmt_jax.training.state import RunState, init_state
@@ -94,7 +95,11 @@ class Group:
         step = partial(train_step, setup.model.tasks[name], setup.optimizers[name], setup.users)
         if not self._alone:
             step = jax.vmap(step)
-        return jax.jit(step, donate_argnums=0, out_shardings=self._sharding())
+        if self._mesh is None:
+            return jax.jit(step, donate_argnums=0)
+        # What a step tells is small: every process gets all of it.
+        everywhere = NamedSharding(self._mesh, PartitionSpec())
+        return jax.jit(step, donate_argnums=0, out_shardings=(self._sharding(), everywhere))
 
     def stack(self, states: Sequence[RunState]) -> RunState:
         """The states of the runs as one."""
@@ -113,22 +118,22 @@ class Group:
         return self._steps[name](state, batch, self._key)
 
     def metrics(self, metrics: StepMetrics) -> dict[int, StepMetrics]:
-        """What a step told, by run; of the runs that are on this process's devices. Waits for it."""
-        return self._local(metrics)
+        """What a step told, by run; waits for it."""
+        return self._by_run(metrics)
 
     def states(self, state: RunState) -> dict[int, RunState]:
-        """The state of each run on this process's devices."""
+        """The state of each run."""
         if self._alone:
             return {0: state}
-        return {i: _resized(own, self._own_shapes[i]) for i, own in self._local(state).items()}
+        return {i: _resized(own, self._own_shapes[i]) for i, own in self._by_run(state).items()}
 
     def params(self, state: RunState) -> dict[int, Params]:
-        """The up-to-date parameters of each run on this process's devices, padded: for evaluation."""
+        """The up-to-date parameters of each run, padded: for evaluation."""
         current = self._current(state)
         if self._alone:
             return {0: current}
         device = jax.local_devices()[0]
-        return {i: jax.device_put(own, device) for i, own in self._local(current).items()}
+        return {i: jax.device_put(own, device) for i, own in self._by_run(current).items()}
 
     def padded(self, params: Params) -> Params:
         """A run's parameters in the shapes that evaluation wants."""
@@ -151,7 +156,7 @@ class Group:
         sharding = self._sharding(*axes)
         if sharding is None:
             return jax.numpy.asarray(values)
-        # Each process has the whole on its host, and takes the part of its devices.
+        # Each process has the whole on its host, and gives its devices their parts.
         return jax.make_array_from_callback(values.shape, sharding, lambda index: values[index])
 
     def _placed(self, batch: Batch) -> Batch:
@@ -163,24 +168,12 @@ class Group:
             for name, values in batch._asdict().items()
         })  # fmt: skip
 
-    def _local(self, tree: Any) -> dict[int, Any]:
-        """By run, the part of a stacked tree that is on this process's devices, as NumPy arrays."""
+    def _by_run(self, tree: Any) -> dict[int, Any]:
+        """A stacked tree by run, as NumPy arrays."""
+        host = jax.tree.map(processes.on_host, tree)
         if self._alone:
-            return {0: jax.tree.map(np.asarray, tree)}
-        leaves, structure = jax.tree.flatten(tree)
-        parts = [_rows(leaf) for leaf in leaves]
-        runs = [run for run in parts[0] if run < len(self.setups)]
-        return {run: structure.unflatten([part[run] for part in parts]) for run in sorted(runs)}
-
-
-def _rows(x: jax.Array) -> dict[int, np.ndarray]:
-    """The entries of the first axis that this process has."""
-    found = {}
-    for shard in x.addressable_shards:
-        first = shard.index[0].start or 0
-        if first not in found:
-            found.update(enumerate(np.asarray(shard.data), first))
-    return found
+            return {0: host}
+        return {run: jax.tree.map(lambda x, run=run: x[run], host) for run in range(len(self.setups))}
 
 
 def _shapes(setup: Setup) -> RunState:

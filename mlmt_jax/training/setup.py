@@ -10,7 +10,7 @@ import optax
 
 from mlmt_jax.config import Config
 from mlmt_jax.data.batching import Encoded, TrainingBatches
-from mlmt_jax.data.corpus import Corpus, load_corpus
+from mlmt_jax.data.corpus import Corpus, load_corpora, load_corpus
 from mlmt_jax.data.encoding import encode
 from mlmt_jax.model import Model, build_model, init_params, put_vectors
 from mlmt_jax.training.mixing import check_weights, mixing_weights
@@ -18,7 +18,7 @@ from mlmt_jax.training.optim import build_optimizer
 from mlmt_jax.training.rows import TableUser, table_users
 from mlmt_jax.training.state import RunState, init_state
 
-__all__ = ["Setup", "choose_device", "fresh_state", "prepare", "versions"]
+__all__ = ["Setup", "choose_device", "fresh_state", "prepare", "prepare_replicas", "versions"]
 
 # How long a run is thought to be when its padding is chosen. Not how long it is: a resumed run with another
 # max_step must compute the same.
@@ -51,7 +51,9 @@ def choose_device(gpu: bool | None) -> tuple[str, str | None]:
     if gpu is False:
         jax.config.update("jax_platforms", "cpu")
     device = jax.devices()[0]
-    line = f"device: {device.platform} ({device.device_kind}), jax {jax.__version__}"
+    count = jax.device_count()
+    many = f"{count} devices" if count > 1 else "device"
+    line = f"{many}: {device.platform} ({device.device_kind}), jax {jax.__version__}"
     if gpu and device.platform == "cpu":
         return line, (
             "training.gpu is true, but JAX found no GPU and uses the CPU; "
@@ -70,22 +72,45 @@ def versions() -> dict[str, str]:
 
 
 def prepare(config: Config) -> Setup:
-    """Reads the data and builds the model.
+    """Reads the data and builds the model of a run alone.
 
     Raises:
         InputError: on anything in config or data that cannot be used.
     """
     corpus = load_corpus(config)
-    counts = {task.name: len(corpus.datasets[task.dataset].splits["train"]) for task in config.tasks}
-    weights = mixing_weights(config, counts)
-    check_weights(config, weights)
-    encoded = {
+    return _prepared(config, corpus, _encoded(config, corpus))
+
+
+def prepare_replicas(config: Config) -> list[Setup]:
+    """The same for each of the config's replicas; what they have in common is read and encoded once.
+
+    Raises:
+        InputError: on anything in config or data that cannot be used.
+    """
+    count = config.training.replicas
+    configs = [config.replica(number) for number in range(count)] if count > 1 else [config]
+    corpora = load_corpora(configs)
+    encoded = {id(corpus): _encoded(config, corpus) for corpus in corpora}
+    return [_prepared(own, corpus, encoded[id(corpus)]) for own, corpus in zip(configs, corpora, strict=True)]
+
+
+_Encodings = dict[str, dict[str, list[Encoded]]]
+
+
+def _encoded(config: Config, corpus: Corpus) -> _Encodings:
+    return {
         task.name: {
             split: encode(corpus.vocabulary, task.model.word_embed, task.task, examples)
             for split, examples in corpus.datasets[task.dataset].splits.items()
         }
         for task in config.tasks
     }
+
+
+def _prepared(config: Config, corpus: Corpus, encoded: _Encodings) -> Setup:
+    counts = {task.name: len(corpus.datasets[task.dataset].splits["train"]) for task in config.tasks}
+    weights = mixing_weights(config, counts)
+    check_weights(config, weights)
     batches = {
         task.name: TrainingBatches(
             task.name,
@@ -114,4 +139,4 @@ def fresh_state(setup: Setup) -> RunState:
     params = put_vectors(params, setup.corpus.pretrained)
     state = jax.jit(lambda params: init_state(setup.model, params, setup.optimizers))(params)
     # Bound to the device, as what comes back from a checkpoint is: a program for the one serves the other.
-    return jax.device_put(state, jax.devices()[0])
+    return jax.device_put(state, jax.local_devices()[0])

@@ -81,7 +81,7 @@ def test_emissions_and_tags_are_the_originals(converted: dict[str, Converted], c
     model = build_model(config, vocabulary.sizes)
     own = model.tasks[task]
     like = jax.eval_shape(lambda key: init_params(model, key), jax.random.key(0))
-    params = load_best_params(folder.checkpoints, like)
+    params = load_best_params(folder.checkpoints, folder.id, like)
     encoded = [encode_tokens(vocabulary, config.task(task).model.word_embed, words) for words in SENTENCES]
     compute = jax.jit(
         lambda params, batch: (emissions(own, params, batch), decode(own, params, batch, best_tags)[0])

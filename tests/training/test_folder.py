@@ -25,7 +25,7 @@ def corpus(config: Config) -> Corpus:
 @pytest.fixture
 def folder(tmp_path: Path, config: Config, corpus: Corpus) -> RunFolder:
     made = RunFolder(tmp_path / "deep" / "run")
-    made.create(config, corpus)
+    made.create(config, [(config, corpus)])
     return made
 
 
@@ -88,7 +88,8 @@ def test_a_folder_without_a_run(tmp_path: Path) -> None:
     ["max_step=999", "max_epoch=3", "patience=2", "gpu=false", "eval_batch_size=3", "output=elsewhere"],
 )
 def test_how_long_a_run_goes_on_may_change(folder: RunFolder, tiny_config: Path, corpus: Corpus, free: str):
-    folder.check_same(load_config(tiny_config, ["datasets.1.sample=5", f"training.{free}"]), corpus)
+    changed = load_config(tiny_config, ["datasets.1.sample=5", f"training.{free}"])
+    folder.check_same(changed, [(changed, corpus)])
 
 
 @pytest.mark.parametrize(
@@ -104,8 +105,9 @@ def test_how_long_a_run_goes_on_may_change(folder: RunFolder, tiny_config: Path,
 def test_what_a_run_trains_may_not(
     folder: RunFolder, tiny_config: Path, corpus: Corpus, change: str, where: str
 ) -> None:
+    changed = load_config(tiny_config, ["datasets.1.sample=5", change])
     with pytest.raises(RunError, match=rf"another config \(different: {where}\);\n.*--resume.*--output"):
-        folder.check_same(load_config(tiny_config, ["datasets.1.sample=5", change]), corpus)
+        folder.check_same(changed, [(changed, corpus)])
 
 
 def test_a_run_may_lack_the_words_of_its_training_data(
@@ -125,7 +127,7 @@ def test_a_run_may_lack_the_words_of_its_training_data(
 def test_the_data_may_move(folder: RunFolder, config: Config, tmp_path: Path) -> None:
     moved = config.model_copy(update={"data_root": tmp_path / "moved"})
     tiny_corpus.write_corpus(moved.data_root)
-    folder.check_same(moved, load_corpus(moved))
+    folder.check_same(moved, [(moved, load_corpus(moved))])
 
 
 @pytest.mark.parametrize(
@@ -140,14 +142,14 @@ def test_the_data_may_not_change(
     text = path.read_text(encoding="utf-8")
     path.write_text(f"Nieuw O\n\n{text}" if named == "vocab.json" else f"# longer\n{text}", encoding="utf-8")
     with pytest.raises(RunError, match=f"{named} would differ"):
-        folder.check_same(moved, load_corpus(moved))
+        folder.check_same(moved, [(moved, load_corpus(moved))])
 
 
 def test_a_place_that_cannot_be_written(tmp_path: Path, config: Config, corpus: Corpus) -> None:
     (tmp_path / "file").touch()
     for place in (tmp_path / "file", tmp_path / "file" / "run"):
         with pytest.raises(RunError, match="cannot be written: "):
-            RunFolder(place).create(config, corpus)
+            RunFolder(place).create(config, [(config, corpus)])
 
 
 def test_files_are_whole_or_not_there(tmp_path: Path) -> None:

@@ -18,9 +18,10 @@ from mlmt_jax.errors import ConfigError, InputError, RunError
 from mlmt_jax.model import init_params
 from mlmt_jax.tagger import Tagger
 from mlmt_jax.train import main
-from mlmt_jax.training import loop
+from mlmt_jax.training import loop, run
 from mlmt_jax.training.checkpoint import Checkpoints, Progress, load_best_params
 from mlmt_jax.training.folder import RunFolder
+from mlmt_jax.training.outcome import headline
 from mlmt_jax.training.setup import Setup, prepare
 from mlmt_jax.training.state import RunState, init_state
 from mlmt_jax.training.window import DivergedError
@@ -157,7 +158,7 @@ def test_what_is_kept_of_each_evaluation(tiny_run: Any) -> None:
 def scripted(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> None:
     """Evaluations that come out as given."""
     values: Iterator[float] = iter(scores)
-    monkeypatch.setattr(loop, "headline", lambda setup, task, score: next(values))
+    monkeypatch.setattr(run, "headline", lambda config, task, score: next(values))
 
 
 def test_patience_and_the_best_checkpoint(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,13 +228,9 @@ def test_a_target_of_single_words_is_chosen_by_accuracy(corpus: Path) -> None:
 
 @pytest.mark.parametrize(("metric", "expected"), [("auto", 0.25), ("span_f1", 0.25), ("accuracy", 0.75)])
 def test_the_figure_that_a_task_is_judged_by(metric: str, expected: float) -> None:
-    class Some:
-        def __init__(self, **values: Any):
-            self.__dict__.update(values)
-
-    setup: Any = Some(config=parse_config(edited(tiny_corpus.config(), {"tasks.0.metric": metric})))
-    score: Any = Some(score=Some(f1=0.25, lenient_f1=0.9, accuracy=0.75))
-    assert loop.headline(setup, "nld ner", score) == expected
+    config = parse_config(edited(tiny_corpus.config(), {"tasks.0.metric": metric}))
+    score = {"f1": 0.25, "lenient_f1": 0.9, "accuracy": 0.75}
+    assert headline(config, "nld ner", score) == expected
 
 
 def test_tags_that_training_never_saw(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,240 @@
+"""All runs of a training: the groups of them that share a program, and where each of them is."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from mlmt_jax.training import processes
+from mlmt_jax.training.checkpoint import Restored
+from mlmt_jax.training.folder import RunFolder
+from mlmt_jax.training.journal import score_table
+from mlmt_jax.training.outcome import statistics, statistics_table, where
+from mlmt_jax.training.replicas import Group, device_mesh, groups_of
+from mlmt_jax.training.run import Evaluation, Run
+from mlmt_jax.training.setup import Setup, fresh_state
+from mlmt_jax.training.state import RunState
+from mlmt_jax.training.step import StepMetrics
+from mlmt_jax.training.window import DivergedError
+
+__all__ = ["Fleet"]
+
+
+class Fleet:
+    """All runs, and the groups of them that share a program."""
+
+    def __init__(self, setups: Sequence[Setup], folder: RunFolder):
+        config = setups[0].config
+        self._setups, self.folder = setups, folder
+        self.alone, self.config = len(setups) == 1, config
+        self._numbers = groups_of(setups)
+        self.groups = [
+            Group(
+                [setups[i] for i in numbers],
+                device_mesh(len(numbers), config.training.data_parallel),
+            )
+            for numbers in self._numbers
+        ]
+        self._place = {n: (g, i) for g, own in enumerate(self._numbers) for i, n in enumerate(own)}
+        self.runs = []
+        for number in range(len(setups)):
+            group, i = self._of(number)
+            self.runs.append(Run(group.setups[i], folder if self.alone else folder.replica(number)))
+        self._states: list[RunState] = []  # until the groups have taken them
+        self.step, self.task_steps = 0, dict.fromkeys(setups[0].model.tasks, 0)
+        self.seconds = 0.0
+
+    def _of(self, number: int) -> tuple[Group, int]:
+        group, i = self._place[number]
+        return self.groups[group], i
+
+    @property
+    def own(self) -> list[int]:
+        """The runs that this process evaluates and saves."""
+        return list(range(len(self.runs))) if processes.is_first() else []
+
+    @property
+    def weights(self) -> Mapping[str, float]:
+        """The probability of each task model at a step."""
+        return self._setups[0].weights
+
+    @property
+    def live(self) -> list[int]:
+        """Those of them that have not come to an end of their own."""
+        return [number for number in self.own if not self.runs[number].ended]
+
+    def restore(self) -> bool:
+        """Finds the newest step of which every run that goes on has a sound state; False where none has."""
+        newest: list[int | None] = [None] * len(self.runs)
+        while True:
+            found = [
+                run.restored(self._own_shapes(n), at_most)
+                for n, (run, at_most) in enumerate(zip(self.runs, newest, strict=True))
+            ]
+            if any(one is None and not run.has_diverged for run, one in zip(self.runs, found, strict=True)):
+                return False
+            # One that diverged before anything was saved is at its start for good.
+            found = [
+                one or Restored(fresh_state(setup), run.progress, [])
+                for setup, run, one in zip(self._setups, self.runs, found, strict=True)
+            ]
+            steps = [one.progress.step for one in found]
+            ends = [run.end_of(one.progress) for run, one in zip(self.runs, found, strict=True)]
+            step = min((own for own, end in zip(steps, ends, strict=True) if end is None), default=max(steps))
+            behind = [n for n, end in enumerate(ends) if end is None or end > step]
+            step = min((steps[n] for n in behind), default=step)
+            if all(steps[n] == step for n in behind):
+                break
+            for n in behind:
+                newest[n] = step
+        processes.wait_for_all("restored")
+        for run, one in zip(self.runs, found, strict=True):
+            run.go_on_from(one, step)
+            self._states.append(one.state)
+        lasting = behind or [steps.index(step)]
+        self.step, self.task_steps = step, dict(found[lasting[0]].progress.task_steps)
+        self.seconds = max(one.progress.seconds for one in found)
+        return True
+
+    def _own_shapes(self, number: int) -> RunState:
+        group, i = self._of(number)
+        return group.own_shapes(i)
+
+    def begin(self) -> None:
+        """Puts the runs on their devices, as they were restored or from their start."""
+        states = self._states
+        if not states:
+            states = [fresh_state(setup) for setup in self._setups]
+        for number in self.own:
+            self.runs[number].clear_after()
+        self._states = []
+        self.arrays = [
+            group.stack([states[number] for number in own])
+            for group, own in zip(self.groups, self._numbers, strict=True)
+        ]
+
+    def take_step(self, name: str) -> list[StepMetrics]:
+        """One step of all runs; what it tells comes by group, and may still be under way."""
+        metrics = []
+        for i, group in enumerate(self.groups):
+            batch = group.batch(name, self.task_steps[name])
+            self.arrays[i], own = group.step(self.arrays[i], name, batch)
+            metrics.append(own)
+        self.step += 1
+        self.task_steps[name] += 1
+        return metrics
+
+    def by_run(self, values: Callable[[int, Group], dict[int, Any]]) -> dict[int, Any]:
+        """What a function of each group's index and the group gives for its runs, by number of the run."""
+        return {
+            self._numbers[g][i]: value
+            for g, group in enumerate(self.groups)
+            for i, value in values(g, group).items()
+        }
+
+    def metrics(self, metrics: Sequence[StepMetrics]) -> dict[int, StepMetrics]:
+        """What a step told, by run; waits for it."""
+        return self.by_run(lambda g, group: group.metrics(metrics[g]))
+
+    def save(self, seconds: float) -> None:
+        """Keeps the state of every run that goes on, of a step that is not evaluated, or not yet."""
+        states = self.by_run(lambda g, group: group.states(self.arrays[g]))
+        for number in self.live:
+            self.runs[number].save(states[number], self.step, self.task_steps, seconds)
+
+    def evaluate(self, seconds: float, *, keep: bool) -> dict[int, Evaluation]:
+        """Scores every run that goes on; with ``keep``, their states are kept to go on from."""
+        params = self.by_run(lambda g, group: group.params(self.arrays[g]))
+        states = self.by_run(lambda g, group: group.states(self.arrays[g])) if keep else {}
+        told = {}
+        for number in self.live:
+            run, (group, i) = self.runs[number], self._of(number)
+            own = group.cropped(i, params[number])
+            told[number] = run.evaluate(params[number], own, self.step, self.task_steps, seconds)
+            if keep:
+                run.keep(states[number])
+        return told
+
+    @property
+    def epoch_steps(self) -> int | None:
+        """Steps of the target after which ``max_epoch`` is reached."""
+        epochs, target = self.config.training.max_epoch, self.config.target.name
+        if epochs is None or target not in self.groups[0].batches:
+            return None
+        return epochs * self.groups[0].setups[0].batches[target].batches_per_epoch
+
+    @property
+    def at_end(self) -> bool:
+        """Whether the runs have had all their steps."""
+        limit, target_limit = self.config.training.max_step, self.epoch_steps
+        return (limit is not None and self.step >= limit) or (
+            target_limit is not None and self.task_steps[self.config.target.name] >= target_limit
+        )
+
+    @property
+    def finished(self) -> bool:
+        """Whether no run goes on. All processes ask at once."""
+        return self.at_end or not processes.any_of(bool(self.live))
+
+    @property
+    def expected_steps(self) -> int:
+        """How long the runs are, for the progress bar; with ``max_epoch`` the expectation."""
+        setup, limit = self.groups[0].setups[0], self.epoch_steps
+        share = setup.weights[self.config.target.name]
+        limits = [self.config.training.max_step, round(limit / share) if limit and share else None]
+        return min(limit for limit in limits if limit is not None)
+
+    def finish(self) -> dict[str, Any]:
+        """Scores the best parameters of every run and writes the summaries."""
+        for number in self.own:
+            run, (group, i) = self.runs[number], self._of(number)
+            best = run.progress.best_step
+            if best is None:  # it diverged before it was evaluated
+                continue
+            params = run.checkpoints.restore_best(best, group.own_shapes(i).params)
+            _, scores = run.finish(group.padded(params))
+            if self.alone:
+                progress = run.progress
+                print(f"best step {best} of {progress.step}, {progress.seconds:.0f} s\n{score_table(scores)}")
+        summary = self.summary() if processes.is_first() else None
+        processes.wait_for_all("summarised")
+        if not processes.is_first():
+            return self.folder.read("summary.json")
+        if summary is None:
+            raise DivergedError("\n".join(f"replica {n}: {run.diverged}" for n, run in enumerate(self.runs)))
+        if not self.alone:
+            print(f"{len(self.runs)} replicas, {summary['seconds']:.0f} s; each one's scores: summary.json")
+            print(statistics_table(summary["statistics"]))
+        return summary
+
+    def summary(self) -> dict[str, Any] | None:
+        """The summary of the finished runs, of several also written; None where there is none."""
+        own = [run.finished_summary() for run in self.runs]
+        if self.alone:
+            return own[0]
+        scored = {number: one for number, one in enumerate(own) if one is not None}
+        expected = [n for n, run in enumerate(self.runs) if run.progress.best_step is not None]
+        if not scored or set(scored) != set(expected):
+            return None
+        summary = {
+            "best_replica": max(scored, key=lambda number: scored[number]["best_score"]),
+            "steps": self.step,
+            "seconds": round(max(one["seconds"] for one in scored.values()), 3),
+            "target": self.config.target.name,
+            **where(),
+            "statistics": statistics(self.config, [one["scores"] for one in scored.values()]),
+            "replicas": [
+                one if one is not None else {"diverged": run.diverged}
+                for one, run in zip(own, self.runs, strict=True)
+            ],
+        }
+        self.folder.write("summary.json", summary)
+        return summary
+
+    def wait(self) -> None:
+        """Waits for what is being written."""
+        for run in self.runs:
+            run.checkpoints.wait()
+
+    def close(self) -> None:
+        """Ends the writing."""
+        for run in self.runs:
+            run.checkpoints.close()

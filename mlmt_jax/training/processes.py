@@ -1,0 +1,63 @@
+"""Several processes that train together: how they find each other, and what they agree on.
+
+All read the same files and take the same steps, each on its own devices. The first one evaluates and writes;
+the run folder has to be one that all of them see.
+"""
+
+import os
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from mlmt_jax.errors import InputError
+
+__all__ = ["any_of", "is_first", "on_host", "start", "wait_for_all"]
+
+
+def start() -> None:
+    """Joins the other processes; call it before anything else uses JAX.
+
+    ``JAX_COORDINATOR_ADDRESS``, ``JAX_NUM_PROCESSES`` and ``JAX_PROCESS_ID`` say where the first process
+    listens, how many there are and which one this is; what is not set, JAX finds out itself under Slurm,
+    Open MPI and Kubernetes.
+
+    Raises:
+        InputError: where that is not to be found out, or the processes do not meet.
+    """
+    try:
+        count, own = (os.environ.get(name) for name in ("JAX_NUM_PROCESSES", "JAX_PROCESS_ID"))
+        jax.distributed.initialize(
+            num_processes=None if count is None else int(count), process_id=None if own is None else int(own)
+        )
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise InputError(
+            f"--distributed: {str(error).splitlines()[0]};\n"
+            "expected JAX_COORDINATOR_ADDRESS (host:port), JAX_NUM_PROCESSES and JAX_PROCESS_ID, or a "
+            "cluster that JAX knows"
+        ) from error
+
+
+def is_first() -> bool:
+    """Whether this is the process that writes what belongs to all."""
+    return jax.process_index() == 0
+
+
+def on_host(x: jax.Array) -> np.ndarray:
+    """The whole of an array, whichever devices it is on. All processes ask at once."""
+    if x.is_fully_addressable or x.is_fully_replicated:
+        return np.asarray(x)
+    return np.asarray(multihost_utils.process_allgather(x, tiled=True))
+
+
+def any_of(flag: bool, *, here: bool = True) -> bool:
+    """Whether it is true in any process. Where it is not asked ``here``, several processes say no."""
+    if jax.process_count() == 1:
+        return flag
+    return here and bool(np.any(multihost_utils.process_allgather(np.array(flag))))
+
+
+def wait_for_all(name: str) -> None:
+    """Returns when all processes have come here."""
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(name)

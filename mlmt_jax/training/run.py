@@ -1,0 +1,188 @@
+"""One run as the host sees it: its folder, its checkpoints, how far it is and what it has told so far."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mlmt_jax.training import processes
+from mlmt_jax.training.checkpoint import Checkpoints, Progress, Restored
+from mlmt_jax.training.durable import writing
+from mlmt_jax.training.folder import RunFolder
+from mlmt_jax.training.journal import append_metrics, keep_metrics_until
+from mlmt_jax.training.optim import learning_rate_schedule
+from mlmt_jax.training.outcome import Scores, evaluate, headline, scores_as_json, where
+from mlmt_jax.training.setup import Setup
+from mlmt_jax.training.state import RunState
+from mlmt_jax.training.window import DivergedError, Taken, Window
+from mlmt_jax.types import Params
+
+__all__ = ["Evaluation", "Run"]
+
+_DIVERGED = "diverged.json"
+
+
+class Evaluation(NamedTuple):
+    """What an evaluation found."""
+
+    scores: Scores
+    score: float  # that the run is judged by
+    better: bool  # than all before
+
+
+class Run:
+    """A run between its steps. Its arrays are elsewhere: they come in where they are needed."""
+
+    def __init__(self, setup: Setup, folder: RunFolder):
+        """``setup``: with the model that evaluates; its tables may be longer than the run's own."""
+        training = setup.config.training
+        self.setup, self.folder = setup, folder
+        self.checkpoints = Checkpoints(folder.checkpoints, folder.id, training.keep)
+        self.progress = Progress(0, dict.fromkeys(setup.model.tasks, 0), None, None, 0, 0.0, 0, {})
+        self.window = Window()
+        self.diverged: str | None = None  # what was said of it
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run has come to an end of its own, whatever its ``max_step``."""
+        patience = self.setup.config.training.patience
+        return self.diverged is not None or (patience is not None and self.progress.stale >= patience)
+
+    def restored(self, like: RunState, at_most: int | None = None) -> Restored | None:
+        """The newest sound state in the folder, of a step that is ``at_most`` this one."""
+        return self.checkpoints.restore_last(like, at_most)
+
+    def end_of(self, progress: Progress) -> int | None:
+        """The step at which the run came to an end of its own, where it did by this progress or later."""
+        patience = self.setup.config.training.patience
+        if patience is not None and progress.stale >= patience:
+            return progress.step
+        return self.folder.read(_DIVERGED)["step"] if self.has_diverged else None
+
+    @property
+    def has_diverged(self) -> bool:
+        """Whether an earlier process, or this one, noted that the run diverged."""
+        return self._marker.exists()
+
+    @property
+    def _marker(self) -> Path:
+        return self.folder.path / _DIVERGED
+
+    def go_on_from(self, restored: Restored, step: int) -> None:
+        """Takes up what was restored, with others that are at ``step``."""
+        for text in restored.refused:
+            print(f"warning: {text}; going on from step {step}", file=sys.stderr)
+        self.progress, self.window = restored.progress, Window(**restored.progress.window)
+        if self.has_diverged and (found := self.folder.read(_DIVERGED))["step"] <= step:
+            self.diverged = found["message"]
+
+    def clear_after(self) -> None:
+        """Deletes what an earlier process left behind the step from which the run goes on."""
+        self.checkpoints.drop_after(self.progress)
+        keep_metrics_until(self.folder.metrics, self.progress.evaluated)
+        with writing(self.folder.summary):
+            self.folder.summary.unlink(missing_ok=True)
+            if self.diverged is None:
+                self._marker.unlink(missing_ok=True)
+
+    def add(self, taken: Taken) -> None:
+        """Takes in what a step told.
+
+        Raises:
+            DivergedError: where it is not finite.
+        """
+        self.window.add(self.setup, taken)
+
+    def diverge(self, step: int, error: DivergedError) -> None:
+        """Ends the run for good; its checkpoints stay."""
+        self.diverged = str(error)
+        if processes.is_first():
+            self.folder.write(_DIVERGED, {"step": step, "message": self.diverged})
+
+    def save(self, state: RunState, step: int, task_steps: Mapping[str, int], seconds: float) -> None:
+        """Keeps the state of a step that is not evaluated, or not yet."""
+        progress = self.progress._replace(
+            step=step, task_steps=dict(task_steps), seconds=seconds, window=self.window.as_json()
+        )
+        self.checkpoints.save_last(state, progress)
+
+    def evaluate(
+        self, params: Params, own: Params, step: int, task_steps: Mapping[str, int], seconds: float
+    ) -> Evaluation:
+        """Scores the run on its dev files and keeps it if it is better than before.
+
+        Args:
+            params: up to date, as ``setup``'s model wants them.
+            own: the same in the run's own shapes.
+        """
+        config, before = self.setup.config, self.progress
+        names = {task.name for task in config.tasks if task.require_eval or task.ref}
+        scores = evaluate(self.setup, params, lambda task, split: split == "dev" and task in names)
+        target = config.target.name
+        score = headline(config, target, scores[target]["dev"].as_json())
+        better = before.best_score is None or score > before.best_score
+        if better:
+            self.checkpoints.save_best(step, own)
+        self.progress = Progress(
+            step,
+            dict(task_steps),
+            step if better else before.best_step,
+            score if better else before.best_score,
+            0 if better else before.stale + 1,
+            seconds,
+            evaluated=step,
+            window={},
+        )
+        append_metrics(self.folder.metrics, self._record(scores))
+        self.window = Window(finite=self.window.finite)
+        return Evaluation(scores, score, better)
+
+    def keep(self, state: RunState) -> None:
+        """Keeps the state that was evaluated."""
+        self.checkpoints.save_last(state, self.progress)
+
+    def _record(self, scores: Scores) -> dict[str, Any]:
+        progress, window = self.progress, self.window
+        return {
+            "step": progress.step,
+            "seconds": round(progress.seconds, 3),
+            "task_steps": progress.task_steps,
+            "losses": {name: float(np.mean(values)) for name, values in window.losses.items()},
+            "gradient_norms": {name: float(np.mean(values)) for name, values in window.norms.items()},
+            "learning_rates": {
+                name: float(np.asarray(learning_rate_schedule(self.setup.config.task(name))(count)))
+                for name, count in progress.task_steps.items()
+            },
+            "sentences_per_second": round(window.sentences / window.seconds, 1),
+            "best_step": progress.best_step,
+            "best_score": progress.best_score,
+            "scores": scores_as_json(scores),
+        }
+
+    def finish(self, params: Params) -> tuple[dict[str, Any], Scores]:
+        """Scores the best parameters on all dev and test files and writes ``summary.json``."""
+        scores = evaluate(self.setup, params, lambda task, split: True)
+        progress = self.progress
+        summary = {
+            "best_step": progress.best_step,
+            "best_score": progress.best_score,
+            "steps": progress.step,
+            "seconds": round(progress.seconds, 3),
+            "task_steps": progress.task_steps,
+            "target": self.setup.config.target.name,
+            **where(),
+            "scores": scores_as_json(scores),
+        }
+        if self.diverged is not None:
+            summary["diverged"] = self.diverged
+        self.folder.write("summary.json", summary)
+        return summary, scores
+
+    def finished_summary(self) -> dict[str, Any] | None:
+        """The summary that was written after the steps that the run has had, if it was."""
+        if not self.folder.summary.exists():
+            return None
+        summary = self.folder.read("summary.json")
+        return summary if summary["steps"] == self.progress.step else None

@@ -1,0 +1,309 @@
+"""Runs side by side: each is the run alone, on one device or several, and each ends for itself."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+import tiny_corpus
+from config_edits import edited
+
+from mlmt_jax.config import load_config
+from mlmt_jax.errors import ConfigError
+from mlmt_jax.train import main
+from mlmt_jax.training import loop, run
+from mlmt_jax.training.checkpoint import Checkpoints
+from mlmt_jax.training.folder import RunFolder
+from mlmt_jax.training.outcome import statistics
+from mlmt_jax.training.replicas import Group, groups_of
+from mlmt_jax.training.setup import fresh_state, prepare, prepare_replicas
+
+SEED = 3
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def corpus(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny corpus, for configs beside it."""
+    return Path(shutil.copytree(tiny_config.parent, tmp_path_factory.mktemp("replicas") / "corpus"))
+
+
+def sampled(**training: Any) -> dict[str, Any]:
+    """The target alone with five of its sentences: samples differ in their words and characters."""
+    data = tiny_corpus.lean("afr ner", max_step=8, eval_freq=4, **training)
+    return edited(data, {"datasets.0.sample": 5, "tasks.0.model.lstm_dropout": 0.3})
+
+
+def trained(corpus: Path, data: dict[str, Any], name: str, *options: str) -> Path:
+    config = tiny_corpus.write_config(corpus, data, f"{name}.json")
+    folder = corpus.parent / name
+    main([str(config), "--output", str(folder), *options])
+    return folder
+
+
+def read(folder: Path, name: str) -> Any:
+    return json.loads((folder / name).read_text(encoding="utf-8"))
+
+
+def metrics(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def test_after_100_steps_each_replica_is_the_run_alone(corpus: Path) -> None:
+    edits = {"datasets.1.sample": 2, "datasets.3.sample": 2, "training.replicas": 2}
+    # The published learning rate: at the tiny corpus's own, rounding grows tenfold in 30 steps.
+    edits |= {f"tasks.{i}.learning_rate": 0.02 for i in range(4)}
+    data = edited(tiny_corpus.config(), edits)
+    setups = prepare_replicas(load_config(tiny_corpus.write_config(corpus, data, "two.json")))
+    sizes = [setup.model.sizes for setup in setups]
+    assert sizes[0].words != sizes[1].words  # other samples, other words
+    assert groups_of(setups) == [[0, 1]]
+    alone = [
+        prepare(load_config(corpus / "two.json", ["training.replicas=1", f"training.seed={SEED + r}"]))
+        for r in range(2)
+    ]
+    together, *singles = groups = [Group(setups), *(Group([setup]) for setup in alone)]
+    states = [group.stack([fresh_state(own) for own in own_setups]) for group, own_setups in
+              zip(groups, (setups, [alone[0]], [alone[1]]), strict=True)]  # fmt: skip
+    task_steps = dict.fromkeys(together.batches, 0)
+    for step in range(100):
+        name = loop.draw_task(setups[0].weights, step)
+        told = []
+        for i, group in enumerate(groups):
+            states[i], metrics = group.step(states[i], name, group.batch(name, task_steps[name]))
+            told.append(group.metrics(metrics))
+        task_steps[name] += 1
+        for r in range(2):
+            np.testing.assert_allclose(told[0][r].loss, told[1 + r][0].loss, rtol=1e-5, atol=1e-5)
+    for r, single in enumerate(singles):
+        found, want = together.states(states[0])[r], single.states(states[1 + r])[0]
+        assert jax.tree.structure(found) == jax.tree.structure(want)
+        for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(want), strict=True):
+            np.testing.assert_allclose(a, b, rtol=0, atol=1e-5)
+    first, second = together.states(states[0]).values()
+    assert not np.allclose(first.params["lstm"]["kernel_0"], second.params["lstm"]["kernel_0"], atol=0.1)
+
+
+def test_a_run_of_replicas_leaves_a_run_folder_for_each(corpus: Path) -> None:
+    folder = trained(corpus, sampled(), "three", "--replicas", "3")
+    singles = [trained(corpus, sampled(seed=SEED + r), f"alone{r}") for r in range(3)]
+    summary = read(folder, "summary.json")
+    scores = [read(single, "summary.json")["scores"] for single in singles]
+    assert [one["scores"] for one in summary["replicas"]] == scores
+    for r, single in enumerate(singles):
+        own = folder / "replicas" / str(r)
+        assert read(own, "samples.json") == read(single, "samples.json")
+        assert read(own, "vocab.json") == read(single, "vocab.json")
+        assert read(own, "config.json")["training"]["seed"] == SEED + r
+        assert [record["scores"] for record in metrics(own)] == [r["scores"] for r in metrics(single)]
+    values = [one["afr ner"]["test"]["f1"] for one in scores]
+    found = summary["statistics"]["afr ner"]["test"]
+    assert found == pytest.approx(
+        {
+            "mean": np.mean(values),
+            "standard_deviation": np.std(values, ddof=1),
+            "minimum": min(values),
+            "maximum": max(values),
+        }
+    )
+    best = [read(single, "summary.json")["best_score"] for single in singles]
+    assert summary["best_replica"] == int(np.argmax(best))
+    samples = [read(single, "samples.json")["afr_ner"]["sentences"] for single in singles]
+    assert len(set(map(tuple, samples))) == 3
+
+
+def test_one_sample_for_all(corpus: Path) -> None:
+    path = tiny_corpus.write_config(corpus, sampled(replicas=3, resample=False), "one_sample.json")
+    setups = prepare_replicas(load_config(path))
+    assert len({id(setup.corpus) for setup in setups}) == 1
+    assert [setup.config.training.seed for setup in setups] == [3, 4, 5]
+    assert [setup.config.training.seed_of_samples for setup in setups] == [3, 3, 3]
+    first = load_config(path).replica(0).training
+    assert (first.replicas, first.sample_seed) == (1, None)
+
+
+def test_statistics_of_one_run_and_of_accuracies() -> None:
+    config = load_config_of_both()
+    runs = [
+        {"nld ner": {"dev": {"f1": f1, "accuracy": 0.9}}, "nld pos": {"dev": {"f1": None, "accuracy": 0.5}}}
+        for f1 in (0.25, 0.75)
+    ]
+    both = statistics(config, runs)
+    assert both["nld ner"]["dev"] == pytest.approx(
+        {"mean": 0.5, "standard_deviation": 0.125**0.5, "minimum": 0.25, "maximum": 0.75}
+    )
+    assert both["nld pos"]["dev"]["mean"] == 0.5
+    assert statistics(config, runs[:1])["nld ner"]["dev"]["standard_deviation"] == 0.0
+
+
+def load_config_of_both() -> Any:
+    from mlmt_jax.config import parse_config
+
+    return parse_config(tiny_corpus.config())
+
+
+def scripted(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> None:
+    values: Iterator[float] = iter(scores)
+    monkeypatch.setattr(run, "headline", lambda config, task, score: next(values))
+
+
+def test_a_replica_without_progress_ends_and_the_others_go_on(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # By evaluation, of the replicas that still go on: the first is best at once.
+    scripted(monkeypatch, [0.5, 0.1, 0.4, 0.2, 0.3, 0.3])
+    data = edited(sampled(patience=1), {"training.eval_freq": 2, "training.max_step": 8})
+    folder = trained(corpus, data, "patient", "--replicas", "2")
+    steps = [[record["step"] for record in metrics(folder / "replicas" / str(r))] for r in range(2)]
+    assert steps == [[2, 4], [2, 4, 6, 8]]
+    summary = read(folder, "summary.json")
+    assert [one["best_step"] for one in summary["replicas"]] == [2, 6]
+    assert [one["steps"] for one in summary["replicas"]] == [4, 8]
+
+
+def test_a_replica_that_diverges_stops_alone(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start = loop.Fleet.begin
+
+    def begin_with_one_broken(fleet: Any) -> None:
+        start(fleet)
+        poison = lambda x: x.at[1].set(np.nan) if x.dtype == np.float32 else x
+        fleet.arrays = [jax.tree.map(poison, arrays) for arrays in fleet.arrays]
+
+    healthy = trained(corpus, sampled(), "healthy", "--replicas", "2")
+    monkeypatch.setattr(loop.Fleet, "begin", begin_with_one_broken)
+    folder = trained(corpus, sampled(), "broken", "--replicas", "2")
+    out = capsys.readouterr().out
+    assert "replica 1 has diverged, the others go on\nstep 1, task 'afr ner': loss is nan" in out
+    summary, expected = read(folder, "summary.json"), read(healthy, "summary.json")
+    found, want = (one["replicas"][0]["scores"]["afr ner"]["test"] for one in (summary, expected))
+    assert found == {**want, "loss": pytest.approx(want["loss"], rel=1e-5)}
+    assert "loss is nan" in summary["replicas"][1]["diverged"]
+    assert summary["best_replica"] == 0
+    assert summary["statistics"]["afr ner"]["test"]["standard_deviation"] == 0.0
+    # What has diverged stays so when the others go on.
+    monkeypatch.setattr(loop.Fleet, "begin", start)
+    trained(corpus, sampled(), "broken", "--replicas", "2", "--resume", "--set", "training.max_step=12")
+    assert "loss is nan" in read(folder, "summary.json")["replicas"][1]["diverged"]
+    assert [record["step"] for record in metrics(folder / "replicas" / "0")] == [4, 8, 12]
+
+
+def last_states(corpus: Path, folder: Path, count: int) -> list[Any]:
+    setups = prepare_replicas(load_config(corpus / f"{folder.name}.json", [f"training.replicas={count}"]))
+    group, states = Group(setups), []
+    for r in range(count):
+        own = RunFolder(folder).replica(r)
+        checkpoints = Checkpoints(own.checkpoints, own.id)
+        found = checkpoints.restore_last(group.own_shapes(r))
+        checkpoints.close()
+        assert found is not None
+        states.append(found)
+    return states
+
+
+def assert_same_end(corpus: Path, folder: Path, other: Path, count: int) -> None:
+    """Equal to the last bit, arrays and scores."""
+    for r, (a, b) in enumerate(
+        zip(last_states(corpus, folder, count), last_states(corpus, other, count), strict=True)
+    ):
+        jax.tree.map(np.testing.assert_array_equal, a.state, b.state)
+        assert a.progress._replace(seconds=0) == b.progress._replace(seconds=0)
+        ours, theirs = (metrics(one / "replicas" / str(r)) for one in (folder, other))
+        timed = ("seconds", "sentences_per_second")
+        assert [{k: v for k, v in record.items() if k not in timed} for record in ours] == [
+            {k: v for k, v in record.items() if k not in timed} for record in theirs
+        ]
+
+
+def test_replicas_that_were_stopped_go_on_from_one_step(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = trained(corpus, sampled(), "whole", "--replicas", "2")
+    draw = loop.draw_task
+
+    def draw_or_stop(weights: Any, now: int) -> str:
+        if now == 5:
+            signal.raise_signal(signal.SIGTERM)
+        return draw(weights, now)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "draw_task", draw_or_stop)
+        with pytest.raises(SystemExit) as stopped:
+            trained(corpus, sampled(), "stopped", "--replicas", "2")
+    assert stopped.value.code == 128 + signal.SIGTERM
+    folder = corpus.parent / "stopped"
+    # As if the process had ended between the two: the second replica lacks the newest state.
+    shutil.rmtree(folder / "replicas" / "1" / "checkpoints" / "last" / "6")
+    trained(corpus, sampled(), "stopped", "--replicas", "2", "--resume")
+    assert_same_end(corpus, folder, whole, 2)
+    capsys.readouterr()
+    trained(corpus, sampled(), "stopped", "--replicas", "2", "--resume")
+    assert "the run is finished" in capsys.readouterr().out
+
+
+def test_more_devices_than_there_are(corpus: Path) -> None:
+    with pytest.raises(ConfigError, match=r"training.data_parallel: got 2, but JAX has 1 device"):
+        trained(corpus, sampled(data_parallel=2), "too_many")
+
+
+def in_processes(corpus: Path, folder: Path, count: int, devices: int, *options: str) -> None:
+    """Trains in processes of so many virtual devices each."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlmt_jax.train", str(corpus / f"{folder.name}.json")]
+    command += ["--output", str(folder), *options]
+    flags = f"--xla_force_host_platform_device_count={devices}"
+    environment = {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": str(ROOT)}
+    if count > 1:
+        command.append("--distributed")
+        environment |= {"JAX_COORDINATOR_ADDRESS": f"localhost:{port}", "JAX_NUM_PROCESSES": str(count)}
+    started = [
+        subprocess.Popen(
+            command,
+            env={**environment, "JAX_PROCESS_ID": str(number)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for number in range(count)
+    ]
+    told = [process.communicate(timeout=300)[0] for process in started]
+    assert [process.returncode for process in started] == [0] * count, "\n\n".join(told)
+
+
+@pytest.mark.parametrize(
+    ("name", "processes", "devices", "options"),
+    [
+        ("four_devices", 1, 4, ()),
+        ("data_axis", 1, 4, ("--set", "training.data_parallel=2")),
+        ("two_processes", 2, 2, ()),
+    ],
+)
+def test_several_devices_give_what_one_gives(
+    corpus: Path, name: str, processes: int, devices: int, options: tuple[str, ...]
+) -> None:
+    """Three runs: they do not divide evenly among the devices."""
+    tiny_corpus.write_config(corpus, sampled(), f"{name}.json")
+    folder = corpus.parent / name
+    in_processes(corpus, folder, processes, devices, "--replicas", "3", *options)
+    one = corpus.parent / "three"
+    if not one.exists():
+        trained(corpus, sampled(), "three", "--replicas", "3")
+    for a, b in zip(last_states(corpus, folder, 3), last_states(corpus, one, 3), strict=True):
+        for x, y in zip(jax.tree.leaves(a.state), jax.tree.leaves(b.state), strict=True):
+            np.testing.assert_allclose(x, y, rtol=0, atol=1e-5)
+    scores = [[one["scores"] for one in read(run, "summary.json")["replicas"]] for run in (folder, one)]
+    for own, other in zip(*scores, strict=True):
+        found, want = own["afr ner"]["test"], other["afr ner"]["test"]
+        assert found == {**want, "loss": pytest.approx(want["loss"], rel=1e-4)}
