@@ -1,7 +1,9 @@
 """``train`` and ``evaluate`` from their arguments to their exit status."""
 
+import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +16,9 @@ from config_edits import edited
 
 from mlmt_jax import cli, evaluate, train
 from mlmt_jax.errors import DataError
+from mlmt_jax.tagger import Tagger
+from mlmt_jax.training import checkpoint
+from mlmt_jax.training.lock import locked
 
 RUN_FILES = {
     *("run.json", "config.json", "vocab.json", "samples.json"),
@@ -300,6 +305,62 @@ def test_a_reader_that_goes_away() -> None:
         writer.stdout.close()
         assert writer.stderr.read() == b""
         assert writer.wait() == 141
+
+
+def test_an_output_that_is_full() -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full")
+    code = "from mlmt_jax.cli import run\nrun(lambda: print('x' * 100_000))"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (
+        2,
+        "error: the output: cannot be written: No space left on device\n",
+    )
+
+
+def test_keys_pressed_before_anything_is_done(capsys: pytest.CaptureFixture[str]) -> None:
+    def pressed(argv: Any) -> None:
+        raise KeyboardInterrupt
+
+    assert status(pressed) == 130
+    assert capsys.readouterr().err == "\ninterrupted\n"
+
+
+def test_a_full_disk_in_the_middle_of_a_run(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny_corpus.write_corpus(here)
+    config = tiny_corpus.write_config(here, tiny_corpus.lean("nld ner", eval_freq=2, max_step=6), "c.json")
+    seal, sealed = checkpoint.seal, []
+
+    def full(folder: Path, run: str) -> None:
+        sealed.append(folder)
+        if len(sealed) > 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        seal(folder, run)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "seal", full)
+        assert status(train.main, config, "--output", "run") == 2
+    err = capsys.readouterr().err
+    assert err.splitlines()[-1].startswith("error: ")
+    assert err.endswith(": cannot be written: No space left on device\n")
+    assert not list((here / "run").rglob(".*"))
+    assert len(Tagger.load("run").tag([["Piet", "woont"]])[0]) == 2
+    assert status(train.main, config, "--output", "run", "--resume") == 0
+    assert status(train.main, config, "--output", "whole") == 0
+    summaries = [json.loads((here / name / "summary.json").read_text("utf-8")) for name in ("run", "whole")]
+    assert summaries[0]["scores"] == summaries[1]["scores"]
+
+
+def test_a_folder_in_use(here: Path, tiny_run: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(tiny_run.folder, here / "run")
+    with locked(here / "run"):
+        message = refused(capsys, tiny_run.config, "--output", "run", "--resume")
+    assert "is training in this folder" in message
 
 
 def test_a_terminal_without_the_letters() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tiny_corpus
@@ -9,7 +10,7 @@ import tiny_corpus
 from mlmt_jax.config import Config, load_config
 from mlmt_jax.data.corpus import Corpus, load_corpus
 from mlmt_jax.errors import ConfigError, RunError
-from mlmt_jax.training.folder import RunFolder
+from mlmt_jax.training.folder import FORMAT, RunFolder
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +144,49 @@ def test_the_data_may_not_change(
     path.write_text(f"Nieuw O\n\n{text}" if named == "vocab.json" else f"# longer\n{text}", encoding="utf-8")
     with pytest.raises(RunError, match=f"{named} would differ"):
         folder.check_same(moved, [(moved, load_corpus(moved))])
+
+
+@pytest.mark.parametrize("split", ["train", "dev", "test"])
+def test_no_tag_may_change(folder: RunFolder, config: Config, tmp_path: Path, split: str) -> None:
+    moved = config.model_copy(update={"data_root": tmp_path / "moved"})
+    tiny_corpus.write_corpus(moved.data_root)
+    path = moved.data_root / f"nld.ner.{split}"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("B-LOC", "B-PER", 1), encoding="utf-8")  # of the same vocabulary
+    with pytest.raises(RunError, match=rf"words or tags of 'nld_ner' have changed \({split}\);\n.*--resume"):
+        folder.check_same(moved, load_corpus(moved))
+
+
+def write_json(folder: RunFolder, name: str, data: Any) -> None:
+    (folder.path / name).write_text(json.dumps(data), encoding="utf-8")
+
+
+def test_folders_of_other_versions(folder: RunFolder) -> None:
+    own = folder.read("run.json")
+    # A newer one may have keys in its config that this version does not know.
+    write_json(folder, "config.json", {"new": 1})
+    write_json(folder, "run.json", {**own, "format": FORMAT + 1, "new": 1})
+    message = rf"has format {FORMAT + 1}, but this version reads format {FORMAT};\ninstall a newer mlmt_jax"
+    for ask in (folder.config, folder.vocabulary, lambda: folder.check_free(resume=True), lambda: folder.id):
+        with pytest.raises(RunError, match=message):
+            ask()
+    for wrong in ({"format": "2"}, {"format": FORMAT}, []):
+        write_json(folder, "run.json", wrong)
+        with pytest.raises(RunError, match=r"run\.json: not what a run writes there"):
+            folder.config()
+    (folder.path / "run.json").unlink()
+    with pytest.raises(
+        RunError, match=rf"has format 1, but this version reads format {FORMAT};\nuse the mlmt_jax"
+    ):
+        folder.config()
+
+
+def test_two_runs_can_be_told_apart(
+    folder: RunFolder, tmp_path: Path, config: Config, corpus: Corpus
+) -> None:
+    other = RunFolder(tmp_path / "other")
+    other.create(config, corpus)
+    assert folder.id == RunFolder(folder.path).id != other.id
 
 
 def test_a_place_that_cannot_be_written(tmp_path: Path, config: Config, corpus: Corpus) -> None:

@@ -124,6 +124,11 @@ def test_a_run_that_was_interrupted_is_the_run_that_was_not(
     # The end of a finished run can be had again.
     (folder / "summary.json").unlink()
     main(resume)
+    finished = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    capsys.readouterr()
+    main(resume)
+    assert "the run is finished: it has had 24 steps; raise training.max_step" in capsys.readouterr().out
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == finished
     summaries = [json.loads((run / "summary.json").read_text("utf-8")) for run in (folder, tiny_run.folder)]
     assert summaries[0]["scores"] == summaries[1]["scores"]
 

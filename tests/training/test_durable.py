@@ -1,0 +1,51 @@
+"""Files that stand whole or not at all."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from mlmt_jax.errors import RunError
+from mlmt_jax.training.durable import add_line, replace_text, writing
+
+
+@pytest.mark.parametrize("name", ["fsync", "replace"])
+def test_what_was_there_stays_where_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = tmp_path / "a.json"
+    replace_text(path, "before")
+    monkeypatch.setattr(os, name, full)
+    with pytest.raises(RunError, match=r"a\.json: cannot be written: No space left on device"), writing(path):
+        replace_text(path, "after")
+    assert path.read_text(encoding="utf-8") == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_all_is_on_the_disk_before_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def noted(descriptor: int) -> None:
+        done.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        fsync(descriptor)
+
+    def renamed(source: str, target: str) -> None:
+        done.append("rename")
+        replace(source, target)
+
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("open files have no names here")
+    monkeypatch.setattr(os, "fsync", noted)
+    monkeypatch.setattr(os, "replace", renamed)
+    replace_text(tmp_path / "a", "text")
+    assert done == [str(tmp_path / ".a.part"), "rename", str(tmp_path)]
+    done.clear()
+    add_line(tmp_path / "b", "line")
+    add_line(tmp_path / "b", "line")
+    assert done == [str(tmp_path / "b"), str(tmp_path), str(tmp_path / "b")]
+    assert (tmp_path / "b").read_text(encoding="utf-8") == "line\nline\n"

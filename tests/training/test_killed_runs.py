@@ -1,0 +1,202 @@
+"""Real processes that are killed at random moments, and go on as if they had not been."""
+
+import contextlib
+import json
+import multiprocessing
+import os
+import random
+import re
+import signal
+import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import orbax.checkpoint as ocp
+import pytest
+import tiny_corpus
+from config_edits import edited
+
+RUNS, KILLS = 4, 5  # kills of each run
+STEPS, EVAL_FREQ = 30, 3
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs processes that fork")
+
+
+def _train(arguments: list[str], log: Path) -> None:
+    """The command line, in a process that has imported everything and opened no device."""
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    from mlmt_jax.cli import run
+    from mlmt_jax.train import main
+
+    run(lambda: main(arguments))
+
+
+class Trained(NamedTuple):
+    """A run that nothing interrupted."""
+
+    config: Path
+    folder: Path
+    seconds: float  # from its folder's creation to its end
+
+
+@pytest.fixture(scope="module")
+def server() -> Any:
+    """Starts processes in a moment: they are forked from one that has imported everything."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["mlmt_jax.train", "mlmt_jax.training.loop", "mlmt_jax.training.report"])
+    return context
+
+
+def start(server: Any, config: Path, folder: Path) -> BaseProcess:
+    arguments = [str(config), "--output", str(folder)]
+    # A process that was killed while it made the folder has left nothing to go on from.
+    arguments += ["--resume"] if (folder / "config.json").exists() else []
+    process = server.Process(target=_train, args=(arguments, folder.with_suffix(".log")))
+    process.start()
+    return process
+
+
+def finish(server: Any, config: Path, folder: Path) -> None:
+    process = start(server, config, folder)
+    process.join(timeout=300)
+    assert process.exitcode == 0, folder.with_suffix(".log").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def trained(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    corpus = tmp_path_factory.mktemp("killed")
+    tiny_corpus.write_corpus(corpus)
+    data = tiny_corpus.without_characters(tiny_corpus.config())
+    tasks = [task for task in data["tasks"] if task["task"] == "ner"]
+    for task in tasks:
+        del task["model"]["spec_layer"]  # compiles sooner
+    used = {name for task in tasks for name in task["model"].values() if isinstance(name, str)}
+    data = {
+        **data,
+        "datasets": [dataset for dataset in data["datasets"] if dataset["task"] == "ner"],
+        "tasks": tasks,
+        "components": [part for part in data["components"] if part["name"] in used],
+    }
+    data = edited(data, {"training.max_step": STEPS, "training.eval_freq": EVAL_FREQ})
+    config = tiny_corpus.write_config(corpus, data)
+    finish(server, config, corpus / "first")  # compiles
+    process = start(server, config, corpus / "whole")
+    wait_for(lambda: (corpus / "whole").exists(), process)
+    started = time.monotonic()
+    process.join(timeout=300)
+    assert process.exitcode == 0
+    return Trained(config, corpus / "whole", time.monotonic() - started)
+
+
+def wait_for(condition: Callable[[], bool], process: BaseProcess) -> None:
+    """Waits until something is so, or the process has ended."""
+    while process.is_alive() and not condition():
+        time.sleep(0.001)
+
+
+def kill_at_some_moment(process: BaseProcess, folder: Path, seconds: float, choose: random.Random) -> bool:
+    """Kills it at a moment of so many seconds, or in a checkpoint; whether it was not at its end before."""
+    wait_for(folder.exists, process)
+    if choose.random() < 0.5:
+        process.join(timeout=choose.uniform(0, seconds))
+    else:
+        written = folder / "checkpoints" / choose.choice(["best", "last"])
+        wait_for(lambda: is_written(written), process)
+        if choose.random() < 0.5:  # the second one
+            wait_for(lambda: not is_written(written), process)
+            wait_for(lambda: is_written(written), process)
+        time.sleep(choose.uniform(0, 0.05))
+    process.kill()
+    process.join()
+    return process.exitcode == -signal.SIGKILL
+
+
+def is_written(folder: Path) -> bool:
+    """Whether a checkpoint is being written, or taken away."""
+    return any(name.startswith(".") for name in listed(folder))
+
+
+def listed(folder: Path) -> list[str]:
+    with contextlib.suppress(OSError):
+        return os.listdir(folder)
+    return []
+
+
+def outcome(folder: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """All that a run leaves but its seconds: its records, and its arrays bit by bit."""
+    timed = ("seconds", "sentences_per_second")
+    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    records: dict[str, Any] = {
+        "metrics": [{k: v for k, v in json.loads(line).items() if k not in timed} for line in lines]
+    }
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    records["summary"] = {key: value for key, value in summary.items() if key not in timed}
+    arrays: dict[str, bytes] = {}
+    best, last = (sorted((folder / "checkpoints" / kind).iterdir(), key=_step) for kind in ("best", "last"))
+    for path in [*best, last[-1]]:
+        kind, step = path.parts[-2:]
+        with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
+            tree: Any = checkpointer.restore((path / {"best": "params", "last": "state"}[kind]).absolute())
+        for name, leaf in flat(tree):
+            arrays[f"{kind}/{step}{name}"] = np.asarray(leaf).tobytes()
+        if kind == "last":
+            progress = json.loads((path / "progress.json").read_text(encoding="utf-8"))
+            records[f"{kind}/{step}"] = {**progress, "seconds": None}
+    return records, arrays
+
+
+def _step(path: Path) -> int:
+    return int(path.name)
+
+
+def flat(tree: Any, name: str = "") -> list[tuple[str, Any]]:
+    if isinstance(tree, dict):
+        return [pair for key, value in tree.items() for pair in flat(value, f"{name}/{key}")]
+    return [(name, tree)]
+
+
+def assert_same_run(folder: Path, whole: Path) -> None:
+    records, arrays = outcome(folder)
+    expected, expected_arrays = outcome(whole)
+    assert records == expected
+    assert arrays == expected_arrays
+    assert [record["step"] for record in records["metrics"]] == list(range(EVAL_FREQ, STEPS + 1, EVAL_FREQ))
+
+
+@pytest.mark.parametrize("seed", range(RUNS))
+def test_a_run_that_is_killed_again_and_again(
+    server: Any, trained: Trained, tmp_path: Path, seed: int
+) -> None:
+    choose, folder, killed = random.Random(seed), tmp_path / "run", 0
+    for _ in range(KILLS):
+        if not (folder / "summary.json").exists():
+            killed += kill_at_some_moment(
+                start(server, trained.config, folder), folder, trained.seconds / 2, choose
+            )
+    assert killed
+    finish(server, trained.config, folder)
+    assert_same_run(folder, trained.folder)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_asked_to_stop(server: Any, trained: Trained, tmp_path: Path, signum: int) -> None:
+    folder = tmp_path / "run"
+    process = start(server, trained.config, folder)
+    wait_for((folder / "metrics.jsonl").exists, process)
+    assert process.pid is not None
+    os.kill(process.pid, signum)
+    process.join(timeout=300)
+    log = folder.with_suffix(".log")
+    last = log.read_text(encoding="utf-8").splitlines()[-1]
+    assert process.exitcode == 128 + signum
+    assert re.fullmatch(
+        rf"stopped at step \d+; to go on: python -m mlmt_jax\.train \S+ --output {folder} --resume", last
+    )
+    assert not (folder / ".lock").exists()
+    finish(server, trained.config, folder)
+    assert_same_run(folder, trained.folder)
