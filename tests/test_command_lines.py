@@ -14,8 +14,7 @@ import tiny_corpus
 from command_lines import is_one_message, process, status
 from config_edits import edited
 
-from mlmt_jax import cli, evaluate, train
-from mlmt_jax.errors import DataError
+from mlmt_jax import evaluate, train
 from mlmt_jax.tagger import Tagger
 from mlmt_jax.training import checkpoint
 from mlmt_jax.training.lock import locked
@@ -282,53 +281,6 @@ def test_evaluate_refuses(
     assert message in err
 
 
-def test_only_bad_input_is_told_without_a_traceback() -> None:
-    def bad_input(argv: Any) -> None:
-        raise DataError("a.txt:3: one\ntwo")
-
-    def bug(argv: Any) -> None:
-        raise ValueError("a bug")
-
-    assert status(bad_input) == 2
-    with pytest.raises(ValueError, match="a bug"):
-        status(bug)
-
-
-def test_a_reader_that_goes_away() -> None:
-    code = "from mlmt_jax.cli import run\nrun(lambda: [print('x' * 1000) for _ in range(1000)])"
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as writer:
-        assert writer.stdout is not None
-        assert writer.stderr is not None
-        writer.stdout.read(10)
-        writer.stdout.close()
-        assert writer.stderr.read() == b""
-        assert writer.wait() == 141
-
-
-def test_an_output_that_is_full() -> None:
-    if not Path("/dev/full").exists():
-        pytest.skip("there is no /dev/full")
-    code = "from mlmt_jax.cli import run\nrun(lambda: print('x' * 100_000))"
-    with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True, check=False
-        )
-    assert (done.returncode, done.stderr) == (
-        2,
-        "error: the output: cannot be written: No space left on device\n",
-    )
-
-
-def test_keys_pressed_before_anything_is_done(capsys: pytest.CaptureFixture[str]) -> None:
-    def pressed(argv: Any) -> None:
-        raise KeyboardInterrupt
-
-    assert status(pressed) == 130
-    assert capsys.readouterr().err == "\ninterrupted\n"
-
-
 def test_a_full_disk_in_the_middle_of_a_run(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -361,38 +313,6 @@ def test_a_folder_in_use(here: Path, tiny_run: Any, capsys: pytest.CaptureFixtur
     with locked(here / "run"):
         message = refused(capsys, tiny_run.config, "--output", "run", "--resume")
     assert "is training in this folder" in message
-
-
-def test_a_terminal_without_the_letters() -> None:
-    code = f"from {cli.__name__} import run\nrun(lambda: print('isiXhosa \\u00eb'))"
-    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, check=True)
-    assert done.stdout.strip() == b"isiXhosa \\xeb"
-
-
-def kept_in(monkeypatch: pytest.MonkeyPatch, **environment: str) -> str | None:
-    """The folder that JAX is told to keep programs in."""
-    for name in ("JAX_COMPILATION_CACHE_DIR", "MLMT_JAX_CACHE", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    cli.keep_programs()
-    return os.environ.get("JAX_COMPILATION_CACHE_DIR")
-
-
-def test_programs_are_kept_by_machine_unless_that_is_switched_off(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")  # restored afterwards
-    own = kept_in(monkeypatch, MLMT_JAX_CACHE=str(tmp_path / "own"))
-    assert own is not None
-    assert Path(own).parent == tmp_path / "own"
-    assert Path(own).is_dir()
-    assert kept_in(monkeypatch, XDG_CACHE_HOME=str(tmp_path)) == str(tmp_path / "mlmt_jax" / Path(own).name)
-    assert kept_in(monkeypatch, MLMT_JAX_CACHE="off") is None
-    assert kept_in(monkeypatch, JAX_COMPILATION_CACHE_DIR="elsewhere") == "elsewhere"
-    (tmp_path / "file").touch()
-    assert kept_in(monkeypatch, MLMT_JAX_CACHE=str(tmp_path / "file" / "below")) is None
 
 
 def test_importing_opens_no_device() -> None:

@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -184,41 +184,13 @@ def largest(folder: Path) -> Path:
     return max(files, key=lambda path: path.stat().st_size)
 
 
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (lambda best: truncate(largest(best)), r"params/\S+ is damaged"),
-        (lambda best: flip(largest(best)), r"params/\S+ is damaged"),
-        (lambda best: (best / "params" / "_METADATA").unlink(), r"params/_METADATA is missing"),
-        (lambda best: (best / "new").touch(), r"new does not belong to it"),
-        (lambda best: (best / "checksums.json").unlink(), r"checksums\.json is missing"),
-        (lambda best: truncate(best / "checksums.json"), None),
-        (lambda best: (best / "checksums.json").write_text("{"), r"checksums\.json is damaged"),
-        (lambda best: (best / "checksums.json").write_text("[]"), r"checksums\.json is damaged"),
-    ],
-)
-def test_a_damaged_checkpoint_is_refused(saved: Path, damage: Any, message: str | None) -> None:
-    damage(saved / "best" / "5")
-    if message is None:  # the seal's last byte is a newline
-        assert_same(load_best_params(saved, "a run", params_of(0)), params_of(5))
-        return
-    with pytest.raises(RunError, match=rf"best/5: not a checkpoint that can be used: {message}"):
+@pytest.mark.parametrize("damage", [truncate, flip, Path.unlink])
+def test_a_damaged_checkpoint_is_refused(saved: Path, damage: Callable[[Path], None]) -> None:
+    path = largest(saved / "best" / "5")
+    damage(path)
+    wrong = rf"params/\S*{path.name} is (damaged|missing)"
+    with pytest.raises(RunError, match=rf"best/5: not a checkpoint that can be used: {wrong}"):
         load_best_params(saved, "a run", params_of(0))
-
-
-def test_every_byte_of_a_checkpoint_counts(saved: Path) -> None:
-    random = np.random.default_rng(0)
-    best = saved / "best" / "5"
-    for path in [path for path in best.rglob("*") if path.is_file() and path.name != "checksums.json"]:
-        whole = path.read_bytes()
-        for place in random.integers(len(whole), size=3):
-            path.write_bytes(
-                whole[:place] + bytes([whole[place] ^ 1 << random.integers(8)]) + whole[place + 1 :]
-            )
-            with pytest.raises(RunError, match=f"{path.name} is damaged"):
-                load_best_params(saved, "a run", params_of(0))
-        path.write_bytes(whole)
-    assert_same(load_best_params(saved, "a run", params_of(0)), params_of(5))
 
 
 def test_a_checkpoint_of_another_run(saved: Path) -> None:
