@@ -93,6 +93,6 @@ def posterior(emissions: jax.Array, chain: Chain, lengths: jax.Array, *, moves: 
             return total + jnp.where(live[..., None], pairs, 0.0), None
 
         expected, _ = jax.lax.scan(step, expected, (alpha[:-1], emissions[1:] + beta[1:], inside[1:]))
-    none = jnp.zeros((n - 1 if moves else 0, t, B), emissions.dtype)
+    none = jnp.zeros((n if moves else 0, t, B), emissions.dtype)
     factors = Moves(jnp.zeros((t, t), emissions.dtype), none, none, expected)
     return Posterior(log_z, jnp.moveaxis(marginals, 0, 1), factors)

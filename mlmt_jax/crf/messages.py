@@ -18,7 +18,7 @@ class Moves(NamedTuple):
     """
 
     E: jax.Array  # (t, t)
-    left: jax.Array  # (n - 1, t, B); (0, t, B) where not asked for
+    left: jax.Array  # (n, t, B), of the moves out of each word; (0, t, B) where not asked for
     right: jax.Array  # as left
     rest: jax.Array  # (B, t, t)
 
@@ -27,8 +27,8 @@ class Moves(NamedTuple):
         weighted = self.E * scores
         if len(self.left) * scores.size <= _MOST_COPIED:
             # The gradient by the scores is then a small product a word, twice as fast as one over all.
-            copies = jnp.broadcast_to(weighted, (len(self.left), *scores.shape))
-            reached = jnp.einsum("nib,nij->njb", self.left, copies, precision="highest")
+            copies = jnp.broadcast_to(weighted.T, (len(self.left), *scores.shape))
+            reached = jnp.einsum("nji,nib->njb", copies, self.left, precision="highest")
         else:
             reached = jnp.einsum("nib,ij->njb", self.left, weighted, precision="highest")
         rest = jnp.matmul(self.rest.reshape(-1, scores.size), scores.reshape(-1), precision="highest")

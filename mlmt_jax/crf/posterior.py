@@ -25,7 +25,9 @@ def _guarded(fast: Callable[..., tuple[Any, jax.Array]], sure: Callable[..., Any
     @custom_vmap
     def run(*args):
         result, exact = fast(*args)
-        return jax.lax.cond(jnp.all(exact), lambda: result, lambda: sure(*args))
+        # A loop of at most one turn, since a cond would copy the result, into the layout of the other one.
+        again = lambda state: (jnp.array(True), sure(*args))
+        return jax.lax.while_loop(lambda state: ~state[0], again, (jnp.all(exact), result))[1]
 
     @run.def_vmap
     def _(size: int, batched, *args):

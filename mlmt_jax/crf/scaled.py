@@ -1,19 +1,24 @@
 """Forward and backward recursions as matrix products of scaled probabilities: fast, where they are exact.
 
-    a_i = (E' a_(i-1)) * x_i / max(a_(i-1))        E = exp(transitions - max)
-    b_i = (E b_(i+1)) * x_i / max(b_(i+1))         x_i = exp(emissions_i - max)
+    a_i = (E' a_(i-1)) * x_i / s_i       s_i = max(a_(i-1))
+    c_i = (E c_(i+1)) * x_i / s_i        E = exp(transitions - max), x_i = exp(emissions_i - max)
 
-(Rabiner 1989, section V.A; b has its own word's emission in it here, so that both directions are one
-recursion.) Numbers that are not forbidden are kept away from underflow: of the floating-point range, log t is
-set aside, since a maximum may be up to t, and the rest is shared out between a or b, E and x; where one of
-them leaves its share the result is reported as not exact. So a zero always means "forbidden", and every
-product within a step is a normal number.
+(Rabiner 1989, section V.A; c has its own word's emission and scale in it here.) With c divided by the sum of
+all sequences at the end, P(tag) is a_i * (E c_(i+1)) and P(tag, next tag) is a_i * E * c_(i+1), but for
+rounding, which is taken out at each word. Where a_i is 0, c_i does not matter and is 0.
 
-The batch is the last axis, over which a CPU's vector instructions run.
+Numbers that are not forbidden are kept away from underflow: of the floating-point range, log t is set aside,
+since a maximum may be up to t, and the rest is shared out between a or c, E and x. So a zero always means
+"forbidden", and every product within a step is a normal number. What leaves its share becomes NaN, which
+reaches the last message of its sentence, so that looking at that one tells whether the result is exact.
+
+The batch is the last axis, over which a CPU's vector instructions run. Exponentials are taken within the
+recursions: a pass over all words costs more than taking them twice.
 """
 
+import functools
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,19 +31,20 @@ __all__ = ["log_partition", "posterior"]
 # Shares of the range, in float32 of 87 - log t nats: of messages and of emissions, and of the chain's scores.
 _SHARE_OF_WORDS, _SHARE_OF_CHAIN = 0.40, 0.19
 
-# Up to so many tags the products are written out as one vector operation; beyond, they are a matmul.
+# Up to so many tags products and maxima are written out as one vector operation.
 _WRITTEN_OUT = 32
 
 
 class _Scaled(NamedTuple):
-    x: jax.Array  # (n, t, B) exp(emissions - peaks); 1 beyond the length
+    emissions: jax.Array  # (n, t, B); 0 beyond the length
+    peaks: jax.Array  # (n, 1, B) their maxima
     inside: jax.Array  # (n, 1, B) bool
     moved: jax.Array  # (n, 1, B) bool, whether the word and one before it are within the length
-    E: jax.Array  # (t, t)
+    E: jax.Array  # (t, t) [from, to]
+    back: jax.Array  # (t, t) [to, from]
     start: jax.Array  # (t, 1)
     end: jax.Array  # (t, 1)
     offset: jax.Array  # (B,) nats, what the scaling of emissions and chain took away
-    low: jax.Array  # (n, t, B) x where the emission is not forbidden, 1 elsewhere; 0 where x is not sound
     exact: jax.Array  # () bool, of the chain
 
 
@@ -48,6 +54,11 @@ def _finite(peak: jax.Array) -> jax.Array:
 
 def _tiny(dtype) -> float:
     return float(jnp.finfo(dtype).tiny)
+
+
+def _limit(x: jax.Array) -> float:
+    """Below which numbers of messages and emissions (t, B) leave their share."""
+    return (len(x) * _tiny(x.dtype)) ** _SHARE_OF_WORDS
 
 
 def _scale(emissions: jax.Array, chain: Chain, lengths: jax.Array) -> _Scaled:
@@ -61,17 +72,25 @@ def _scale(emissions: jax.Array, chain: Chain, lengths: jax.Array) -> _Scaled:
 
     emissions, inside = batch_last(emissions, lengths)
     peaks = _finite(jnp.max(emissions, 1, keepdims=True))
-    x = jnp.exp(emissions - peaks)
     E, peak, exact = scaled(chain.transitions)
     start, start_peak, exact_start = scaled(chain.start)
     end, end_peak, exact_end = scaled(chain.end)
     offset = jnp.sum(jnp.where(inside, peaks, 0.0), (0, 1)) + start_peak + end_peak
     offset += peak * jnp.maximum(lengths - 1, 0)
-    # Beside infinities x may be above 1, or no number.
-    low = jnp.where(jnp.isneginf(emissions), 1.0, jnp.where(x <= 1.0, x, 0.0))
     moved = inside.at[0].set(False)
+    # A transpose proper, not a view of E that is read across.
+    back = jnp.stack([E, E.T])[1]
     return _Scaled(
-        x, inside, moved, E, start[:, None], end[:, None], offset, low, exact & exact_start & exact_end
+        emissions,
+        peaks,
+        inside,
+        moved,
+        E,
+        back,
+        start[:, None],
+        end[:, None],
+        offset,
+        exact & exact_start & exact_end,
     )
 
 
@@ -86,44 +105,81 @@ def _move(E: jax.Array, messages: jax.Array) -> jax.Array:
     return total
 
 
-def _recursion(
-    first: jax.Array, E: jax.Array, x: jax.Array, live: jax.Array, *, reverse: bool = False
-) -> tuple[jax.Array, jax.Array]:
-    """Messages (n, t, B), and the maxima (n, 1, B) of those before each, by which each is scaled.
+def _over_tags(combine: Any, x: jax.Array) -> jax.Array:
+    """(t, B) combined by jnp.add or jnp.maximum: (1, B)."""
+    if len(x) > _WRITTEN_OUT:
+        return combine.reduce(x, axis=0, keepdims=True)
+    return functools.reduce(combine, [x[i : i + 1] for i in range(len(x))])
 
-    first: (t, 1), its maximum 1, or 0 where all is forbidden. E: (t, t), [from, to]. x: (n, t, B).
-    live: (n, 1, B), where a message moves on; elsewhere it stays, as it does at the first word.
-    reverse: from the last word on.
+
+def _probability(emissions: jax.Array, peaks: jax.Array) -> jax.Array:
+    """exp(emissions - peaks), (t, B); NaN where it is not within its share."""
+    x = jnp.exp(emissions - peaks)
+    # Beside infinities x may be above 1, or no number.
+    sound = (x <= 1.0) & (x >= _limit(x)) | jnp.isneginf(emissions)
+    return jnp.where(sound, x, jnp.nan)
+
+
+def _within_share(messages: jax.Array) -> jax.Array:
+    return jnp.where((messages > 0) & (messages < _limit(messages)), jnp.nan, messages)
+
+
+def _forward(s: _Scaled) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """The last message (t, B), all of them (n, t, B), and by what each is multiplied, 1 / s_i (n, 1, B).
+
+    Where a message does not move on, before the first word and beyond the last, it stays.
     """
-    tiny = _tiny(first.dtype)
 
-    def step(messages, now):
-        x, live = now
-        scale = jnp.max(messages, 0, keepdims=True)
-        messages = jnp.where(live, _move(E, messages), messages) * x * (1.0 / jnp.maximum(scale, tiny))
-        return messages, (messages, scale)
+    def step(a, now):
+        emissions, peaks, moved = now
+        inverse = 1.0 / jnp.maximum(_over_tags(jnp.maximum, a), _tiny(a.dtype))
+        a = jnp.where(moved, _move(s.E, a), a) * _probability(emissions, peaks) * inverse
+        a = _within_share(a)
+        return a, (a, inverse)
 
-    start = jnp.broadcast_to(first, x.shape[1:])
-    return jax.lax.scan(step, start, (x, live), reverse=reverse)[1]
-
-
-def _within_share(low: jax.Array, *messages: jax.Array) -> jax.Array:
-    """Whether all of low, and what is not 0 of messages, is above the limit, () bool; NaN is not."""
-    for message in messages:
-        low = jnp.minimum(low, jnp.where(message == 0, 1.0, message))
-    return jnp.all(jnp.min(low, 0) >= (low.shape[1] * _tiny(low.dtype)) ** _SHARE_OF_WORDS)
+    start = jnp.broadcast_to(s.start, s.emissions.shape[1:])
+    last, (a, inverses) = jax.lax.scan(step, start, (s.emissions, s.peaks, s.moved))
+    return last, a, inverses
 
 
-def _log_partition(s: _Scaled, last: jax.Array, scales: jax.Array, lengths: jax.Array) -> jax.Array:
-    total = jnp.log(jnp.sum(last * s.end, 0)) + jnp.sum(jnp.log(scales[:, 0]), 0) + s.offset
+def _backward(
+    s: _Scaled, a: jax.Array, inverses: jax.Array, end: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """The first message (t, B), P(tag at each word) (n, t, B), and the messages from the next words, alike.
+
+    end: (t, B), what the last words receive.
+    """
+
+    def step(state, now):
+        c, share = state
+        emissions, peaks, a, inverse, moves, inside = now
+        x = _probability(emissions, peaks)
+        following = jnp.where(moves, c * share, 0.0)
+        c = jnp.where(moves, _move(s.back, c), c) * x * (inverse * share)
+        c = _within_share(jnp.where(a > 0, c, 0.0))
+        # From c, which is kept; from the product that c is made of, XLA would compute that twice.
+        joint = a * c / jnp.maximum(x * inverse, _tiny(c.dtype))
+        total = _over_tags(jnp.add, joint)  # 1, but for what rounding adds up to; 0 where no path is
+        share = jnp.where(total > 0, 1.0 / total, 1.0)
+        return (c, share), (jnp.where(inside, joint * share, 0.0), following)
+
+    words = (s.emissions, s.peaks, a, inverses, jnp.roll(s.moved, -1, 0), s.inside)
+    (first, _), (marginals, following) = jax.lax.scan(
+        step, (end, jnp.ones_like(end[:1])), words, reverse=True
+    )
+    return first, marginals, following
+
+
+def _log_partition(s: _Scaled, last: jax.Array, inverses: jax.Array, lengths: jax.Array) -> jax.Array:
+    total = jnp.log(jnp.sum(last * s.end, 0)) - jnp.sum(jnp.log(inverses[:, 0]), 0) + s.offset
     return jnp.where(lengths > 0, total, 0.0)
 
 
 def log_partition(emissions: jax.Array, chain: Chain, lengths: jax.Array) -> tuple[jax.Array, jax.Array]:
     """log Z (B,) nats, and whether it is exact, () bool."""
     s = _scale(emissions, chain, lengths)
-    a, scales = _recursion(s.start, s.E, s.x, s.moved)
-    return _log_partition(s, a[-1], scales, lengths), s.exact & _within_share(s.low, a)
+    last, _, inverses = _forward(s)
+    return _log_partition(s, last, inverses, lengths), s.exact & ~jnp.any(jnp.isnan(last))
 
 
 def posterior(
@@ -131,20 +187,14 @@ def posterior(
 ) -> tuple[Posterior, jax.Array]:
     """The posterior, and whether it is exact, () bool."""
     s = _scale(emissions, chain, lengths)
-    # Two loops that do not wait for each other: a CPU runs them at the same time.
-    a, scales = _recursion(s.start, s.E, s.x, s.moved)
-    b, _ = _recursion(s.end, s.E.T, s.x, jnp.roll(s.moved, -1, 0), reverse=True)
-    tiny = _tiny(a.dtype)
-    joint = a * b / jnp.maximum(s.x, tiny)  # both hold the word's own emission
-    total = jnp.sum(joint, 1, keepdims=True)  # (n, 1, B)
-    share = jnp.where(s.inside, 1.0 / jnp.maximum(total, tiny), 0.0)
+    last, a, inverses = _forward(s)
+    total = jnp.sum(last * s.end, 0, keepdims=True)
+    end = jnp.where(total > 0, s.end / total, 0.0)
+    first, marginals, following = _backward(s, a, inverses, end)
     B, t = a.shape[-1], a.shape[1]
     factors = Moves(s.E, a[:0], a[:0], jnp.zeros((B, t, t), a.dtype))
     if moves:
-        # Where a is 0 no move leads here, and the quotient might overflow.
-        right = jnp.where(a[1:] > 0, b[1:] * share[1:] / jnp.maximum(scales[1:], tiny), 0.0)
-        factors = factors._replace(left=a[:-1], right=right)
-    log_z = _log_partition(s, a[-1], scales, lengths)
-    return Posterior(log_z, jnp.transpose(joint * share, (2, 0, 1)), factors), s.exact & _within_share(
-        s.low, a, b
-    )
+        factors = factors._replace(left=a, right=following)
+    log_z = _log_partition(s, last, inverses, lengths)
+    exact = s.exact & ~jnp.any(jnp.isnan(last + first))
+    return Posterior(log_z, jnp.transpose(marginals, (2, 0, 1)), factors), exact
