@@ -140,6 +140,15 @@ def test_no_comments_where_the_files_have_none(
     assert out == [f"Anna O {ranked[0].tags[0]} {ranked[1].tags[0]}"]
 
 
+def test_comments_end_as_the_lines_below_them(tiny_run: Any, tmp_path: Path, capsys: Any) -> None:
+    path = tmp_path / "input"
+    path.write_bytes(b"# a comment\r\nAnna x\r\n\nGent x\n")
+    assert status(predict.main, tiny_run.folder, path, "--probabilities") == 0
+    lines = capsys.readouterr().out.split("\n")
+    assert [line.startswith("# log_probability = ") for line in lines].count(True) == 2
+    assert [line.endswith("\r") for line in lines] == [True, True, True, False, False, False, False]
+
+
 def test_json(
     tiny_run: Any, tagger: Tagger, tagged: list[TaggedSentence], tmp_path: Path, capsys: Any
 ) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from command_lines import is_one_message, status
 from mlmt_jax import Tagger, evaluate, predict
 from mlmt_jax.data.corpus import Example
 from mlmt_jax.errors import DataError, RunError
+from mlmt_jax.exported import ExportedTagger
 from mlmt_jax.training.checkpoint import load_best_params
 from mlmt_jax.training.folder import RunFolder
 
@@ -63,6 +65,15 @@ def test_all_else_stays(tiny_run: Any, tmp_path: Path, losses: Any) -> None:
         np.testing.assert_allclose(losses(tagger), losses(plain), rtol=1e-6)
     other = tagger.for_task("nld pos")
     assert other.tag(SENTENCES) == plain.for_task("nld pos").tag(SENTENCES)
+
+
+def test_an_exported_tagger_has_them_too(tiny_run: Any, tmp_path: Path) -> None:
+    tagger = Tagger.load(tiny_run.folder, vectors=written(tmp_path, "Zwolle"))
+    tagger.export(tmp_path / "exported")
+    assert ExportedTagger.load(tmp_path / "exported").tag(SENTENCES) == tagger.tag(SENTENCES)
+    with zipfile.ZipFile(tmp_path / "exported") as archive:
+        words = json.loads(archive.read("about.json"))["vocabulary"]["words"]
+    assert words["nld_words"]["more"]["words"] == ["Zwolle"]
 
 
 @pytest.mark.parametrize("dimension", [3, 5])

@@ -102,10 +102,7 @@ class Vocabulary:
     def from_json(cls, data: Mapping) -> "Vocabulary":
         """The inverse of ``as_json``."""
         return cls(
-            words={
-                k: WordVocab(tuple(v["words"]), v["ignore_case"], v.get("fall_back", True))
-                for k, v in data["words"].items()
-            },
+            words={name: WordVocab.from_json(words) for name, words in data["words"].items()},
             characters=CharacterVocab(tuple(data["characters"])),
             tags={task: tuple(tags) for task, tags in data["tags"].items()},
             spans=dict(data["spans"]),

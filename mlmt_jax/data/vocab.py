@@ -86,9 +86,16 @@ class WordVocab:
         return np.array([self.row(word) for word in words], np.int32)
 
     def as_json(self) -> dict[str, Any]:
-        """What a run folder keeps; ``fall_back`` only where it is false."""
+        """What a run folder keeps; ``fall_back`` where it is false, ``more`` where there is some."""
         falls_back = {} if self.fall_back else {"fall_back": False}
-        return {"ignore_case": self.ignore_case, **falls_back, "words": list(self.words)}
+        more = {} if self.more is None else {"more": self.more.as_json()}
+        return {"ignore_case": self.ignore_case, **falls_back, "words": list(self.words), **more}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "WordVocab":
+        """The inverse of ``as_json``."""
+        more = cls.from_json(data["more"]) if "more" in data else None
+        return cls(tuple(data["words"]), data["ignore_case"], data.get("fall_back", True), more)
 
 
 @dataclass(frozen=True)

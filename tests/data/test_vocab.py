@@ -1,5 +1,6 @@
 """Words and their fall-backs, characters, and the table that a vector file and training words make."""
 
+import json
 from collections import Counter
 
 import numpy as np
@@ -147,6 +148,15 @@ def test_a_vocabulary_may_know_its_own_words_alone():
     assert further.rows(["Piet", "PIET", "Jan"]).tolist() == [1, 2, 0]
     assert vocab.as_json()["fall_back"] is False
     assert "fall_back" not in WordVocab(("Piet",)).as_json()
+
+
+def test_a_vocabulary_comes_back_from_json():
+    for vocab in (
+        WordVocab(("Piet",)),
+        WordVocab(("piet",), ignore_case=True, fall_back=False),
+        WordVocab(("Piet",), more=WordVocab(("Jan",), fall_back=False)),
+    ):
+        assert WordVocab.from_json(json.loads(json.dumps(vocab.as_json()))) == vocab
 
 
 def test_a_training_word_starts_from_the_vector_that_it_falls_back_to():
