@@ -132,8 +132,8 @@ def measure(setup: Setup, sentences: Sentences, sizes: Sequence[int], repeats: i
 def memory(setup: Setup, sentences: Sentences, counts: Sequence[int], folder: Path) -> dict[int, Any]:
     """Peak MiB and seconds of ``predict`` by sentences of its file."""
     run = RunFolder(folder / "run")
-    run.create(setup.config, setup.corpus)
-    checkpoints = Checkpoints(run.checkpoints)
+    run.create(setup.config, [(setup.config, setup.corpus)])
+    checkpoints = Checkpoints(run.checkpoints, run.id)
     checkpoints.save_best(1, fresh_state(setup).params)
     checkpoints.close()
     found = {}

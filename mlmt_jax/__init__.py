@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mlmt_jax.ensemble import Ensemble
     from mlmt_jax.tagger import Tagger
 
-__all__ = ["Tagger"]
+__all__ = ["Ensemble", "Tagger"]
 
 
 def __getattr__(name: str):
@@ -14,4 +15,8 @@ def __getattr__(name: str):
         from mlmt_jax.tagger import Tagger
 
         return Tagger
+    if name == "Ensemble":
+        from mlmt_jax.ensemble import Ensemble
+
+        return Ensemble
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,5 +1,6 @@
 """What every command line does around its work: user errors become one message and status 2."""
 
+import argparse
 import contextlib
 import ctypes
 import errno
@@ -10,10 +11,14 @@ import platform
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlmt_jax.errors import InputError
 
-__all__ = ["keep_memory", "keep_programs", "run"]
+if TYPE_CHECKING:
+    from mlmt_jax.tagger import Tagger
+
+__all__ = ["add_tagger_arguments", "keep_memory", "keep_programs", "load_tagger", "run"]
 
 _MOST_KEPT = 1 << 30  # bytes of compiled programs
 
@@ -52,6 +57,36 @@ def run(main: Callable[[], None]) -> None:
 def _say_no_more() -> None:
     """What standard output still holds back goes nowhere, lest the end of the interpreter fail at it."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def add_tagger_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options by which a run's tagger is chosen."""
+    parser.add_argument("--task", metavar="NAME", help="a task of the run (default: its target)")
+    parser.add_argument("--vectors", metavar="FILE", help="vectors of words that the run does not know")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--replica",
+        type=int,
+        metavar="N",
+        help="one of the run's replicas, from 0 (default: the best on the target's development data)",
+    )
+    which.add_argument(
+        "--ensemble", action="store_true", help="all replicas together: the mean of their marginals"
+    )
+
+
+def load_tagger(args: argparse.Namespace) -> "Tagger":
+    """The tagger that the options choose.
+
+    Raises:
+        InputError: as ``Tagger.load``.
+    """
+    from mlmt_jax.ensemble import Ensemble
+    from mlmt_jax.tagger import Tagger
+
+    if args.ensemble:
+        return Ensemble.of_run(args.run, args.task, args.vectors)
+    return Tagger.load(args.run, args.task, args.vectors, args.replica)
 
 
 def keep_programs() -> None:

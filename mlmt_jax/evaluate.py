@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mlmt_jax.cli import run
+from mlmt_jax.cli import add_tagger_arguments, load_tagger, run
 
 __all__ = ["main"]
 
@@ -14,8 +14,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m mlmt_jax.evaluate", description=__doc__)
     parser.add_argument("run", help="the run folder")
     parser.add_argument("file", help="labelled sentences, in the format of the task's training file")
-    parser.add_argument("--task", metavar="NAME", help="a task of the run (default: its target)")
-    parser.add_argument("--vectors", metavar="FILE", help="vectors of words that the run does not know")
+    add_tagger_arguments(parser)
     parser.add_argument(
         "--calibration",
         action="store_true",
@@ -34,10 +33,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = _parser().parse_args(argv)
     from mlmt_jax.data.conll import read_conll
     from mlmt_jax.data.corpus import label
-    from mlmt_jax.tagger import Tagger
     from mlmt_jax.training.journal import score_table, table
 
-    tagger = Tagger.load(args.run, args.task, args.vectors)
+    tagger = load_tagger(args)
     sentences, findings = read_conll(args.file, tagger.column_format)
     examples = label(sentences, tagger.scheme, args.file, findings)
     score = tagger.evaluate(examples)

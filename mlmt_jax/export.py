@@ -13,6 +13,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("run", help="the run folder")
     parser.add_argument("file", help="what to write; a file that is there is replaced")
     parser.add_argument("--task", metavar="NAME", help="a task of the run (default: its target)")
+    parser.add_argument("--replica", type=int, metavar="N", help="one of its replicas (default: the best)")
     return parser
 
 
@@ -25,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = _parser().parse_args(argv)
     from mlmt_jax.tagger import Tagger
 
-    tagger = Tagger.load(args.run, args.task)
+    tagger = Tagger.load(args.run, args.task, replica=args.replica)
     tagger.export(args.file)
     print(f"{tagger.task}: {args.file}")
 

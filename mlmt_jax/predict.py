@@ -10,7 +10,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mlmt_jax.cli import run
+from mlmt_jax.cli import add_tagger_arguments, load_tagger, run
 from mlmt_jax.data.tokenise import Token, split_at_spaces, tokenise
 from mlmt_jax.errors import DataError, InputError
 from mlmt_jax.results import Result, columns, comments, fields, results
@@ -48,8 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "file", nargs="?", default="-", help="what to tag; standard input where none is given"
     )
-    parser.add_argument("--task", metavar="NAME", help="a task of the run (default: its target)")
-    parser.add_argument("--vectors", metavar="FILE", help="vectors of words that the run does not know")
+    add_tagger_arguments(parser)
     parser.add_argument(
         "--input",
         choices=("conll", "text", "jsonl"),
@@ -105,9 +104,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = _parser().parse_args(argv)
     if args.pre_tokenized and args.input != "text":
         raise InputError(f"--pre-tokenized: got --input {args.input}; expected --input text")
-    from mlmt_jax.tagger import Tagger
-
-    tagger = Tagger.load(args.run, args.task, args.vectors)
+    tagger = load_tagger(args)
     output = args.output or ("jsonl" if args.input == "jsonl" else "conll")
     # JSON can hold half a surrogate pair, which UTF-8 cannot; it leaves as JSON's escape, as it came.
     sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")  # type: ignore[union-attr]

@@ -13,7 +13,7 @@ from mlmt_jax.config import Config, EmbeddingConfig, TaskConfig
 from mlmt_jax.data.conll import ColumnFormat
 from mlmt_jax.data.corpus import Example, Vocabulary, column_format
 from mlmt_jax.data.embeddings import read_vectors
-from mlmt_jax.data.encoding import encode, encode_sentences
+from mlmt_jax.data.encoding import encode_sentences, encode_tags
 from mlmt_jax.data.tagged import RankedTags, TaggedSentence, TaggedText, TagWriter
 from mlmt_jax.data.tokenise import tokenise
 from mlmt_jax.data.vocab import WordVocab
@@ -28,12 +28,13 @@ from mlmt_jax.model import (
     build_model,
     export_programs,
     init_params,
+    tags_and_losses,
     tags_and_probabilities,
 )
 from mlmt_jax.training.checkpoint import load_best_params
 from mlmt_jax.training.folder import RunFolder
 from mlmt_jax.training.inference import infer
-from mlmt_jax.training.scoring import SplitScore, calibrate_split, evaluate_split
+from mlmt_jax.training.scoring import SplitScore, calibrate_found, score_found
 from mlmt_jax.types import Params
 
 __all__ = ["Tagger"]
@@ -68,7 +69,13 @@ class Tagger:
         self._writer = TagWriter(self.tag_names, written["scheme"], bare=written["bare"])
 
     @classmethod
-    def load(cls, run: str | Path, task: str | None = None, vectors: str | Path | None = None) -> "Tagger":
+    def load(
+        cls,
+        run: str | Path,
+        task: str | None = None,
+        vectors: str | Path | None = None,
+        replica: int | None = None,
+    ) -> "Tagger":
         """Restores the best checkpoint of a run folder; nothing else needs to be there.
 
         Args:
@@ -77,13 +84,15 @@ class Tagger:
             vectors: a file with vectors of words that the run does not know, for this task's language: of
                 the same training as those of the run. Such a word takes its vector from there, or that of
                 the word to which it falls back there.
+            replica: of a run of several replicas, which one, from 0; the best on the target's development
+                data where none is given.
 
         Raises:
-            RunError: where the folder does not hold a run, the run has no such task, or its word table did
-                not start from vectors.
+            RunError: where the folder does not hold a run, the run has no such task or replica, or its word
+                table did not start from vectors.
             DataError: where the vectors cannot be read or have another dimension.
         """
-        folder = RunFolder(run)
+        folder = RunFolder(run).member(replica)
         config = folder.config()
         vocabulary, schemes = folder.vocabulary()
         model = build_model(config, vocabulary.sizes)
@@ -190,10 +199,27 @@ class Tagger:
         self, read: Reader, sentences: Iterable[Sequence[str]], paths: int = 1
     ) -> Iterator[tuple[int, tuple[np.ndarray, ...]]]:
         """Of each sentence its words and what a reader of so many ``paths`` gives, padded."""
+        sentences = list(sentences)
+        found = self._read(read, sentences, None, paths)
+        return zip(map(len, sentences), found, strict=True)
+
+    def _read(
+        self,
+        read: Reader,
+        sentences: Sequence[Sequence[str]],
+        gold: Sequence[Sequence[str]] | None = None,
+        paths: int = 1,
+    ) -> list[tuple[np.ndarray, ...]]:
+        """What a reader of so many ``paths`` gives of each sentence, whose tags inside may be given."""
         encoded = encode_sentences(self._vocabulary, self._task.model.word_embed, sentences)
-        size = min(self._config.training.eval_batch_size, max(1, _MOST_PATHS // paths))
-        found = infer(self._models[self.task], self._params, read, encoded, size)
-        return zip((len(own.words) for own in encoded), found, strict=True)
+        if gold is not None:
+            rows = encode_tags(self.tag_names, gold)
+            encoded = [own._replace(tags=tags) for own, tags in zip(encoded, rows, strict=True)]
+        size = self._batch_size(paths)
+        return infer(self._models[self.task], self._params, read, encoded, size)
+
+    def _batch_size(self, paths: int) -> int:
+        return min(self._config.training.eval_batch_size, max(1, _MOST_PATHS // paths))
 
     def tag_text(self, text: str) -> TaggedText:
         """Tokenises a sentence and tags it.
@@ -237,26 +263,19 @@ class Tagger:
         The score has ``by_words`` where the run tells which words its training data had.
         """
         task: TaskConfig = self._task
-        return evaluate_split(
-            self._models[self.task],
-            self._params,
+        return score_found(
+            self._labelled(tags_and_losses, examples),
             self.tag_names,
             examples,
-            encode(self._vocabulary, task.model.word_embed, task.task, examples),
             spans=self._vocabulary.spans[task.task],
             seen=self._vocabulary.seen.get(task.dataset),
-            batch_size=self._config.training.eval_batch_size,
         )
 
     def calibration(self, examples: Sequence[Example]) -> Calibration:
         """Whether the probabilities of the spans, or of tokens where tags are not spans, can be believed."""
-        task: TaskConfig = self._task
-        return calibrate_split(
-            self._models[self.task],
-            self._params,
-            self.tag_names,
-            examples,
-            encode(self._vocabulary, task.model.word_embed, task.task, examples),
-            spans=self._vocabulary.spans[task.task],
-            batch_size=self._config.training.eval_batch_size,
-        )
+        found = self._labelled(tags_and_probabilities, examples)
+        return calibrate_found(found, self.tag_names, examples, spans=self._vocabulary.spans[self._task.task])
+
+    def _labelled(self, read: Reader, examples: Sequence[Example]) -> list[tuple[np.ndarray, ...]]:
+        tokens, tags = [one.tokens for one in examples], [one.tags for one in examples]
+        return self._read(read, tokens, tags)

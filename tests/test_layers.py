@@ -25,6 +25,7 @@ LAYERS = {
         "export",
         "exported",
         "tagger",
+        "ensemble",
         "configure",
         "convert",
         "check",
@@ -33,7 +34,7 @@ LAYERS = {
 }
 LAYER_OF = {unit: layer for layer, units in LAYERS.items() for unit in units}
 # These serve their own layer as well.
-SHARED = {"errors", "types", "cli", "tagger", "check", "results", "exported"}
+SHARED = {"errors", "types", "cli", "tagger", "ensemble", "check", "results", "exported"}
 # The only parts that may import a library.
 OWNERS = {
     "jax": {"types", "crf", "model", "training", "tagger", "exported"},

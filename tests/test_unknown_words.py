@@ -43,7 +43,7 @@ def with_unknown(tiny_run: Any) -> Tagger:
     """The run's tagger, whose unknown word has ``VECTOR``."""
     tagger = Tagger.load(tiny_run.folder)
     folder = RunFolder(tiny_run.folder)
-    params = load_best_params(folder.checkpoints, tagger._params)
+    params = load_best_params(folder.checkpoints, folder.id, tagger._params)
     table = params["nld_words"]["table"]
     params = {**params, "nld_words": {"table": table.at[0].set(jnp.array(VECTOR))}}
     return Tagger(folder.config(), *folder.vocabulary(), params)

@@ -7,7 +7,7 @@ import numpy as np
 from mlmt_jax.data.batching import Encoded
 from mlmt_jax.data.corpus import Example, Vocabulary
 
-__all__ = ["encode", "encode_sentences", "encode_tokens"]
+__all__ = ["encode", "encode_sentences", "encode_tags", "encode_tokens"]
 
 
 def encode(vocabulary: Vocabulary, word_embed: str, task: str, examples: Iterable[Example]) -> list[Encoded]:
@@ -19,13 +19,18 @@ def encode(vocabulary: Vocabulary, word_embed: str, task: str, examples: Iterabl
         task: the task whose tags count; a tag that it does not know becomes -1.
         examples: sentences with their tags.
     """
-    index = {tag: i for i, tag in enumerate(vocabulary.tags[task])}
+    examples = list(examples)
+    tags = encode_tags(vocabulary.tags[task], [example.tags for example in examples])
     return [
-        encode_tokens(vocabulary, word_embed, example.tokens)._replace(
-            tags=np.array([index.get(tag, -1) for tag in example.tags], np.int32)
-        )
-        for example in examples
+        encode_tokens(vocabulary, word_embed, example.tokens)._replace(tags=own)
+        for example, own in zip(examples, tags, strict=True)
     ]
+
+
+def encode_tags(names: Sequence[str], sentences: Iterable[Sequence[str]]) -> list[np.ndarray]:
+    """(n,) int32 of each sentence, the places of its tags among ``names``; -1 for one that is not there."""
+    index = {tag: i for i, tag in enumerate(names)}
+    return [np.array([index.get(tag, -1) for tag in tags], np.int32) for tags in sentences]
 
 
 def encode_tokens(vocabulary: Vocabulary, word_embed: str, tokens: Sequence[str]) -> Encoded:

@@ -1,7 +1,15 @@
 """The shared model: components as Flax modules, and the task models that are built from them."""
 
 from mlmt_jax.model.build import Model, build_model, init_params, put_vectors
-from mlmt_jax.model.decoding import NBest, Reader, best_tags, decode, tags_and_losses, tags_and_probabilities
+from mlmt_jax.model.decoding import (
+    NBest,
+    Reader,
+    best_tags,
+    decode,
+    tag_marginals,
+    tags_and_losses,
+    tags_and_probabilities,
+)
 from mlmt_jax.model.exporting import export_programs
 from mlmt_jax.model.tagger import TaskModel, batch_loss, emissions, sentence_losses
 
@@ -19,6 +27,7 @@ __all__ = [
     "init_params",
     "put_vectors",
     "sentence_losses",
+    "tag_marginals",
     "tags_and_losses",
     "tags_and_probabilities",
 ]

@@ -16,7 +16,15 @@ from mlmt_jax.model.masking import length_mask
 from mlmt_jax.model.tagger import TaskModel, emissions
 from mlmt_jax.types import Batch, Params
 
-__all__ = ["NBest", "Reader", "best_tags", "decode", "tags_and_losses", "tags_and_probabilities"]
+__all__ = [
+    "NBest",
+    "Reader",
+    "best_tags",
+    "decode",
+    "tag_marginals",
+    "tags_and_losses",
+    "tags_and_probabilities",
+]
 
 Reader = Callable[[jax.Array, Chain, jax.Array, jax.Array], tuple[jax.Array, ...]]
 
@@ -42,6 +50,13 @@ def tags_and_losses(
     known = jnp.all((gold >= 0) | ~length_mask(lengths, gold.shape[-1]), -1)
     losses = -crf.log_likelihood(scores, jnp.maximum(gold, 0), chain, lengths)
     return *best_tags(scores, chain, lengths, gold), jnp.where(known, losses, jnp.nan)
+
+
+def tag_marginals(
+    scores: jax.Array, chain: Chain, lengths: jax.Array, gold: jax.Array
+) -> tuple[jax.Array, ...]:
+    """The probabilities (B, n, t) of all tags of every word."""
+    return (crf.marginals(scores, chain, lengths),)
 
 
 def tags_and_probabilities(

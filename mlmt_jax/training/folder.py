@@ -1,5 +1,6 @@
 """The run folder: which files a run leaves, and how they are written. JSON, text and orbax arrays only."""
 
+import contextlib
 import hashlib
 import json
 import uuid
@@ -41,6 +42,42 @@ class RunFolder:
     def replica(self, number: int) -> "RunFolder":
         """The folder of one of several runs, which is a whole run folder itself."""
         return RunFolder(self.path / "replicas" / str(number))
+
+    def member(self, replica: int | None) -> "RunFolder":
+        """The folder of one replica, of the best one where none is named; this one where there are none.
+
+        Raises:
+            RunError: where there is no such replica, or none was evaluated.
+        """
+        count = self.config().training.replicas
+        if replica is not None and not 0 <= replica < count:
+            raise RunError(f"{self.path}: no replica {replica}; the run has {count}, counted from 0")
+        if count == 1:
+            return self
+        if replica is not None:
+            return self.replica(replica)
+        return max(self.members(), key=lambda folder: folder._best_score() or 0.0)
+
+    def members(self) -> list["RunFolder"]:
+        """The folders of all replicas that were evaluated.
+
+        Raises:
+            RunError: where there are none.
+        """
+        count = self.config().training.replicas
+        found = [] if count == 1 else [f for f in self.runs(count) if f._best_score() is not None]
+        if not found:
+            raise RunError(f"{self.path}: no replicas; expected a run of several that were evaluated")
+        return found
+
+    def _best_score(self) -> float | None:
+        """The target's best development score so far."""
+        scores = []
+        if self.metrics.exists():
+            for line in self.metrics.read_text(encoding="utf-8", errors="replace").splitlines():
+                with contextlib.suppress(ValueError, KeyError, TypeError):  # cut off as it was written
+                    scores.append(json.loads(line)["best_score"])
+        return scores[-1] if scores else None
 
     def holds_run(self) -> bool:
         """Whether a run has been started here."""

@@ -6,12 +6,13 @@ from functools import partial
 import jax
 import numpy as np
 
-from mlmt_jax.data.batching import Encoded
+from mlmt_jax.crf import Chain
+from mlmt_jax.data.batching import Encoded, padded_words
 from mlmt_jax.data.windows import Programs, run_programs
 from mlmt_jax.model import Reader, TaskModel, decode, emissions
 from mlmt_jax.types import Params
 
-__all__ = ["infer"]
+__all__ = ["infer", "read_scores"]
 
 _decode = jax.jit(decode, static_argnums=(0, 3))
 _emissions = jax.jit(emissions, static_argnums=0)
@@ -44,3 +45,44 @@ def infer(
         read=lambda scores, lengths, gold: _read(task, own, read, scores, lengths, gold),
     )
     return run_programs(sentences, batch_size, programs)
+
+
+@partial(jax.jit, static_argnums=0)
+def _read_chain(read: Reader, scores, chain: Chain, lengths, gold) -> tuple[jax.Array, ...]:
+    return read(scores, chain, lengths, gold)
+
+
+def read_scores(
+    read: Reader,
+    chain: Chain,
+    scores: Sequence[np.ndarray],
+    gold: Sequence[np.ndarray],
+    batch_size: int,
+) -> list[tuple[np.ndarray, ...]]:
+    """Reads sentences whose scores are there already.
+
+    Args:
+        read: what to read.
+        chain: of the CRF.
+        scores: of each sentence, (n, t) float32 nats.
+        gold: of each sentence, (n,) int32 tags; -1 for one that is not known.
+        batch_size: sentences in a batch.
+
+    Returns:
+        As ``infer``.
+    """
+    lengths = np.array([len(own) for own in scores], np.int32)
+    found: list[tuple[np.ndarray, ...]] = [()] * len(scores)
+    order = np.argsort(lengths, kind="stable")
+    for first in range(0, len(order), batch_size):
+        chosen = order[first : first + batch_size]
+        n = padded_words(int(lengths[chosen].max()))
+        values = np.zeros((batch_size, n, len(chain.start)), np.float32)
+        tags, own_lengths = np.zeros((batch_size, n), np.int32), np.zeros(batch_size, np.int32)
+        own_lengths[: len(chosen)] = lengths[chosen]
+        for row, i in enumerate(chosen):
+            values[row, : lengths[i]], tags[row, : lengths[i]] = scores[i], gold[i]
+        arrays = [np.asarray(array) for array in _read_chain(read, values, chain, own_lengths, tags)]
+        for row, i in enumerate(chosen):
+            found[i] = tuple(array[row] for array in arrays)
+    return found

@@ -12,11 +12,14 @@ from mlmt_jax.metrics.calibration import Calibration, calibration
 from mlmt_jax.metrics.scores import Score, score_spans, score_tokens
 from mlmt_jax.metrics.spans import strict_spans
 from mlmt_jax.metrics.unseen import ByWords, count_by_words
-from mlmt_jax.model import TaskModel, tags_and_losses, tags_and_probabilities
+from mlmt_jax.model import TaskModel, tags_and_losses
 from mlmt_jax.training.inference import infer
 from mlmt_jax.types import Params
 
-__all__ = ["SplitScore", "calibrate_split", "evaluate_split"]
+__all__ = ["Found", "SplitScore", "calibrate_found", "evaluate_split", "score_found"]
+
+#: What a reader gave of each sentence.
+Found = Sequence[tuple[np.ndarray, ...]]
 
 
 class SplitScore(NamedTuple):
@@ -40,13 +43,24 @@ def evaluate_split(
     *,
     spans: bool,
     batch_size: int,
+) -> SplitScore:
+    """Scores a task model on labelled sentences (``sentences`` are the encoded ``examples``)."""
+    found = infer(task, params, tags_and_losses, sentences, batch_size)
+    return score_found(found, tag_names, examples, spans=spans)
+
+
+def score_found(
+    found: Found,
+    tag_names: Sequence[str],
+    examples: Sequence[Example],
+    *,
+    spans: bool,
     seen: Collection[str] | None = None,
 ) -> SplitScore:
-    """Scores a task model on labelled sentences (``sentences`` are the encoded ``examples``).
+    """Scores what ``tags_and_losses`` read of labelled sentences.
 
-    Where ``seen`` has the words of its training data, what they are in is counted apart as well.
+    Where ``seen`` has the words of the training data, what they are in is counted apart as well.
     """
-    found = infer(task, params, tags_and_losses, sentences, batch_size)
     gold = [example.tags for example in examples]
     predicted = [_named(tag_names, best, own) for (best, _), own in zip(found, gold, strict=True)]
     losses = np.array([loss for _, loss in found], np.float32)
@@ -59,22 +73,15 @@ def evaluate_split(
     return SplitScore(score, float(known.mean(dtype=np.float64)) if len(known) else float("nan"), by_words)
 
 
-def calibrate_split(
-    task: TaskModel,
-    params: Params,
-    tag_names: Sequence[str],
-    examples: Sequence[Example],
-    sentences: Sequence[Encoded],
-    *,
-    spans: bool,
-    batch_size: int,
+def calibrate_found(
+    found: Found, tag_names: Sequence[str], examples: Sequence[Example], *, spans: bool
 ) -> Calibration:
     """The calibration of predicted spans' probabilities, or of tokens' where tags are not spans.
 
-    Arguments as in ``evaluate_split``. A span is right where the gold tags have it too.
+    ``found`` is what ``tags_and_probabilities`` read of the examples. A span is right where the gold tags
+    have it too.
     """
     probabilities, right = [], []
-    found = infer(task, params, tags_and_probabilities, sentences, batch_size)
     for (best, marginals, steps), example in zip(found, examples, strict=True):
         predicted = _named(tag_names, best, example.tags)
         n = len(predicted)

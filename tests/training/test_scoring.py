@@ -41,7 +41,7 @@ def test_no_loss_where_every_sentence_has_an_unknown_tag(monkeypatch: pytest.Mon
     assert found.as_json()["loss"] is None
 
 
-def calibrated(monkeypatch: pytest.MonkeyPatch, *, spans: bool) -> Any:
+def calibrated(*, spans: bool) -> Any:
     """Of two sentences whose tags are given with their probabilities."""
     gold = [("B-X", "E-X", "O"), ("S-X",)]
     tags = [np.array([1, 3, 4, 0]), np.array([4, 0, 0, 0])]
@@ -49,22 +49,21 @@ def calibrated(monkeypatch: pytest.MonkeyPatch, *, spans: bool) -> Any:
     marginals[0][[0, 1, 2], [1, 3, 4]] = 0.9, 0.8, 0.6
     marginals[1][0, 4] = 1.00001
     steps = [np.log([0.9, 0.5, 0.7, 1.0]), np.log([1.0, 1.0, 1.0, 1.0])]
-    monkeypatch.setattr(scoring, "infer", lambda *given: list(zip(tags, marginals, steps, strict=True)))
     examples = [Example(("w",) * len(g), g, range(1, len(g) + 1)) for g in gold]
-    task: Any = None
-    return scoring.calibrate_split(task, {}, TAGS, examples, [], spans=spans, batch_size=2)
+    found = list(zip(tags, marginals, steps, strict=True))
+    return scoring.calibrate_found(found, TAGS, examples, spans=spans)
 
 
-def test_calibration_of_spans(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = calibrated(monkeypatch, spans=True)
+def test_calibration_of_spans() -> None:
+    found = calibrated(spans=True)
     # B-X E-X: 0.9 * 0.5, right; S-X: 0.6, wrong; S-X: 1, right.
     held = {i: (b.count, b.accuracy) for i, b in enumerate(found.bins) if b.count}
     assert held == {4: (1, 1.0), 5: (1, 0.0), 9: (1, 1.0)}
     assert found.error == pytest.approx((0.55 + 0.6 + 0.0) / 3)
 
 
-def test_calibration_of_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = calibrated(monkeypatch, spans=False)
+def test_calibration_of_tokens() -> None:
+    found = calibrated(spans=False)
     held = {i: (b.count, b.accuracy) for i, b in enumerate(found.bins) if b.count}
     assert held == {5: (1, 0.0), 7: (1, 1.0), 8: (1, 1.0), 9: (1, 1.0)}
     assert found.error == pytest.approx((0.6 + 0.2 + 0.1 + 0.0) / 4)

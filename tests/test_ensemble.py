@@ -1,0 +1,142 @@
+"""One replica of a run, the best one, and all of them together."""
+
+import itertools
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny_corpus
+from config_edits import edited
+
+from mlmt_jax import Ensemble, Tagger
+from mlmt_jax.errors import RunError
+from mlmt_jax.evaluate import main as evaluate
+from mlmt_jax.metrics.spans import strict_spans
+from mlmt_jax.predict import main as predict
+from mlmt_jax.train import main as train
+
+SENTENCES = [["Piet", "woon", "in", "Kaapstad"], ["Sannie"], [], ["Jan", "Botha", "slaap"]]
+
+
+class Replicas:
+    """Three runs of one sentence each: two know persons alone, one places alone."""
+
+    def __init__(self, corpus: Path):
+        data = tiny_corpus.lean("afr ner", max_step=12, eval_freq=4, seed=1, replicas=3)
+        config = tiny_corpus.write_config(corpus, edited(data, {"datasets.0.sample": 1}), "ensemble.json")
+        self.dev, self.folder = corpus / "afr.ner.dev", corpus / "run"
+        train([str(config), "--output", str(self.folder)])
+        self.members = [Tagger.load(self.folder, replica=number) for number in range(3)]
+
+
+@pytest.fixture(scope="module")
+def replicas(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Replicas:
+    folder = tmp_path_factory.mktemp("ensemble") / "corpus"
+    return Replicas(Path(shutil.copytree(tiny_config.parent, folder)))
+
+
+def mean_marginals(replicas: Replicas, tokens: list[str]) -> list[dict[str, float]]:
+    """Of each word the mean probability of every tag, summed over the members' whole sequences."""
+    found: list[dict[str, float]] = [{} for _ in tokens]
+    for member in replicas.members:
+        (ranked,) = member.n_best([tokens], 5 ** len(tokens))
+        assert sum(math.exp(one.log_probability) for one in ranked) == pytest.approx(1, abs=1e-5)
+        for one in ranked:
+            for word, tag in zip(found, one.tags, strict=True):
+                word[tag] = word.get(tag, 0.0) + math.exp(one.log_probability) / len(replicas.members)
+    return found
+
+
+def test_replicas_of_one_run_may_know_other_tags(replicas: Replicas) -> None:
+    names = [set(member.tag_names) for member in replicas.members]
+    assert names[0] == names[2] != names[1]
+    assert set(Ensemble(replicas.members).tag_names) == names[0] | names[1]
+
+
+def test_an_ensemble_weighs_sequences_by_the_mean_marginals(replicas: Replicas) -> None:
+    """The files are IOB1, which cannot part all BIOES sequences: members and ensemble write BIOES here."""
+    for member in replicas.members:
+        member._writer = type(member._writer)(member.tag_names, "bioes", bare=False)
+    ensemble = Ensemble(replicas.members)
+    ensemble._writer = type(ensemble._writer)(ensemble.tag_names, "bioes", bare=False)
+    for tokens in (SENTENCES[0][:2], SENTENCES[1], SENTENCES[3]):
+        means = mean_marginals(replicas, tokens)
+        weights = {}
+        for tags in itertools.product(ensemble.tag_names, repeat=len(tokens)):
+            spans = strict_spans(tags, "bioes")
+            if sum(span.last - span.first + 1 for span in spans) == sum(tag != "O" for tag in tags):
+                weights[tags] = math.prod(word.get(tag, 0.0) for word, tag in zip(means, tags, strict=True))
+        total = sum(weights.values())
+        expected = sorted(weights.items(), key=lambda item: -item[1])[:4]
+        (ranked,) = ensemble.n_best([tokens], 4)
+        assert [tuple(one.tags) for one in ranked] == [tags for tags, _ in expected]
+        np.testing.assert_allclose(
+            [math.exp(one.log_probability) for one in ranked], [w / total for _, w in expected], rtol=2e-4
+        )
+        assert ensemble.tag([tokens]) == [ranked[0].tags]
+        (told,) = ensemble.tag_with_probabilities([tokens])
+        assert told.tags == ranked[0].tags
+        assert told.log_probability == pytest.approx(ranked[0].log_probability, abs=1e-4)
+
+
+def test_order_and_batches_mean_nothing(replicas: Replicas) -> None:
+    ensemble = Ensemble.of_run(replicas.folder)
+    together = ensemble.tag(SENTENCES)
+    assert [len(tags) for tags in together] == [len(tokens) for tokens in SENTENCES]
+    assert [ensemble.tag([tokens])[0] for tokens in SENTENCES] == together
+
+
+def test_the_best_replica_is_taken_where_none_is_named(replicas: Replicas) -> None:
+    scores = [RunScores(replicas.folder / "replicas" / str(n)).best for n in range(3)]
+    best = int(np.argmax(scores))
+    assert len(set(scores)) > 1
+    chosen = Tagger.load(replicas.folder)
+    assert chosen.tag_names == replicas.members[best].tag_names
+    found = chosen.tag_with_probabilities(SENTENCES)
+    assert found == Tagger.load(replicas.folder, replica=best).tag_with_probabilities(SENTENCES)
+    assert found == Tagger.load(replicas.folder / "replicas" / str(best)).tag_with_probabilities(SENTENCES)
+
+
+class RunScores:
+    """What a run's journal says."""
+
+    def __init__(self, folder: Path):
+        import json
+
+        lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        self.best = json.loads(lines[-1])["best_score"]
+
+
+def test_scores_and_tags_from_the_command_line(
+    replicas: Replicas, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    tables = {}
+    for which in (["--replica", "1"], ["--replica", "2"], ["--ensemble", "--calibration"]):
+        evaluate([str(replicas.folder), str(replicas.dev), *which])
+        tables[which[-1]] = capsys.readouterr().out
+    assert "expected calibration error of spans" in tables["--calibration"]
+    assert len(set(tables.values())) == 3
+    ensemble = Ensemble.of_run(replicas.folder)
+    path = tmp_path / "words.txt"
+    path.write_text("".join(f"{' '.join(tokens)}\n" for tokens in SENTENCES), encoding="utf-8")
+    predict([str(replicas.folder), str(path), "--input", "text", "--ensemble", "--pre-tokenized"])
+    written = [line.split("\t")[-1] for line in capsys.readouterr().out.splitlines() if line]
+    assert written == [tag for tags in ensemble.tag(SENTENCES) for tag in tags]
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda run, alone: Tagger.load(run, replica=3), r"no replica 3; the run has 3, counted from 0"),
+        (lambda run, alone: Tagger.load(run, replica=-1), "no replica -1"),
+        (lambda run, alone: Tagger.load(alone, replica=1), "no replica 1; the run has 1"),
+        (lambda run, alone: Ensemble.of_run(alone), "no replicas; expected a run of several"),
+        (lambda run, alone: Ensemble.of_run(run).export("tagger.zip"), "export one replica"),
+    ],
+)
+def test_what_is_not_there(replicas: Replicas, ask: Any, message: str) -> None:
+    with pytest.raises(RunError, match=message):
+        ask(replicas.folder, replicas.folder / "replicas" / "0")
