@@ -1,5 +1,7 @@
 """Tokens of text: what stays whole and what is split, and that nothing of the line is lost."""
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -46,8 +48,8 @@ def test_tokens_and_gaps_are_the_line(line: str) -> None:
 @given(st.text(st.characters(categories=["Lu", "Ll", "Lt", "Lm", "Mn", "Mc", "Nd"]), min_size=1, max_size=12))
 @settings(max_examples=200, deadline=None)
 def test_a_mark_never_stands_apart_from_its_letter(word: str) -> None:
-    # None of these is Han or Kana but Kana's marks of repetition and length.
-    kana = any("\u3005" <= char <= "\u30ff" or "\uff70" <= char <= "\uff9f" for char in word)
+    # None of these is Han or Kana but Kana's marks of repetition, length and tone.
+    kana = any(re.match("[\u3005-\u30ff\uff70-\uff9f\U0001aff0-\U0001afff]", char) for char in word)
     assert texts(word) == [word] or kana
 
 
