@@ -60,3 +60,11 @@ def test_a_long_training_sentence_is_told_once(check: Check) -> None:
     )
     [long] = check(train=train).told
     assert long.place == "train:11"
+
+
+def test_tags_that_the_sample_leaves_out_are_told(check: Check) -> None:
+    # One of the two training sentences has a LOC, and so have dev and test.
+    seeds = [f"training.sample_seed={seed}" for seed in range(6)]
+    found = [check("--set", "datasets.0.sample=1", "--set", seed).told for seed in seeds]
+    places = {tuple(told.place for told in own) for own in found}
+    assert places == {(), ("dev:5:7", "test:4:7")}
