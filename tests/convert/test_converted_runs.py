@@ -109,7 +109,7 @@ def test_words_are_known_as_the_original_knows_them(converted: dict[str, Convert
 
 def test_all_files_of_a_run_are_there(converted: dict[str, Converted]) -> None:
     run = converted["newer multi"]
-    files = {"config.json", "vocab.json", "samples.json", "summary.json", "checkpoints"}
+    files = {"run.json", "config.json", "vocab.json", "samples.json", "summary.json", "checkpoints"}
     assert {path.name for path in run.folder.iterdir()} == files
     assert {path.name for path in run.folder.parent.iterdir()} == set("0123")
     config = RunFolder(run.folder).config()
