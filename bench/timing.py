@@ -12,6 +12,8 @@ import numpy as np
 
 __all__ = ["Machine", "Timing", "interleaved", "measure_machine"]
 
+_PAUSE, _LONG = 0.02, 0.3  # seconds
+
 
 class Timing(NamedTuple):
     """Seconds of a call over the repeats, and how they were measured."""
@@ -40,31 +42,35 @@ def interleaved(
 ) -> dict[str, Timing]:
     """Times programs in turns: each once before any of them a second time, in a new random order each time.
 
+    Before each turn there is a pause in which threads of the one before, PyTorch's say, fall asleep: they
+    would spin beside the next program otherwise. A call that does not count follows, unless it takes long.
+
     Args:
         programs: what to call; a call returns when it is done.
         repeats: of each program.
-        least: seconds that a repeat takes at least; a quicker program is called several times in it, after
-            one call that does not count.
+        least: seconds that a repeat takes at least; a quicker program is called several times in it.
         budget: seconds for each program; one that would exceed it has fewer repeats, though at least 3. One
             of which a single call exceeds it is called once, without burn-in.
         seed: of the orders.
     """
-    calls, counts = {}, {}
+    calls, counts, quick = {}, {}, {}
     times: dict[str, list[float]] = {name: [] for name in programs}
     for name, run in programs.items():
         typical = _seconds(run)
         if typical > budget:
-            calls[name], counts[name] = 1, 0
+            calls[name], counts[name], quick[name] = 1, 0, False
             times[name].append(typical)
             continue
         typical = min(_seconds(run) for _ in range(3 if typical < 0.3 else 1))
+        quick[name] = typical < _LONG
         calls[name] = max(1, math.ceil(least / typical))
         counts[name] = min(repeats, max(3, int(budget / (typical * calls[name]))))
     random = np.random.default_rng(seed)
     for repeat in range(max(counts.values(), default=0)):
         for name in random.permutation([name for name, count in counts.items() if count > repeat]):
-            if calls[name] > 1:
-                programs[name]()  # the one before left its arrays in the caches, and threads that still spin
+            time.sleep(_PAUSE)
+            if quick[name]:
+                programs[name]()  # the one before left its arrays in the caches
             times[name].append(_seconds(programs[name], calls[name]))
     return {name: _summary(times[name], calls[name]) for name in programs}
 
