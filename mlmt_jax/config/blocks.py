@@ -18,6 +18,7 @@ from mlmt_jax.config.fields import (
     Probability,
     Sample,
     Seed,
+    Size,
     Weight,
 )
 
@@ -65,7 +66,7 @@ class TrainingConfig(Block):
     """With `"sqrt"`: factor of the tasks whose `language` is not the target's."""
     patience: Count | None = None
     """Evaluations without a better score of the target that end the run; null: none do."""
-    eval_batch_size: Count = 128
+    eval_batch_size: Size = 128
     """Sentences in a batch of evaluation."""
     keep: Count = 2
     """Last states that stay in the run folder, to go on from an older one where the newest is damaged."""
@@ -130,7 +131,7 @@ class DatasetConfig(Block):
     """Where its files are."""
     sample: Sample = "all"
     """Training sentences to use: `"all"`, a number, or a fraction, from one seeded permutation."""
-    batch_size: Count = 19
+    batch_size: Size = 19
     """Sentences in a batch of training."""
     max_len: Count = 10_000
     """Longest training sentence, in words; longer ones are left out of training only."""

@@ -185,15 +185,19 @@ def missing_files(config: Config) -> list[Problem]:
             named.append((("components", i, "file"), component.file))
     paths = [(where, config.path(file)) for where, file in named]
     return [
-        Problem(where, f"no such file: {path}{_nearest_file(path)}")
+        Problem(where, f"no such file: {_shown(path)}{_nearest_file(path)}")
         for where, path in paths
         if not os.path.isfile(path)
     ]
 
 
+def _shown(path: Path) -> str:
+    return str(path) if str(path).isprintable() and len(str(path)) <= 400 else quoted(str(path), limit=400)
+
+
 def _nearest_file(path: Path) -> str:
     if not os.path.isdir(path.parent):
-        return f" (no such folder: {path.parent})"
+        return f" (no such folder: {_shown(path.parent)})"
     try:
         near = difflib.get_close_matches(path.name, os.listdir(path.parent), n=1)
     except OSError:

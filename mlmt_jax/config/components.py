@@ -4,7 +4,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mlmt_jax.config.fields import Activation, Block, Count, FileName, Filters, Name, Probability, Sizes
+from mlmt_jax.config.fields import (
+    Activation,
+    Block,
+    Count,
+    FileName,
+    Filters,
+    Layers,
+    Name,
+    Probability,
+    Size,
+    Sizes,
+)
 
 __all__ = [
     "KINDS",
@@ -27,7 +38,7 @@ class EmbeddingConfig(Block):
     """Kind of component."""
     language: Name | None = None
     """Language of the words; where given, the tasks that use it must be in it."""
-    dimension: Count
+    dimension: Size
     """Length of a word vector."""
     file: FileName | None = None
     """Pre-trained vectors: word2vec, fastText or GloVe text, gzip of these, or word2vec binary."""
@@ -58,7 +69,7 @@ class CharCNNConfig(Block):
     """Name by which tasks refer to it."""
     model: Literal["char_cnn"]
     """Kind of component."""
-    dimension: Count
+    dimension: Size
     """Length of a character vector."""
     filters: Filters
     """Pairs of filter width (characters) and number of filters of this width."""
@@ -78,7 +89,7 @@ class HighwayConfig(Block):
     """Kind of component."""
     position: Literal["char"] = "char"
     """Where it stands: after the character features."""
-    num_layers: Count = 1
+    num_layers: Layers = 1
     """Layers on top of each other."""
     activation: Activation = "relu"
     """Non-linearity: the name of any element-wise function of `jax.nn`, such as `"selu"`."""
@@ -91,13 +102,13 @@ class LSTMConfig(Block):
     """Name by which tasks refer to it."""
     model: Literal["lstm"]
     """Kind of component."""
-    hidden_size: Count
+    hidden_size: Size
     """Size of the state of each direction."""
     bidirectional: bool = True
     """Whether a second LSTM reads the sentence from its end."""
     forget_bias: float = 1.0
     """Start value of the forget gate's bias."""
-    num_layers: Count = 1
+    num_layers: Layers = 1
     """Layers on top of each other."""
     dropout: Probability = 0.0
     """Dropout between the layers; there must be two for it."""

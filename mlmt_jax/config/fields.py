@@ -17,11 +17,13 @@ __all__ = [
     "Filters",
     "Folder",
     "FromJson",
+    "Layers",
     "Name",
     "Positive",
     "Probability",
     "Sample",
     "Seed",
+    "Size",
     "Sizes",
     "Weight",
 ]
@@ -82,8 +84,11 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Positive = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
-Sizes = Annotated[tuple[Count, ...], FromJson]
-Filters = Annotated[tuple[Annotated[tuple[Count, Count], FromJson], ...], FromJson, Field(min_length=1)]
+# More is a slip of the finger, and no machine has the memory for it.
+Size = Annotated[int, Field(ge=1, le=1_000_000)]
+Layers = Annotated[int, Field(ge=1, le=100)]
+Sizes = Annotated[tuple[Size, ...], FromJson]
+Filters = Annotated[tuple[Annotated[tuple[Size, Size], FromJson], ...], FromJson, Field(min_length=1)]
 Sample = Annotated[
     Literal["all"] | Annotated[int, Field(ge=0)] | Annotated[float, Field(gt=0, le=1)],
     BeforeValidator(_checked_sample),

@@ -120,6 +120,7 @@ def _repeated_key(data: Any, path: JsonPath = ()) -> JsonPath | None:
 def _read_json(path: Path) -> Any:
     try:
         data = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_object)
+        repeated = _repeated_key(data)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
@@ -129,7 +130,6 @@ def _read_json(path: Path) -> Any:
         raise ConfigError(f"{path}: {place}: not JSON: {error.msg}") from None
     except (RecursionError, ValueError) as error:
         raise ConfigError(f"{path}: not JSON that can be used: {error}") from None
-    repeated = _repeated_key(data)
     if repeated:
         raise ConfigError(f"{path}: {format_path(repeated)}: this key stands twice in its object")
     return data

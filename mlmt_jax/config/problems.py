@@ -16,6 +16,9 @@ __all__ = ["JsonPath", "Problem", "field_problems", "format_path", "quoted", "su
 
 JsonPath = tuple[str | int, ...]
 
+# Control characters, line ends and halves of characters that JSON leaves as they are.
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
 
 class Problem(NamedTuple):
     """One thing that is wrong."""
@@ -31,7 +34,7 @@ def format_path(path: JsonPath) -> str:
     for part in path:
         if isinstance(part, int):
             text += f"[{part}]"
-        elif re.fullmatch(r"[\w$-]+", part):
+        elif re.fullmatch(r"[\w$-]{1,60}", part):
             text += f".{part}" if text else part
         else:
             text += f"[{quoted(part)}]"
@@ -39,8 +42,12 @@ def format_path(path: JsonPath) -> str:
 
 
 def quoted(value: object, limit: int = 60) -> str:
-    """A value as JSON has it, cut to one short line."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    """A value as JSON has it, cut to one short line; what no terminal should get is escaped."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    except RecursionError:
+        text = "..."
+    text = _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
 

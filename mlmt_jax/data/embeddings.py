@@ -6,6 +6,7 @@ import os
 import re
 import zlib
 from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +23,7 @@ _NUMBER = re.compile(rb"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _LARGEST = float(np.finfo(np.float32).max)
 _NUMBER_BYTES = b"0123456789+-.eE "
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
-_FIRST_LINE_BYTES = 1 << 20  # a first line longer than this is no line of a vector file
+_LINE_BYTES = 1 << 20  # a line longer than this is no line of a vector file
 _CHUNK_BYTES = 1 << 20
 _LONGEST_WORD = 1 << 16
 _BLOCK = 512  # words whose numbers are parsed together
@@ -141,8 +142,8 @@ def _decode(record: _Record, path: str, findings: list[Finding]) -> str | None:
 
 def _read_header(stream: io.BufferedIOBase, path: str, dimension: int) -> _Header | None:
     """Return the header; None where the first line is a word's already, as in GloVe files."""
-    first = stream.readline(_FIRST_LINE_BYTES)
-    if len(first) == _FIRST_LINE_BYTES and not first.endswith(b"\n"):
+    first = stream.readline(_LINE_BYTES)
+    if len(first) == _LINE_BYTES and not first.endswith(b"\n"):
         raise DataError(f"{path}:1: the first line has no end; expected word vectors")
     match = _HEADER.fullmatch(first.removeprefix(_BOM).strip())
     if not match:
@@ -152,7 +153,7 @@ def _read_header(stream: io.BufferedIOBase, path: str, dimension: int) -> _Heade
     if dimension == 1 and not _is_binary(stream, header, dimension):
         # "7 1" may be the word 7. It is a header where as many words follow, or where longer lines do.
         stream.seek(header.line_bytes)
-        sizes = [len(line.split()) for line in stream if line.strip()]
+        sizes = [len(line.split()) for _, line in _lines(stream, path, 2) if line.strip()]
         if found == 1 and len(sizes) != count:
             return None
         if found != 1 and (not sizes or sizes[0] != found + 1):
@@ -167,7 +168,7 @@ def _read_header(stream: io.BufferedIOBase, path: str, dimension: int) -> _Heade
 def _is_binary(stream: io.BufferedIOBase, header: _Header, dimension: int) -> bool:
     """Say whether float32 bytes follow the first word, and not numerals."""
     stream.seek(header.line_bytes)
-    sample = stream.read(16 * dimension + 1024).lstrip(b"\n")
+    sample = stream.read(min(16 * dimension + 1024, _CHUNK_BYTES)).lstrip(b"\n")
     fields = sample.split(b"\n")[0].rsplit(None, dimension)
     if len(fields) == dimension + 1 and all(map(_NUMBER.fullmatch, fields[1:])):
         return False
@@ -188,7 +189,7 @@ def _text_records(
 ) -> Iterator[_Record]:
     stream.seek(header.line_bytes if header else 0)
     count = 0
-    for number, line in enumerate(stream, 1 if header is None else 2):
+    for number, line in _lines(stream, path, 1 if header is None else 2):
         line = line.removeprefix(_BOM).rstrip() if number == 1 else line.rstrip()
         if not line:
             continue
@@ -201,6 +202,14 @@ def _text_records(
         yield _Record(place, number, word, numbers)
     if header and count != header.count:
         add_finding(findings, path, 1, f"the header says {header.count} words, but the file has {count}")
+
+
+def _lines(stream: io.BufferedIOBase, path: str, first: int) -> Iterator[tuple[int, bytes]]:
+    """Yield line numbers from `first` and lines: never more than one line in memory, nor one without end."""
+    for number, line in enumerate(iter(partial(stream.readline, _LINE_BYTES), b""), first):
+        if len(line) == _LINE_BYTES and not line.endswith(b"\n"):
+            raise DataError(f"{path}:{number}: the line has no end; expected word vectors")
+        yield number, line
 
 
 def _split_unusual(line: bytes, place: str, dimension: int, *, is_first: bool) -> tuple[bytes, bytes]:
@@ -282,13 +291,17 @@ def _finite(flat: np.ndarray, rows: int, dimension: int) -> np.ndarray:
     return flat.reshape(rows, dimension)  # a ValueError where the count is wrong
 
 
+def _clip(text: bytes) -> str:
+    return repr(text[:60].decode(errors="replace") + ("..." if len(text) > 60 else ""))
+
+
 def _wrong_numbers(record: _Record, parse: _Parse, dimension: int) -> str:
     expected = f"expected a word and {dimension} finite numbers"
     if parse is _parse_binary:
-        word = record.word.decode(errors="replace")
-        return f"{record.place} ({word!r}) has a number that is not finite; {expected}"
+        word = _clip(record.word)
+        return f"{record.place} ({word}) has a number that is not finite; {expected}"
     fields = record.numbers.split()
     for field in fields:
         if not _NUMBER.fullmatch(field) or abs(float(field)) > _LARGEST:
-            return f"{record.place}: {field.decode(errors='replace')!r} is not a finite number; {expected}"
+            return f"{record.place}: {_clip(field)} is not a finite number; {expected}"
     return f"{record.place}: a word and {len(fields)} numbers; expected {dimension} numbers"

@@ -7,6 +7,10 @@ from mlmt_jax.errors import DataError
 __all__ = ["Finding", "add_finding", "refuse"]
 
 
+# Characters of what is said or shown; a line of a broken file may be as long as the file.
+_LONGEST = 400
+
+
 class Finding(NamedTuple):
     """A place to look at; places of one file that share a `text` are one finding with a `count`."""
 
@@ -22,10 +26,14 @@ class Finding(NamedTuple):
     def __str__(self) -> str:
         """One line, and a second one with the advice where there is some."""
         place = ":".join(str(part) for part in (self.path, self.line, self.column) if part is not None)
-        example = f": {self.example}" if self.example else ""
+        example = f": {_cut(self.example)}" if self.example else ""
         times = "" if self.count == 1 else f" ({self.count} times)"
         advice = f"\n  {self.advice}" if self.advice else ""
-        return f"{place}: {self.text}{example}{times}{advice}"
+        return f"{place}: {_cut(self.text)}{example}{times}{advice}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
 def add_finding(

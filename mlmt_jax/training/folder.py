@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import itertools
 import json
 import uuid
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ from typing import Any
 
 from mlmt_jax.config import Config, parse_config
 from mlmt_jax.data.corpus import Corpus, Example, Vocabulary
+from mlmt_jax.data.task_tags import check_tags
+from mlmt_jax.data.vocab_check import find_wrong
 from mlmt_jax.errors import RunError
 from mlmt_jax.training.durable import replace_text, sync, writing
 
@@ -65,7 +68,9 @@ class RunFolder:
             RunError: where there are none.
         """
         count = self.config().training.replicas
-        found = [] if count == 1 else [f for f in self.runs(count) if f._best_score() is not None]
+        # As many as the folder has: a config may say any number.
+        there = itertools.takewhile(lambda f: f.path.is_dir(), map(self.replica, range(count)))
+        found = [] if count == 1 else [folder for folder in there if folder._best_score() is not None]
         if not found:
             raise RunError(f"{self.path}: no replicas; expected a run of several that were evaluated")
         return found
@@ -75,8 +80,9 @@ class RunFolder:
         scores = []
         if self.metrics.exists():
             for line in self.metrics.read_text(encoding="utf-8", errors="replace").splitlines():
-                with contextlib.suppress(ValueError, KeyError, TypeError):  # cut off as it was written
-                    scores.append(json.loads(line)["best_score"])
+                # Cut off as it was written, say.
+                with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
+                    scores.append(float(json.loads(line)["best_score"]))
         return scores[-1] if scores else None
 
     def holds_run(self) -> bool:
@@ -212,7 +218,7 @@ class RunFolder:
             return json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise RunError(f"{self.path}: {name} is missing; expected the folder of a run") from None
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, RecursionError) as error:
             raise RunError(f"{path}: cannot be read: {error}") from None
 
     def config(self) -> Config:
@@ -221,13 +227,19 @@ class RunFolder:
         return parse_config(self.read("config.json"), str(self.path / "config.json"))
 
     def vocabulary(self) -> tuple[Vocabulary, dict[str, dict[str, Any]]]:
-        """The vocabulary, and by dataset the ``scheme`` of its files and whether its IO tags are ``bare``."""
-        self.check_format()
-        data = self.read("vocab.json")
-        try:
-            return Vocabulary.from_json(data), data["schemes"]
-        except (KeyError, TypeError, AttributeError) as error:
-            raise RunError(f"{self.path / 'vocab.json'}: not a vocabulary of a run: {error!r}") from None
+        """The vocabulary, and by dataset the ``scheme`` of its files and whether its IO tags are ``bare``.
+
+        Raises:
+            InputError: where it is missing, broken, or not one of the run's config.
+        """
+        config, data = self.config(), self.read("vocab.json")
+        wrong = find_wrong(data, config)
+        if wrong:
+            raise RunError(f"{self.path / 'vocab.json'}: not a vocabulary of a run: {wrong}")
+        vocabulary = Vocabulary.from_json(data)
+        for error in check_tags(config, vocabulary.spans):
+            raise error
+        return vocabulary, data["schemes"]
 
 
 def _data_files(config: Config, corpus: Corpus) -> dict[str, dict[str, Any]]:

@@ -45,7 +45,7 @@ def broken_seal(folder: Path, run: str) -> str | None:
         return f"{_NAME} is missing"
     except OSError as error:
         return f"cannot be read: {error}"
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return f"{_NAME} is damaged"
     return None
 

@@ -108,7 +108,7 @@ REFUSED = {
     "line break in a name": ({"tasks.1.name": "a\n"}, f'tasks[1].name: got "a\\n"; {NEEDS_NAME}'),
     "C1 control in a name": (
         {"components.4.name": "a\x85b"},
-        f'components[4].name: got "a\x85b"; {NEEDS_NAME}',
+        f'components[4].name: got "a\\u0085b"; {NEEDS_NAME}',
     ),
     "empty path": (
         {"datasets.0.files.dev": ""},
@@ -120,7 +120,7 @@ REFUSED = {
     ),
     "no character in a folder": (
         {"data_root": "\ud800"},
-        'data_root: got "\ud800"; expected a path that the file system can have',
+        'data_root: got "\\ud800"; expected a path that the file system can have',
     ),
     "unknown encoding": (
         {"datasets.0.parser.encoding": "utf-88"},
