@@ -1,0 +1,149 @@
+"""Files made to do harm: they get little memory, and nothing that a run names is opened."""
+
+import ast
+import gzip
+import json
+import os
+import shutil
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlmt_jax.config import parse_config
+from mlmt_jax.errors import ConfigError
+
+HEADERS = (b"999999999 999999999", b"999999999 4", b"4 999999999", b"999999999999999999 4", b"999999999 1")
+ROW = struct.pack("<4f", 0.1, -0.2, 0.3, 0.4)
+
+# Reads the files it is given with the dimension before them, and little memory beyond what it has already.
+READER = """
+import resource, sys
+import mlmt_jax.data.embeddings as embeddings
+from mlmt_jax.errors import InputError
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (128 << 20),) * 2)
+resource.setrlimit(resource.RLIMIT_CPU, (20, 20))
+for dimension, path in zip(sys.argv[1::2], sys.argv[2::2]):
+    try:
+        found, _ = embeddings.read_vectors(path, int(dimension), max_words=10**9)
+        print(len(found.words))
+    except InputError as error:
+        print(error)
+"""
+
+
+def read_with_little(*files: tuple[int, Path]) -> list[str]:
+    """What reading each file gives, with 128 MiB for all that it allocates: words, or a message."""
+    arguments = [str(part) for file in files for part in file]
+    command = [sys.executable, "-c", READER, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")
+def test_a_header_that_promises_too_much(tmp_path: Path) -> None:
+    files = []
+    for i, header in enumerate(HEADERS):
+        text = header + b"\nPiet 0.1 -0.2 0.3 0.4\n"
+        contents = {"txt": text, "gz": gzip.compress(text), "bin": header + b"\nPiet " + ROW + b"\n"}
+        for kind, data in contents.items():
+            path = tmp_path / f"{i}.{kind}"
+            path.write_bytes(data)
+            files += [(dimension, path) for dimension in (1, 4, 1_000_000, 999_999_999)]
+    said = read_with_little(*files)
+    assert len(said) == len(files)
+    for (dimension, path), line in zip(files, said, strict=True):
+        fits = dimension == 4 and HEADERS[int(path.stem)].endswith(b" 4") and path.suffix != ".bin"
+        assert line == "1" if fits else line.startswith(str(path)), line
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")
+@pytest.mark.parametrize("first", [b"", b"1 4\n", b"Piet 0.1 -0.2 0.3 0.4\n"])
+def test_a_small_gzip_file_that_unpacks_to_a_line_without_end(tmp_path: Path, first: bytes) -> None:
+    path = tmp_path / "bomb.gz"
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(first)
+        for _ in range(256):
+            file.write(b"x" * (1 << 20))
+    (said,) = read_with_little((4, path))
+    assert "line has no end; expected word vectors" in said
+
+
+# Says what is opened while a run loads, apart from what Python, the system and the cache of programs need.
+AUDIT = """
+import os, sys
+from mlmt_jax import Tagger
+warm, run = sys.argv[1:]
+Tagger.load(warm).tag([["Piet"]])
+opened, others = [], []
+watched = ("os.system", "subprocess.Popen", "os.exec", "os.posix_spawn", "pickle.find_class")
+def audit(event, arguments):
+    if event in ("open", "os.listdir", "os.scandir") and isinstance(arguments[0], (str, bytes, os.PathLike)):
+        opened.append(os.path.abspath(os.fsdecode(arguments[0])))
+    elif event in watched:
+        others.append(event)
+sys.addaudithook(audit)
+try:
+    Tagger.load(run).tag([["Piet"]])
+    end = "loaded"
+except Exception as error:
+    end = f"{type(error).__name__}: {error}"
+print(repr((end, opened, others)))
+"""
+
+
+def watched_load(good: Path, run: Path) -> tuple[str, list[str], list[str]]:
+    """How loading a run ends, what is opened outside of its folder, and what else it did."""
+    command = [sys.executable, "-c", AUDIT, str(good), str(run)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    end, opened, others = ast.literal_eval(done.stdout.splitlines()[-1])
+    assert [path for path in opened if path.startswith(str(run))], "the hook saw nothing"
+    own = (run, sys.prefix, sys.base_prefix, os.environ["JAX_COMPILATION_CACHE_DIR"], "/proc", "/dev", "/sys")
+    outside = [path for path in opened if not path.startswith(tuple(map(str, own)))]
+    package = str(Path(__file__).parents[2] / "mlmt_jax")
+    return end, [path for path in outside if not path.startswith(package)], others
+
+
+def test_a_run_opens_nothing_outside_of_its_folder(tiny_run: Any, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(tiny_run.folder, tmp_path / "copy"))
+    config = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    secret = tmp_path / "secret"
+    secret.write_text("Piet 1 2 3 4\n", encoding="utf-8")
+    config["data_root"] = str(tmp_path)
+    config["training"]["output"] = "../.."
+    for dataset in config["datasets"]:
+        dataset["files"] = {split: str(secret) for split in dataset["files"]}
+    for component in config["components"]:
+        if "file" in component:
+            component["file"] = "../../secret"
+    vocabulary = (run / "vocab.json").read_text(encoding="utf-8").replace('"Piet"', '"../../secret"')
+    (run / "vocab.json").write_text(vocabulary, encoding="utf-8")
+    (run / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    assert watched_load(tiny_run.folder, run) == ("loaded", [], [])
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/../../b"])
+def test_a_name_is_no_path(tiny_run: Any, name: str) -> None:
+    for block in ("datasets", "tasks", "components"):
+        config = json.loads((tiny_run.folder / "config.json").read_text(encoding="utf-8"))
+        config[block][0]["name"] = name
+        with pytest.raises(ConfigError, match='expected a name that is not empty and has no "/"'):
+            parse_config(config)
+
+
+def test_a_seal_that_names_a_file_elsewhere(tiny_run: Any, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(tiny_run.folder, tmp_path / "copy"))
+    path = max((run / "checkpoints" / "best").glob("*/checksums.json"), key=lambda p: int(p.parent.name))
+    seal = json.loads(path.read_text(encoding="utf-8"))
+    seal["sha256"]["../../../../secret"] = "0" * 64
+    (tmp_path / "secret").write_text("x", encoding="utf-8")
+    path.write_text(json.dumps(seal), encoding="utf-8")
+    end, outside, others = watched_load(tiny_run.folder, run)
+    assert end.startswith("RunError: ")
+    assert "../../../../secret is missing" in end
+    assert (outside, others) == ([], [])
