@@ -56,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mlmt_jax.training.folder import RunFolder
     from mlmt_jax.training.lock import locked
     from mlmt_jax.training.loop import train
+    from mlmt_jax.training.replicas import device_mesh
     from mlmt_jax.training.report import describe_corpora, describe_run, print_findings
     from mlmt_jax.training.setup import choose_device, prepare_replicas
     from mlmt_jax.training.signals import Stopped
@@ -83,6 +84,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             print(describe_run(setups[0]))
             return
         print_findings(dict.fromkeys(found for setup in setups for found in setup.corpus.findings))
+        device_mesh(len(setups), config.training.data_parallel)  # refuses before anything is written
         corpora = [(setup.config, setup.corpus) for setup in setups]
         if first and args.resume:
             folder.check_same(config, corpora)
@@ -91,6 +93,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             stack.enter_context(locked(output))
             folder.check_free(resume=False)  # another process may have been quicker
             folder.create(config, corpora)
+        if first and len(setups) > 1:
+            for own in folder.runs(len(setups)):
+                stack.enter_context(locked(own.path))
         processes.wait_for_all("folder")
         print(f"run folder: {output}\n\n{describe_corpora(setups[0])}\n", flush=True)
         try:

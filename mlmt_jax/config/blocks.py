@@ -53,7 +53,8 @@ class TrainingConfig(Block):
     replicas: Count = 1
     """Runs trained side by side in one program; replica r, from 0, is the run that `seed` + r gives alone."""
     resample: bool = True
-    """Whether each replica draws its own `sample`; false: all train on the first one's."""
+    """Whether each replica draws its own `sample` (from `sample_seed` + r, where that is given); false: all
+    train on the first one's."""
     data_parallel: Count = 1
     """Devices that share each batch of a run; the replicas are spread over devices beyond these."""
     output: Folder | None = None
@@ -240,7 +241,13 @@ class Config(Block):
         training = self.training
         seed = training.seed + number
         sample = training.seed_of_samples + (number if training.resample else 0)
-        own = {"seed": seed, "sample_seed": None if sample == seed else sample, "replicas": 1}
+        output = training.output and training.output / "replicas" / str(number)
+        own = {
+            "seed": seed,
+            "sample_seed": None if sample == seed else sample,
+            "replicas": 1,
+            "output": output,
+        }
         return self.model_copy(update={"training": training.model_copy(update=own)})
 
     @property

@@ -23,8 +23,19 @@ def reference_problems(config: Config) -> list[Problem]:
             *_target(config),
             *_contradictions(config),
             *_disagreements(config),
+            *_seeds(config),
         ]
     )
+
+
+def _seeds(config: Config) -> Iterator[Problem]:
+    training = config.training
+    last = training.replicas - 1
+    samples = training.sample_seed if training.resample else None
+    for key, value in (("seed", training.seed), ("sample_seed", samples)):
+        if value is not None and value + last >= 2**32:
+            message = f"got {value}; expected the last replica's, {last} more, to be below {2**32}"
+            yield Problem(("training", key), message)
 
 
 def _duplicates(config: Config) -> Iterator[Problem]:

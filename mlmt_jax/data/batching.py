@@ -10,7 +10,7 @@ import numpy as np
 from mlmt_jax.data.shapes import PaddedSizes, choose_shapes, count_shapes, fit
 from mlmt_jax.types import Batch
 
-__all__ = ["Encoded", "TrainingBatches", "pad_batch", "padded_words", "sorted_batches"]
+__all__ = ["Encoded", "TrainingBatches", "pad_batch", "padded_rows", "padded_words", "sorted_batches"]
 
 # In evaluation and tagging, sentences are padded to the next power of two of words from 16 on, and
 # words to one of these numbers of characters. Training chooses its sizes from its data.
@@ -88,12 +88,17 @@ def sorted_batches(sentences: Sequence[Encoded], batch_size: int) -> Iterator[tu
     for first in range(0, len(order), batch_size):
         chosen = order[first : first + batch_size]
         batch = [sentences[i] for i in chosen]
-        rows = min(batch_size, next(4**k for k in range(16) if 4**k >= len(batch)))
+        rows = padded_rows(len(batch), batch_size)
         words = padded_words(max(len(s.words) for s in batch))
         characters = max(s.chars.shape[1] for s in batch)
         places = rows * words
         shape = rows, words, fit(characters, _CHARACTER_SIZES)
         yield chosen, pad_batch(batch, shape, (places // 2, places * 3 // 4) if rows > 1 else ())
+
+
+def padded_rows(count: int, batch_size: int) -> int:
+    """The rows of a batch of ``count`` sentences: the next power of four, at most ``batch_size``."""
+    return min(batch_size, next(4**k for k in range(16) if 4**k >= count))
 
 
 def padded_words(size: int) -> int:

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from mlmt_jax.errors import RunError
 from mlmt_jax.training import processes
 from mlmt_jax.training.checkpoint import Restored
+from mlmt_jax.training.durable import writing
 from mlmt_jax.training.folder import RunFolder
 from mlmt_jax.training.journal import score_table
 from mlmt_jax.training.outcome import statistics, statistics_table, where
@@ -37,7 +39,10 @@ class Fleet:
         self.runs = []
         for number in range(len(setups)):
             group, i = self._of(number)
-            self.runs.append(Run(group.setups[i], folder if self.alone else folder.replica(number)))
+            # The newest state of one run may be a step behind another's: then both have one before it.
+            keep = config.training.keep if self.alone else max(2, config.training.keep)
+            own = folder if self.alone else folder.replica(number)
+            self.runs.append(Run(group.setups[i], own, keep))
         self._states: list[RunState] = []  # until the groups have taken them
         self.step, self.task_steps = 0, dict.fromkeys(setups[0].model.tasks, 0)
         self.seconds = 0.0
@@ -62,36 +67,46 @@ class Fleet:
         return [number for number in self.own if not self.runs[number].ended]
 
     def restore(self) -> bool:
-        """Finds the newest step of which every run that goes on has a sound state; False where none has."""
-        newest: list[int | None] = [None] * len(self.runs)
+        """Finds the newest step of which every run that goes on has a sound state; False where nothing is.
+
+        Raises:
+            RunError: where there are states, but none of one step. Nothing is deleted.
+        """
+        bounds: list[int | None] = [None] * len(self.runs)
+        found = [run.restored(self._own_shapes(n)) for n, run in enumerate(self.runs)]
+        newest = [None if one is None else one.progress.step for one in found]
+        if all(one is None for one in found):
+            return False
+        refused = [[] if one is None else one.refused for one in found]
         while True:
-            found = [
-                run.restored(self._own_shapes(n), at_most)
-                for n, (run, at_most) in enumerate(zip(self.runs, newest, strict=True))
-            ]
-            if any(one is None and not run.has_diverged for run, one in zip(self.runs, found, strict=True)):
-                return False
-            # One that diverged before anything was saved is at its start for good.
-            found = [
-                one or Restored(fresh_state(setup), run.progress, [])
-                for setup, run, one in zip(self._setups, self.runs, found, strict=True)
-            ]
-            steps = [one.progress.step for one in found]
-            ends = [run.end_of(one.progress) for run, one in zip(self.runs, found, strict=True)]
+            ends = [run.end_of(one) for run, one in zip(self.runs, found, strict=True)]
+            steps = [0 if one is None else one.progress.step for one in found]
             step = min((own for own, end in zip(steps, ends, strict=True) if end is None), default=max(steps))
-            behind = [n for n, end in enumerate(ends) if end is None or end > step]
-            step = min((steps[n] for n in behind), default=step)
-            if all(steps[n] == step for n in behind):
+            going = [n for n, end in enumerate(ends) if end is None or end > step]
+            step = min((steps[n] for n in going), default=step)
+            late = [n for n in going if steps[n] > step]
+            if not late:
                 break
-            for n in behind:
-                newest[n] = step
+            for n in late:
+                bounds[n] = step
+                found[n] = self.runs[n].restored(self._own_shapes(n), step)
+                refused[n] += [] if found[n] is None else found[n].refused
+        if any(found[n] is None for n in going):
+            told = ", ".join(f"replica {n}: {'none' if own is None else own}" for n, own in enumerate(newest))
+            raise RunError(
+                f"{self.folder.path}: no step of which all replicas have a state (newest: {told});\n"
+                "a replica that has ended cannot go on with others that are further: keep patience as it was"
+            )
         processes.wait_for_all("restored")
-        for run, one in zip(self.runs, found, strict=True):
-            run.go_on_from(one, step)
-            self._states.append(one.state)
-        lasting = behind or [steps.index(step)]
-        self.step, self.task_steps = step, dict(found[lasting[0]].progress.task_steps)
-        self.seconds = max(one.progress.seconds for one in found)
+        for run, one, setup, own in zip(self.runs, found, self._setups, refused, strict=True):
+            # One that diverged before anything was saved is at its start for good.
+            restored = one or Restored(fresh_state(setup), run.progress, [])
+            run.go_on_from(restored._replace(refused=own), step)
+            self._states.append(restored.state)
+        lasting = found[(going or [steps.index(step)])[0]]
+        assert lasting is not None
+        self.step, self.task_steps = step, dict(lasting.progress.task_steps)
+        self.seconds = max(run.progress.seconds for run in self.runs)
         return True
 
     def _own_shapes(self, number: int) -> RunState:
@@ -105,6 +120,9 @@ class Fleet:
             states = [fresh_state(setup) for setup in self._setups]
         for number in self.own:
             self.runs[number].clear_after()
+        if processes.is_first() and not self.alone:
+            with writing(self.folder.summary):
+                self.folder.summary.unlink(missing_ok=True)
         self._states = []
         self.arrays = [
             group.stack([states[number] for number in own])
@@ -136,19 +154,22 @@ class Fleet:
 
     def save(self, seconds: float) -> None:
         """Keeps the state of every run that goes on, of a step that is not evaluated, or not yet."""
+        self.wait()
         states = self.by_run(lambda g, group: group.states(self.arrays[g]))
         for number in self.live:
             self.runs[number].save(states[number], self.step, self.task_steps, seconds)
 
     def evaluate(self, seconds: float, *, keep: bool) -> dict[int, Evaluation]:
         """Scores every run that goes on; with ``keep``, their states are kept to go on from."""
+        self.wait()
         params = self.by_run(lambda g, group: group.params(self.arrays[g]))
         states = self.by_run(lambda g, group: group.states(self.arrays[g])) if keep else {}
         told = {}
         for number in self.live:
             run, (group, i) = self.runs[number], self._of(number)
             own = group.cropped(i, params[number])
-            told[number] = run.evaluate(params[number], own, self.step, self.task_steps, seconds)
+            there = group.on_device(params[number])
+            told[number] = run.evaluate(there, own, self.step, self.task_steps, seconds)
             if keep:
                 run.keep(states[number])
         return told
@@ -182,8 +203,12 @@ class Fleet:
         limits = [self.config.training.max_step, round(limit / share) if limit and share else None]
         return min(limit for limit in limits if limit is not None)
 
-    def finish(self) -> dict[str, Any]:
-        """Scores the best parameters of every run and writes the summaries."""
+    def finish(self, pause: Callable[[], None]) -> dict[str, Any]:
+        """Scores the best parameters of every run and writes the summaries; calls ``pause`` between runs.
+
+        Raises:
+            DivergedError: where all have diverged.
+        """
         for number in self.own:
             run, (group, i) = self.runs[number], self._of(number)
             best = run.progress.best_step
@@ -194,40 +219,43 @@ class Fleet:
             if self.alone:
                 progress = run.progress
                 print(f"best step {best} of {progress.step}, {progress.seconds:.0f} s\n{score_table(scores)}")
+            else:
+                pause()
         summary = self.summary() if processes.is_first() else None
+        if summary is not None and not self.alone:
+            self.folder.write("summary.json", summary)
         processes.wait_for_all("summarised")
-        if not processes.is_first():
-            return self.folder.read("summary.json")
-        if summary is None:
+        if all(run.diverged for run in self.runs):
             raise DivergedError("\n".join(f"replica {n}: {run.diverged}" for n, run in enumerate(self.runs)))
+        if summary is None:
+            return self.folder.read("summary.json")
         if not self.alone:
             print(f"{len(self.runs)} replicas, {summary['seconds']:.0f} s; each one's scores: summary.json")
             print(statistics_table(summary["statistics"]))
         return summary
 
     def summary(self) -> dict[str, Any] | None:
-        """The summary of the finished runs, of several also written; None where there is none."""
+        """The summary of the finished runs; None where one that it needs is not there."""
         own = [run.finished_summary() for run in self.runs]
         if self.alone:
             return own[0]
         scored = {number: one for number, one in enumerate(own) if one is not None}
-        expected = [n for n, run in enumerate(self.runs) if run.progress.best_step is not None]
-        if not scored or set(scored) != set(expected):
+        healthy = [n for n, run in enumerate(self.runs) if run.diverged is None]
+        if not healthy or any(own[n] is None for n in healthy):
             return None
-        summary = {
-            "best_replica": max(scored, key=lambda number: scored[number]["best_score"]),
+        return {
+            "best_replica": max(healthy, key=lambda number: scored[number]["best_score"]),
             "steps": self.step,
             "seconds": round(max(one["seconds"] for one in scored.values()), 3),
             "target": self.config.target.name,
             **where(),
-            "statistics": statistics(self.config, [one["scores"] for one in scored.values()]),
+            # Of those that did not diverge.
+            "statistics": statistics(self.config, [scored[n]["scores"] for n in healthy]),
             "replicas": [
                 one if one is not None else {"diverged": run.diverged}
                 for one, run in zip(own, self.runs, strict=True)
             ],
         }
-        self.folder.write("summary.json", summary)
-        return summary
 
     def wait(self) -> None:
         """Waits for what is being written."""

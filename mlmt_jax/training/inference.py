@@ -7,8 +7,8 @@ import jax
 import numpy as np
 
 from mlmt_jax.crf import Chain
-from mlmt_jax.data.batching import Encoded, padded_words
-from mlmt_jax.data.windows import Programs, run_programs
+from mlmt_jax.data.batching import Encoded, padded_rows, padded_words
+from mlmt_jax.data.windows import LONGEST, Programs, run_programs
 from mlmt_jax.model import Reader, TaskModel, decode, emissions
 from mlmt_jax.types import Params
 
@@ -74,11 +74,15 @@ def read_scores(
     lengths = np.array([len(own) for own in scores], np.int32)
     found: list[tuple[np.ndarray, ...]] = [()] * len(scores)
     order = np.argsort(lengths, kind="stable")
-    for first in range(0, len(order), batch_size):
-        chosen = order[first : first + batch_size]
+    # Long sentences go one at a time: the others would be padded to them.
+    short = order[lengths[order] <= LONGEST]
+    groups = [short[first : first + batch_size] for first in range(0, len(short), batch_size)]
+    groups += [order[i : i + 1] for i in range(len(short), len(order))]
+    for chosen in groups:
         n = padded_words(int(lengths[chosen].max()))
-        values = np.zeros((batch_size, n, len(chain.start)), np.float32)
-        tags, own_lengths = np.zeros((batch_size, n), np.int32), np.zeros(batch_size, np.int32)
+        rows = padded_rows(len(chosen), batch_size)
+        values = np.zeros((rows, n, len(chain.start)), np.float32)
+        tags, own_lengths = np.zeros((rows, n), np.int32), np.zeros(rows, np.int32)
         own_lengths[: len(chosen)] = lengths[chosen]
         for row, i in enumerate(chosen):
             values[row, : lengths[i]], tags[row, : lengths[i]] = scores[i], gold[i]

@@ -33,8 +33,8 @@ def train(setups: Sequence[Setup], folder: RunFolder) -> dict[str, Any]:
         folder: of the run, which has been created; of several, it holds one folder for each.
 
     Raises:
-        DivergedError: when the loss of a run alone is not finite, or those of all replicas; what was best
-            so far stays.
+        DivergedError: when the loss of a run alone is not finite, or at the end where those of all replicas
+            were not; what was best so far stays.
         RunError: where checkpoints cannot be used, or the folder cannot be written.
         Stopped: on Ctrl-C or SIGTERM, once the state is saved.
     """
@@ -53,13 +53,14 @@ def train(setups: Sequence[Setup], folder: RunFolder) -> dict[str, Any]:
             _Loop(fleet, stop).run()
             fleet.wait()
             _check_stop(stop, fleet.step)
-            return fleet.finish()
+            return fleet.finish(lambda: _check_stop(stop, fleet.step))
     finally:
         fleet.close()
 
 
 def _check_stop(stop: StopRequest, step: int) -> None:
-    if stop.signum is not None:
+    # Of several processes, all stop where they evaluate.
+    if stop.signum is not None and not processes.several():
         raise Stopped(stop.signum, step)
 
 
@@ -113,12 +114,11 @@ class _Loop:
         """Takes in the oldest step that was not looked at."""
         step, name, task_step, metrics = self._taken.popleft()
         fleet = self._fleet
-        told = fleet.metrics(metrics)
-        self._loss = name, float(np.mean([own.loss for own in told.values()]))
+        told = {n: own for n, own in fleet.metrics(metrics).items() if not fleet.runs[n].ended}
+        if told:
+            self._loss = name, float(np.mean([own.loss for own in told.values()]))
         for number, own in told.items():
             run = fleet.runs[number]
-            if run.ended:
-                continue
             try:
                 run.add(Taken(step, name, task_step, own))
             except DivergedError as error:
@@ -145,10 +145,12 @@ class _Loop:
 
 def _news(fleet: Fleet, told: Mapping[int, Evaluation]) -> str:
     """What an evaluation says of each run."""
+    if not told:
+        return ""
     if fleet.alone:
         [own] = told.values()
         return f"{'  (best so far)' if own.better else ''}\n{score_table(own.scores)}"
     target = fleet.config.target.name
     mark = {True: "best so far", False: ""}
     rows = [(number, f"{100 * own.score:.2f}", mark[own.better]) for number, own in told.items()]
-    return f"\n{table(('replica', f'{target} dev', ''), rows)}" if rows else ""
+    return f"\n{table(('replica', f'{target} dev', ''), rows)}"

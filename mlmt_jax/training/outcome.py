@@ -68,7 +68,9 @@ def where() -> dict[str, Any]:
 
 
 def statistics(config: Config, runs: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, float]]]:
-    """Mean, standard deviation (of a sample; 0 of one run), minimum and maximum of the runs' headlines.
+    """How many runs there are, and of their headlines mean, standard deviation, minimum and maximum.
+
+    The standard deviation is that of a sample, and 0 of one run.
 
     Args:
         config: of the runs.
@@ -77,6 +79,7 @@ def statistics(config: Config, runs: Sequence[Mapping[str, Any]]) -> dict[str, d
 
     def spread(values: list[float]) -> dict[str, float]:
         return {
+            "runs": len(values),
             "mean": float(np.mean(values)),
             "standard_deviation": float(np.std(values, ddof=1)) if len(values) > 1 else 0.0,
             "minimum": min(values),
@@ -91,9 +94,10 @@ def statistics(config: Config, runs: Sequence[Mapping[str, Any]]) -> dict[str, d
 
 def statistics_table(found: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
     """The statistics in percent, a line for each task and split."""
+    keys = ("mean", "standard_deviation", "minimum", "maximum")
     rows = [
-        (task, split, *(f"{100 * value:.2f}" for value in own.values()))
+        (task, split, own["runs"], *(f"{100 * own[key]:.2f}" for key in keys))
         for task, splits in found.items()
         for split, own in splits.items()
     ]
-    return table(("task", "split", "mean", "standard deviation", "minimum", "maximum"), rows)
+    return table(("task", "split", "runs", "mean", "standard deviation", "minimum", "maximum"), rows)

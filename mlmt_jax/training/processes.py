@@ -12,7 +12,7 @@ from jax.experimental import multihost_utils
 
 from mlmt_jax.errors import InputError
 
-__all__ = ["any_of", "is_first", "on_host", "start", "wait_for_all"]
+__all__ = ["any_of", "is_first", "on_host", "several", "start", "wait_for_all"]
 
 
 def start() -> None:
@@ -38,6 +38,11 @@ def start() -> None:
         ) from error
 
 
+def several() -> bool:
+    """Whether there is more than this process."""
+    return jax.process_count() > 1
+
+
 def is_first() -> bool:
     """Whether this is the process that writes what belongs to all."""
     return jax.process_index() == 0
@@ -52,12 +57,12 @@ def on_host(x: jax.Array) -> np.ndarray:
 
 def any_of(flag: bool, *, here: bool = True) -> bool:
     """Whether it is true in any process. Where it is not asked ``here``, several processes say no."""
-    if jax.process_count() == 1:
+    if not several():
         return flag
     return here and bool(np.any(multihost_utils.process_allgather(np.array(flag))))
 
 
 def wait_for_all(name: str) -> None:
     """Returns when all processes have come here."""
-    if jax.process_count() > 1:
+    if several():
         multihost_utils.sync_global_devices(name)

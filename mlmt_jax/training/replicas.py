@@ -38,7 +38,7 @@ def device_mesh(replicas: int, data_parallel: int) -> Mesh | None:
         data_parallel: devices that share a run's batch.
 
     Raises:
-        ConfigError: where there are too few devices.
+        ConfigError: where there are too few devices, or several processes cannot divide them.
     """
     devices = jax.devices()
     if data_parallel > len(devices):
@@ -48,7 +48,12 @@ def device_mesh(replicas: int, data_parallel: int) -> Mesh | None:
         )
     most = len(devices) // data_parallel
     # Every process must own a part of the mesh: over several, runs are rather computed twice.
-    ways = most if jax.process_count() > 1 else min(replicas, most)
+    if processes.several() and len(devices) % data_parallel:
+        raise ConfigError(
+            f"training.data_parallel: got {data_parallel}, which does not divide the {len(devices)} devices "
+            "of all processes"
+        )
+    ways = most if processes.several() else min(replicas, most)
     if ways * data_parallel == 1:
         return None
     return Mesh(np.array(devices[: ways * data_parallel]).reshape(ways, data_parallel), ("replica", "data"))
@@ -128,18 +133,17 @@ class Group:
         return {i: _resized(own, self._own_shapes[i]) for i, own in self._by_run(state).items()}
 
     def params(self, state: RunState) -> dict[int, Params]:
-        """The up-to-date parameters of each run, padded: for evaluation."""
+        """The up-to-date parameters of each run, padded; on the host, but those of a run alone."""
         current = self._current(state)
-        if self._alone:
-            return {0: current}
-        device = jax.local_devices()[0]
-        return {i: jax.device_put(own, device) for i, own in self._by_run(current).items()}
+        return {0: current} if self._alone else self._by_run(current)
+
+    def on_device(self, params: Params) -> Params:
+        """A run's padded parameters where evaluation wants them."""
+        return params if self._alone else jax.device_put(params, jax.local_devices()[0])
 
     def padded(self, params: Params) -> Params:
         """A run's parameters in the shapes that evaluation wants."""
-        if self._alone:
-            return params
-        return jax.device_put(_resized(params, self._shapes.params), jax.local_devices()[0])
+        return params if self._alone else self.on_device(_resized(params, self._shapes.params))
 
     def cropped(self, run: int, params: Params) -> Params:
         """The inverse of ``padded``."""

@@ -35,14 +35,15 @@ class Evaluation(NamedTuple):
 class Run:
     """A run between its steps. Its arrays are elsewhere: they come in where they are needed."""
 
-    def __init__(self, setup: Setup, folder: RunFolder):
-        """``setup``: with the model that evaluates; its tables may be longer than the run's own."""
-        training = setup.config.training
+    def __init__(self, setup: Setup, folder: RunFolder, keep: int):
+        """``setup``: with the model that evaluates; ``keep``: how many states stay."""
         self.setup, self.folder = setup, folder
-        self.checkpoints = Checkpoints(folder.checkpoints, folder.id, training.keep)
+        self.checkpoints = Checkpoints(folder.checkpoints, folder.id, keep)
         self.progress = Progress(0, dict.fromkeys(setup.model.tasks, 0), None, None, 0, 0.0, 0, {})
         self.window = Window()
         self.diverged: str | None = None  # what was said of it
+        # Read once: of several processes, the first may take it away.
+        self._noted = folder.read(_DIVERGED) if self._marker.exists() else None
 
     @property
     def ended(self) -> bool:
@@ -54,17 +55,12 @@ class Run:
         """The newest sound state in the folder, of a step that is ``at_most`` this one."""
         return self.checkpoints.restore_last(like, at_most)
 
-    def end_of(self, progress: Progress) -> int | None:
-        """The step at which the run came to an end of its own, where it did by this progress or later."""
+    def end_of(self, restored: Restored | None) -> int | None:
+        """The step at which the run came to an end of its own, where it did by this state or later."""
         patience = self.setup.config.training.patience
-        if patience is not None and progress.stale >= patience:
-            return progress.step
-        return self.folder.read(_DIVERGED)["step"] if self.has_diverged else None
-
-    @property
-    def has_diverged(self) -> bool:
-        """Whether an earlier process, or this one, noted that the run diverged."""
-        return self._marker.exists()
+        if restored is not None and patience is not None and restored.progress.stale >= patience:
+            return restored.progress.step
+        return None if self._noted is None else self._noted["step"]
 
     @property
     def _marker(self) -> Path:
@@ -75,8 +71,8 @@ class Run:
         for text in restored.refused:
             print(f"warning: {text}; going on from step {step}", file=sys.stderr)
         self.progress, self.window = restored.progress, Window(**restored.progress.window)
-        if self.has_diverged and (found := self.folder.read(_DIVERGED))["step"] <= step:
-            self.diverged = found["message"]
+        if self._noted is not None and self._noted["step"] <= step:
+            self.diverged = self._noted["message"]
 
     def clear_after(self) -> None:
         """Deletes what an earlier process left behind the step from which the run goes on."""

@@ -18,7 +18,7 @@ import tiny_corpus
 from config_edits import edited
 
 from mlmt_jax.config import load_config
-from mlmt_jax.errors import ConfigError
+from mlmt_jax.errors import ConfigError, RunError
 from mlmt_jax.train import main
 from mlmt_jax.training import loop, run
 from mlmt_jax.training.checkpoint import Checkpoints
@@ -109,6 +109,7 @@ def test_a_run_of_replicas_leaves_a_run_folder_for_each(corpus: Path) -> None:
     found = summary["statistics"]["afr ner"]["test"]
     assert found == pytest.approx(
         {
+            "runs": 3,
             "mean": np.mean(values),
             "standard_deviation": np.std(values, ddof=1),
             "minimum": min(values),
@@ -139,7 +140,7 @@ def test_statistics_of_one_run_and_of_accuracies() -> None:
     ]
     both = statistics(config, runs)
     assert both["nld ner"]["dev"] == pytest.approx(
-        {"mean": 0.5, "standard_deviation": 0.125**0.5, "minimum": 0.25, "maximum": 0.75}
+        {"runs": 2, "mean": 0.5, "standard_deviation": 0.125**0.5, "minimum": 0.25, "maximum": 0.75}
     )
     assert both["nld pos"]["dev"]["mean"] == 0.5
     assert statistics(config, runs[:1])["nld ner"]["dev"]["standard_deviation"] == 0.0
@@ -190,7 +191,7 @@ def test_a_replica_that_diverges_stops_alone(
     assert found == {**want, "loss": pytest.approx(want["loss"], rel=1e-5)}
     assert "loss is nan" in summary["replicas"][1]["diverged"]
     assert summary["best_replica"] == 0
-    assert summary["statistics"]["afr ner"]["test"]["standard_deviation"] == 0.0
+    assert summary["statistics"]["afr ner"]["test"]["runs"] == 1
     # What has diverged stays so when the others go on.
     monkeypatch.setattr(loop.Fleet, "begin", start)
     trained(corpus, sampled(), "broken", "--replicas", "2", "--resume", "--set", "training.max_step=12")
@@ -254,6 +255,43 @@ def test_replicas_that_were_stopped_go_on_from_one_step(
 def test_more_devices_than_there_are(corpus: Path) -> None:
     with pytest.raises(ConfigError, match=r"training.data_parallel: got 2, but JAX has 1 device"):
         trained(corpus, sampled(data_parallel=2), "too_many")
+    assert not (corpus.parent / "too_many" / "config.json").exists()
+
+
+@pytest.mark.parametrize("key", ["seed", "sample_seed"])
+def test_the_last_replica_needs_a_seed_too(corpus: Path, key: str) -> None:
+    path = tiny_corpus.write_config(corpus, sampled(**{key: 2**32 - 2, "replicas": 2}), "seeds.json")
+    load_config(path)
+    with pytest.raises(ConfigError, match=rf"training.{key}: got 4294967294; expected the last replica's, 2"):
+        load_config(path, ["training.replicas=3"])
+
+
+def test_nothing_is_lost_where_replicas_have_no_step_in_common(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as patch:
+        scripted(patch, [0.5, 0.1, 0.4, 0.2, 0.3, 0.3])
+        data = edited(sampled(patience=1), {"training.eval_freq": 2, "training.max_step": 8})
+        folder = trained(corpus, data, "apart", "--replicas", "2")
+    before = sorted(path for path in folder.rglob("*") if path.name != "config.json")
+    with pytest.raises(RunError, match=r"no step of which all replicas have a state") as refused:
+        trained(corpus, data, "apart", "--replicas", "2", "--resume", "--set", "training.patience=9")
+    assert "replica 0: 4, replica 1: 8" in str(refused.value)
+    assert sorted(path for path in folder.rglob("*") if path.name != "config.json") == before
+    # With the patience that it had, more steps are for those that have not ended.
+    capsys.readouterr()
+    trained(corpus, data, "apart", "--replicas", "2", "--resume")
+    assert "the run is finished" in capsys.readouterr().out
+
+
+def test_a_damaged_state_of_one_replica(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = trained(corpus, sampled(), "undamaged", "--replicas", "2")
+    folder = trained(corpus, sampled(keep=1), "damaged", "--replicas", "2")
+    [damaged] = (folder / "replicas" / "0" / "checkpoints" / "last" / "8").glob("**/progress.json")
+    damaged.write_text("{}", encoding="utf-8")
+    trained(corpus, sampled(keep=1), "damaged", "--replicas", "2", "--resume")
+    assert "progress.json is damaged" in capsys.readouterr().err
+    assert_same_end(corpus, folder, whole, 2)
 
 
 def in_processes(corpus: Path, folder: Path, count: int, devices: int, *options: str) -> None:
@@ -282,12 +320,23 @@ def in_processes(corpus: Path, folder: Path, count: int, devices: int, *options:
     assert [process.returncode for process in started] == [0] * count, "\n\n".join(told)
 
 
+def test_one_run_in_two_processes(corpus: Path) -> None:
+    tiny_corpus.write_config(corpus, sampled(data_parallel=2), "shared_batches.json")
+    folder = corpus.parent / "shared_batches"
+    in_processes(corpus, folder, 2, 1)
+    alone = trained(corpus, sampled(), "one_device")
+    found, want = (read(one, "summary.json")["scores"]["afr ner"]["test"] for one in (folder, alone))
+    assert found == {**want, "loss": pytest.approx(want["loss"], rel=1e-4)}
+    in_processes(corpus, folder, 2, 1, "--resume")  # it is finished, and all processes see so
+
+
 @pytest.mark.parametrize(
     ("name", "processes", "devices", "options"),
     [
         ("four_devices", 1, 4, ()),
         ("data_axis", 1, 4, ("--set", "training.data_parallel=2")),
         ("two_processes", 2, 2, ()),
+        ("two_processes_again", 2, 2, ("--resume",)),
     ],
 )
 def test_several_devices_give_what_one_gives(
@@ -296,6 +345,8 @@ def test_several_devices_give_what_one_gives(
     """Three runs: they do not divide evenly among the devices."""
     tiny_corpus.write_config(corpus, sampled(), f"{name}.json")
     folder = corpus.parent / name
+    if "--resume" in options:
+        trained(corpus, sampled(), name, "--replicas", "3", "--set", "training.max_step=4")
     in_processes(corpus, folder, processes, devices, "--replicas", "3", *options)
     one = corpus.parent / "three"
     if not one.exists():
