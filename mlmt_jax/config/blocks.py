@@ -53,8 +53,7 @@ class TrainingConfig(Block):
     replicas: Count = 1
     """Runs trained side by side in one program; replica r, from 0, is the run that `seed` + r gives alone."""
     resample: bool = True
-    """Whether each replica draws its own `sample` (from `sample_seed` + r, where that is given); false: all
-    train on the first one's."""
+    """Whether each replica draws its own `sample` (`sample_seed` counts up as well); false: one for all."""
     data_parallel: Count = 1
     """Devices that share each batch of a run; the replicas are spread over devices beyond these."""
     output: Folder | None = None

@@ -17,23 +17,13 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 import tiny_corpus
+import training_process
 from config_edits import edited
 
 RUNS, KILLS = 4, 5  # kills of each run
 STEPS, EVAL_FREQ = 30, 3
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs processes that fork")
-
-
-def _train(arguments: list[str], log: Path) -> None:
-    """The command line, in a process that has imported everything and opened no device."""
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
-    from mlmt_jax.cli import run
-    from mlmt_jax.train import main
-
-    run(lambda: main(arguments))
 
 
 class Trained(NamedTuple):
@@ -56,7 +46,7 @@ def start(server: Any, config: Path, folder: Path) -> BaseProcess:
     arguments = [str(config), "--output", str(folder)]
     # A process that was killed while it made the folder has left nothing to go on from.
     arguments += ["--resume"] if (folder / "config.json").exists() else []
-    process = server.Process(target=_train, args=(arguments, folder.with_suffix(".log")))
+    process = server.Process(target=training_process.train, args=(arguments, folder.with_suffix(".log")))
     process.start()
     return process
 

@@ -1,12 +1,7 @@
 """Runs side by side: each is the run alone, on one device or several, and each ends for itself."""
 
-import json
-import os
 import shutil
 import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,46 +11,22 @@ import numpy as np
 import pytest
 import tiny_corpus
 from config_edits import edited
+from replica_runs import assert_same_end, metrics, read, sampled, trained
 
 from mlmt_jax.config import load_config
 from mlmt_jax.errors import ConfigError, RunError
-from mlmt_jax.train import main
 from mlmt_jax.training import loop, run
-from mlmt_jax.training.checkpoint import Checkpoints
-from mlmt_jax.training.folder import RunFolder
 from mlmt_jax.training.outcome import statistics
 from mlmt_jax.training.replicas import Group, groups_of
 from mlmt_jax.training.setup import fresh_state, prepare, prepare_replicas
 
 SEED = 3
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
 def corpus(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny corpus, for configs beside it."""
     return Path(shutil.copytree(tiny_config.parent, tmp_path_factory.mktemp("replicas") / "corpus"))
-
-
-def sampled(**training: Any) -> dict[str, Any]:
-    """The target alone with five of its sentences: samples differ in their words and characters."""
-    data = tiny_corpus.lean("afr ner", max_step=8, eval_freq=4, **training)
-    return edited(data, {"datasets.0.sample": 5, "tasks.0.model.lstm_dropout": 0.3})
-
-
-def trained(corpus: Path, data: dict[str, Any], name: str, *options: str) -> Path:
-    config = tiny_corpus.write_config(corpus, data, f"{name}.json")
-    folder = corpus.parent / name
-    main([str(config), "--output", str(folder), *options])
-    return folder
-
-
-def read(folder: Path, name: str) -> Any:
-    return json.loads((folder / name).read_text(encoding="utf-8"))
-
-
-def metrics(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 def test_after_100_steps_each_replica_is_the_run_alone(corpus: Path) -> None:
@@ -199,33 +170,6 @@ def test_a_replica_that_diverges_stops_alone(
     assert [record["step"] for record in metrics(folder / "replicas" / "0")] == [4, 8, 12]
 
 
-def last_states(corpus: Path, folder: Path, count: int) -> list[Any]:
-    setups = prepare_replicas(load_config(corpus / f"{folder.name}.json", [f"training.replicas={count}"]))
-    group, states = Group(setups), []
-    for r in range(count):
-        own = RunFolder(folder).replica(r)
-        checkpoints = Checkpoints(own.checkpoints, own.id)
-        found = checkpoints.restore_last(group.own_shapes(r))
-        checkpoints.close()
-        assert found is not None
-        states.append(found)
-    return states
-
-
-def assert_same_end(corpus: Path, folder: Path, other: Path, count: int) -> None:
-    """Equal to the last bit, arrays and scores."""
-    for r, (a, b) in enumerate(
-        zip(last_states(corpus, folder, count), last_states(corpus, other, count), strict=True)
-    ):
-        jax.tree.map(np.testing.assert_array_equal, a.state, b.state)
-        assert a.progress._replace(seconds=0) == b.progress._replace(seconds=0)
-        ours, theirs = (metrics(one / "replicas" / str(r)) for one in (folder, other))
-        timed = ("seconds", "sentences_per_second")
-        assert [{k: v for k, v in record.items() if k not in timed} for record in ours] == [
-            {k: v for k, v in record.items() if k not in timed} for record in theirs
-        ]
-
-
 def test_replicas_that_were_stopped_go_on_from_one_step(
     corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -250,12 +194,6 @@ def test_replicas_that_were_stopped_go_on_from_one_step(
     capsys.readouterr()
     trained(corpus, sampled(), "stopped", "--replicas", "2", "--resume")
     assert "the run is finished" in capsys.readouterr().out
-
-
-def test_more_devices_than_there_are(corpus: Path) -> None:
-    with pytest.raises(ConfigError, match=r"training.data_parallel: got 2, but JAX has 1 device"):
-        trained(corpus, sampled(data_parallel=2), "too_many")
-    assert not (corpus.parent / "too_many" / "config.json").exists()
 
 
 @pytest.mark.parametrize("key", ["seed", "sample_seed"])
@@ -292,69 +230,3 @@ def test_a_damaged_state_of_one_replica(corpus: Path, capsys: pytest.CaptureFixt
     trained(corpus, sampled(keep=1), "damaged", "--replicas", "2", "--resume")
     assert "progress.json is damaged" in capsys.readouterr().err
     assert_same_end(corpus, folder, whole, 2)
-
-
-def in_processes(corpus: Path, folder: Path, count: int, devices: int, *options: str) -> None:
-    """Trains in processes of so many virtual devices each."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlmt_jax.train", str(corpus / f"{folder.name}.json")]
-    command += ["--output", str(folder), *options]
-    flags = f"--xla_force_host_platform_device_count={devices}"
-    environment = {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": str(ROOT)}
-    if count > 1:
-        command.append("--distributed")
-        environment |= {"JAX_COORDINATOR_ADDRESS": f"localhost:{port}", "JAX_NUM_PROCESSES": str(count)}
-    started = [
-        subprocess.Popen(
-            command,
-            env={**environment, "JAX_PROCESS_ID": str(number)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for number in range(count)
-    ]
-    told = [process.communicate(timeout=300)[0] for process in started]
-    assert [process.returncode for process in started] == [0] * count, "\n\n".join(told)
-
-
-def test_one_run_in_two_processes(corpus: Path) -> None:
-    tiny_corpus.write_config(corpus, sampled(data_parallel=2), "shared_batches.json")
-    folder = corpus.parent / "shared_batches"
-    in_processes(corpus, folder, 2, 1)
-    alone = trained(corpus, sampled(), "one_device")
-    found, want = (read(one, "summary.json")["scores"]["afr ner"]["test"] for one in (folder, alone))
-    assert found == {**want, "loss": pytest.approx(want["loss"], rel=1e-4)}
-    in_processes(corpus, folder, 2, 1, "--resume")  # it is finished, and all processes see so
-
-
-@pytest.mark.parametrize(
-    ("name", "processes", "devices", "options"),
-    [
-        ("four_devices", 1, 4, ()),
-        ("data_axis", 1, 4, ("--set", "training.data_parallel=2")),
-        ("two_processes", 2, 2, ()),
-        ("two_processes_again", 2, 2, ("--resume",)),
-    ],
-)
-def test_several_devices_give_what_one_gives(
-    corpus: Path, name: str, processes: int, devices: int, options: tuple[str, ...]
-) -> None:
-    """Three runs: they do not divide evenly among the devices."""
-    tiny_corpus.write_config(corpus, sampled(), f"{name}.json")
-    folder = corpus.parent / name
-    if "--resume" in options:
-        trained(corpus, sampled(), name, "--replicas", "3", "--set", "training.max_step=4")
-    in_processes(corpus, folder, processes, devices, "--replicas", "3", *options)
-    one = corpus.parent / "three"
-    if not one.exists():
-        trained(corpus, sampled(), "three", "--replicas", "3")
-    for a, b in zip(last_states(corpus, folder, 3), last_states(corpus, one, 3), strict=True):
-        for x, y in zip(jax.tree.leaves(a.state), jax.tree.leaves(b.state), strict=True):
-            np.testing.assert_allclose(x, y, rtol=0, atol=1e-5)
-    scores = [[one["scores"] for one in read(run, "summary.json")["replicas"]] for run in (folder, one)]
-    for own, other in zip(*scores, strict=True):
-        found, want = own["afr ner"]["test"], other["afr ner"]["test"]
-        assert found == {**want, "loss": pytest.approx(want["loss"], rel=1e-4)}

@@ -1,0 +1,96 @@
+"""Replicas on several devices and in several processes are what they are on one."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+import tiny_corpus
+from replica_runs import last_states, read, sampled, trained
+
+from mlmt_jax.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def corpus(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny corpus, for configs beside it."""
+    return Path(shutil.copytree(tiny_config.parent, tmp_path_factory.mktemp("replicas") / "corpus"))
+
+
+def test_more_devices_than_there_are(corpus: Path) -> None:
+    with pytest.raises(ConfigError, match=r"training.data_parallel: got 2, but JAX has 1 device"):
+        trained(corpus, sampled(data_parallel=2), "too_many")
+    assert not (corpus.parent / "too_many" / "config.json").exists()
+
+
+def in_processes(corpus: Path, folder: Path, count: int, devices: int, *options: str) -> None:
+    """Trains in processes of so many virtual devices each."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlmt_jax.train", str(corpus / f"{folder.name}.json")]
+    command += ["--output", str(folder), *options]
+    flags = f"--xla_force_host_platform_device_count={devices}"
+    environment = {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": str(ROOT)}
+    if count > 1:
+        command.append("--distributed")
+        environment |= {"JAX_COORDINATOR_ADDRESS": f"localhost:{port}", "JAX_NUM_PROCESSES": str(count)}
+    started = [
+        subprocess.Popen(
+            command,
+            env={**environment, "JAX_PROCESS_ID": str(number)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for number in range(count)
+    ]
+    told = [process.communicate(timeout=300)[0] for process in started]
+    assert [process.returncode for process in started] == [0] * count, "\n\n".join(told)
+
+
+def test_one_run_in_two_processes(corpus: Path) -> None:
+    tiny_corpus.write_config(corpus, sampled(data_parallel=2), "shared_batches.json")
+    folder = corpus.parent / "shared_batches"
+    in_processes(corpus, folder, 2, 1)
+    alone = trained(corpus, sampled(), "one_device")
+    found, want = (read(one, "summary.json")["scores"]["afr ner"]["test"] for one in (folder, alone))
+    assert found == {**want, "loss": pytest.approx(want["loss"], rel=1e-4)}
+    in_processes(corpus, folder, 2, 1, "--resume")  # it is finished, and all processes see so
+
+
+@pytest.mark.parametrize(
+    ("name", "processes", "devices", "options"),
+    [
+        ("four_devices", 1, 4, ()),
+        ("data_axis", 1, 4, ("--set", "training.data_parallel=2")),
+        ("two_processes", 2, 2, ()),
+        ("two_processes_again", 2, 2, ("--resume",)),
+    ],
+)
+def test_several_devices_give_what_one_gives(
+    corpus: Path, name: str, processes: int, devices: int, options: tuple[str, ...]
+) -> None:
+    """Three runs: they do not divide evenly among the devices."""
+    tiny_corpus.write_config(corpus, sampled(), f"{name}.json")
+    folder = corpus.parent / name
+    if "--resume" in options:
+        trained(corpus, sampled(), name, "--replicas", "3", "--set", "training.max_step=4")
+    in_processes(corpus, folder, processes, devices, "--replicas", "3", *options)
+    one = corpus.parent / "one_device_of_three"
+    if not one.exists():
+        trained(corpus, sampled(), one.name, "--replicas", "3")
+    for a, b in zip(last_states(corpus, folder, 3), last_states(corpus, one, 3), strict=True):
+        for x, y in zip(jax.tree.leaves(a.state), jax.tree.leaves(b.state), strict=True):
+            np.testing.assert_allclose(x, y, rtol=0, atol=1e-5)
+    scores = [[one["scores"] for one in read(run, "summary.json")["replicas"]] for run in (folder, one)]
+    for own, other in zip(*scores, strict=True):
+        found, want = own["afr ner"]["test"], other["afr ner"]["test"]
+        assert found == {**want, "loss": pytest.approx(want["loss"], rel=1e-4)}
