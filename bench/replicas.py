@@ -39,10 +39,8 @@ class Block:
 
     def __init__(self, setups: list[Setup], steps: int):
         # Runs whose samples have other tags would be programs of their own, as in training.
-        self._groups = [
-            Group([setups[i] for i in own], device_mesh(len(own), 1)) for own in groups_of(setups)
-        ]
         numbers = groups_of(setups)
+        self._groups = [Group([setups[i] for i in own], device_mesh(len(own), 1)) for own in numbers]
         self._states = [
             group.stack([fresh_state(setups[i]) for i in own])
             for group, own in zip(self._groups, numbers, strict=True)

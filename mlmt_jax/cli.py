@@ -18,7 +18,14 @@ from mlmt_jax.errors import InputError
 if TYPE_CHECKING:
     from mlmt_jax.tagger import Tagger
 
-__all__ = ["add_tagger_arguments", "keep_memory", "keep_programs", "load_tagger", "run"]
+__all__ = [
+    "add_config_arguments",
+    "add_tagger_arguments",
+    "keep_memory",
+    "keep_programs",
+    "load_tagger",
+    "run",
+]
 
 _MOST_KEPT = 1 << 30  # bytes of compiled programs
 
@@ -57,6 +64,19 @@ def run(main: Callable[[], None]) -> None:
 def _say_no_more() -> None:
     """What standard output still holds back goes nowhere, lest the end of the interpreter fail at it."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """The config file, and the options that override its values."""
+    parser.add_argument("config", help="the JSON config file")
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        metavar="PATH=VALUE",
+        action="append",
+        default=[],
+        help="override a value, such as training.max_step=200 or tasks.0.learning_rate=0.01; may be repeated",
+    )
 
 
 def add_tagger_arguments(parser: argparse.ArgumentParser) -> None:

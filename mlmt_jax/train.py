@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mlmt_jax.cli import run
+from mlmt_jax.cli import add_config_arguments, run
 from mlmt_jax.config import Config, load_config
 
 __all__ = ["main"]
@@ -15,15 +15,7 @@ __all__ = ["main"]
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m mlmt_jax.train", description=__doc__)
-    parser.add_argument("config", help="the JSON config file")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        metavar="PATH=VALUE",
-        action="append",
-        default=[],
-        help="override a value, such as training.max_step=200 or tasks.0.learning_rate=0.01; may be repeated",
-    )
+    add_config_arguments(parser)
     parser.add_argument("--output", metavar="FOLDER", help="the run folder (training.output)")
     parser.add_argument(
         "--replicas", type=int, metavar="R", help="train R runs side by side (training.replicas)"

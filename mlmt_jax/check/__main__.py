@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from mlmt_jax.check.examination import examine
-from mlmt_jax.cli import run
+from mlmt_jax.cli import add_config_arguments, run
 from mlmt_jax.config import load_config
 
 __all__ = ["main"]
@@ -17,15 +17,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Say what is wrong (error: training refuses it) or suspicious (warning) in the data.",
         epilog="Ends with status 2 where there is an error, else with 0.",
     )
-    parser.add_argument("config", help="the JSON config file")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        metavar="PATH=VALUE",
-        action="append",
-        default=[],
-        help="override a value of the config, such as data_root=FOLDER; may be repeated",
-    )
+    add_config_arguments(parser)
     return parser
 
 

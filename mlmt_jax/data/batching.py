@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -141,7 +141,11 @@ class TrainingBatches:
         # Of each batch: words of its longest sentence, characters of its longest word, distinct words.
         self.first_epoch = [(*self._needed(plan), self._distinct(plan)) for plan in self._epoch(0)]
         self.expected_steps = expected_steps
-        self._sizes = choose_shapes(self.first_epoch, self.rows, expected_steps)
+
+    @cached_property
+    def _sizes(self) -> PaddedSizes:
+        # Late: a run beside others has the shapes that are chosen for all of them.
+        return choose_shapes(self.first_epoch, self.rows, self.expected_steps)
 
     @property
     def shapes(self) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mlmt_jax.errors import RunError
 
-__all__ = ["add_line", "replace_text", "sync", "writing"]
+__all__ = ["add_line", "remove", "replace_text", "sync", "writing"]
 
 
 @contextlib.contextmanager
@@ -46,6 +46,16 @@ def replace_text(path: Path, text: str) -> None:
             temporary.unlink()
         raise
     sync(path.parent)
+
+
+def remove(path: Path) -> None:
+    """Takes a file away, if it is there.
+
+    Raises:
+        RunError: where it cannot be.
+    """
+    with writing(path):
+        path.unlink(missing_ok=True)
 
 
 def add_line(path: Path, line: str) -> None:

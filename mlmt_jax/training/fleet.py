@@ -6,7 +6,7 @@ from typing import Any
 from mlmt_jax.errors import RunError
 from mlmt_jax.training import processes
 from mlmt_jax.training.checkpoint import Restored
-from mlmt_jax.training.durable import writing
+from mlmt_jax.training.durable import remove
 from mlmt_jax.training.folder import RunFolder
 from mlmt_jax.training.journal import score_table
 from mlmt_jax.training.outcome import statistics, statistics_table, where
@@ -72,7 +72,6 @@ class Fleet:
         Raises:
             RunError: where there are states, but none of one step. Nothing is deleted.
         """
-        bounds: list[int | None] = [None] * len(self.runs)
         found = [run.restored(self._own_shapes(n)) for n, run in enumerate(self.runs)]
         newest = [None if one is None else one.progress.step for one in found]
         if all(one is None for one in found):
@@ -88,7 +87,6 @@ class Fleet:
             if not late:
                 break
             for n in late:
-                bounds[n] = step
                 found[n] = self.runs[n].restored(self._own_shapes(n), step)
                 refused[n] += [] if found[n] is None else found[n].refused
         if any(found[n] is None for n in going):
@@ -121,8 +119,7 @@ class Fleet:
         for number in self.own:
             self.runs[number].clear_after()
         if processes.is_first() and not self.alone:
-            with writing(self.folder.summary):
-                self.folder.summary.unlink(missing_ok=True)
+            remove(self.folder.summary)
         self._states = []
         self.arrays = [
             group.stack([states[number] for number in own])

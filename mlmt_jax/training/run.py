@@ -9,7 +9,7 @@ import numpy as np
 
 from mlmt_jax.training import processes
 from mlmt_jax.training.checkpoint import Checkpoints, Progress, Restored
-from mlmt_jax.training.durable import writing
+from mlmt_jax.training.durable import remove
 from mlmt_jax.training.folder import RunFolder
 from mlmt_jax.training.journal import append_metrics, keep_metrics_until
 from mlmt_jax.training.optim import learning_rate_schedule
@@ -78,10 +78,9 @@ class Run:
         """Deletes what an earlier process left behind the step from which the run goes on."""
         self.checkpoints.drop_after(self.progress)
         keep_metrics_until(self.folder.metrics, self.progress.evaluated)
-        with writing(self.folder.summary):
-            self.folder.summary.unlink(missing_ok=True)
-            if self.diverged is None:
-                self._marker.unlink(missing_ok=True)
+        remove(self.folder.summary)
+        if self.diverged is None:
+            remove(self._marker)
 
     def add(self, taken: Taken) -> None:
         """Takes in what a step told.
