@@ -11,7 +11,7 @@ import optax
 
 from mlmt_jax import crf
 from mlmt_jax.model import TaskModel
-from mlmt_jax.model.masking import dropout, length_mask
+from mlmt_jax.model.masking import dropout, random_bytes
 from mlmt_jax.types import Batch, Params
 
 __all__ = ["multiply_adds", "step_parts"]
@@ -37,8 +37,8 @@ def multiply_adds(task: TaskModel, batch: Batch) -> int:
     if task.char_embed is not None:
         cnn = task.char_embed.module
         letters = cnn.features
-        inside = length_mask(np.asarray(batch.lengths), np.shape(batch.tokens)[1])
-        lengths = np.sum(np.asarray(batch.chars) > 0, -1)[np.asarray(batch.tokens)[np.asarray(inside)]]
+        there = np.asarray(batch.position)[np.asarray(batch.position) < len(batch.tokens)]
+        lengths = np.diff(batch.ends, prepend=0)[np.asarray(batch.tokens)[there]]
         windows = {width: int(np.sum(np.maximum(lengths - width + 1, 1))) for width, _ in cnn.filters}
         total += sum(windows[width] * width * cnn.dimension * count for width, count in cnn.filters)
         if task.char_highway is not None:
@@ -70,23 +70,23 @@ def step_parts(
     def features(own: Params) -> jax.Array:
         found = [task.word_embed(own, batch.rows)[batch.words]]
         if task.char_embed is not None:
-            letters = task.char_embed(own, batch.chars)
+            letters = task.char_embed(own, batch.chars, batch.owners, batch.ends)
             found.append(letters if task.char_highway is None else task.char_highway(own, letters))
         return jnp.concatenate(found, -1)
 
     def encoded(own: Params, x: jax.Array) -> jax.Array:
-        tokens = batch.tokens
-        if task.embed_dropout:
-            x = dropout(x[tokens.reshape(-1)], task.embed_dropout, key)
-            tokens = jnp.arange(tokens.size).reshape(tokens.shape)
-        return dropout(task.lstm(own, x, tokens, batch.lengths), task.lstm_dropout, key)
+        drawn = random_bytes(key, batch.places, (x.shape[-1], task.lstm.module.features))
+        x = dropout(x[batch.tokens], task.embed_dropout, drawn[0])
+        h = task.lstm(own, x, batch.back, batch.starts, len(batch.lengths))
+        return dropout(h, task.lstm_dropout, drawn[1])
 
     def heads(own: Params, h: jax.Array) -> jax.Array:
         e = task.univ_layer(own, h)
         if task.spec_layer is not None and task.gate is not None:
             gate = jax.nn.sigmoid(task.gate(own, h))
             e = gate * task.spec_layer(own, h) + (1.0 - gate) * e
-        return dropout(e, task.linear_dropout, key)
+        e = dropout(e, task.linear_dropout, *random_bytes(key, batch.places, e.shape[1:]))
+        return e.at[batch.position].get(mode="fill", fill_value=0.0)
 
     def chain(own: Params, scores: jax.Array) -> jax.Array:
         return -crf.log_likelihood(scores, batch.tags, task.crf(own), batch.lengths)

@@ -91,13 +91,18 @@ class Peer:
         """A step of the peer is done when it returns."""
 
 
+def _shape(batch: Batch) -> tuple[int, ...]:
+    """Sentences, their places, packed words, distinct words, characters."""
+    return (*np.shape(batch.position), *(len(part) for part in (batch.tokens, batch.words, batch.chars)))
+
+
 def shapes(setup: Setup, steps: int) -> dict[tuple[str, tuple[int, ...]], list[Batch]]:
     """The batches of the first steps by task model and shape."""
     draws = Draws(setup)
     found = collections.defaultdict(list)
     for _ in range(steps):
         name, batch = draws.next()
-        found[name, (*np.shape(batch.tokens), *np.shape(batch.chars))].append(batch)
+        found[name, _shape(batch)].append(batch)
     return found
 
 
@@ -231,7 +236,7 @@ def show(results: dict[str, Any]) -> None:
     for key in ("programs", "compile seconds", "peak MiB", "matmul GFLOP/s"):
         print(f"{key}: {results[key]}")
     parts = results["parts"]
-    print(f"\none step of {parts['task']}; sentences, words, distinct words, characters: {parts['shape']}")
+    print(f"\none step of {parts['task']}; [B, n, P, U, C] = {parts['shape']}")
     print(table(("part", "ms"), [(part, f"{x:.2f}") for part, x in parts["milliseconds"].items()]))
 
 

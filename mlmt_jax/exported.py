@@ -29,7 +29,7 @@ from mlmt_jax.errors import RunError
 
 __all__ = ["ExportedTagger", "write_exported"]
 
-_FORMAT = 1  # of the archive; a newer one is refused
+_FORMAT = 2  # of the archive; a newer one is refused
 _ABOUT, _EMISSIONS, _TAGS, _PARAMS = "about.json", "emissions.stablehlo", "tags.stablehlo", "params/{:04}.npy"
 
 
@@ -102,8 +102,8 @@ class ExportedTagger:
         """
         encoded = encode_sentences(self._vocabulary, self._word_embed, sentences)
         programs = Programs(
-            whole=lambda batch: (self._whole(self._params, *batch[:5]),),
-            emissions=lambda batch: self._emissions(self._params, *batch[:5]),
+            whole=lambda batch: (self._whole(self._params, *batch[:-1]),),
+            emissions=lambda batch: self._emissions(self._params, *batch[:-1]),
             read=lambda scores, lengths, gold: (self._read(self._params, scores, lengths),),
         )
         found = run_programs(encoded, self._batch_size, programs)

@@ -11,12 +11,12 @@ Params = dict[str, Any]
 
 def initial_params(module: nn.Module, *inputs: Any, seed: int = 0) -> Params:
     """What the module starts from."""
-    return dict(jax.jit(module.init)(jax.random.key(seed), *inputs)["params"])
+    return dict(jax.jit(lambda key: module.init(key, *inputs))(jax.random.key(seed))["params"])
 
 
 def random_params(module: nn.Module, *inputs: Any, seed: int = 0) -> Params:
     """Normal values in the places of its parameters: no entry is 0."""
-    shapes = dict(jax.eval_shape(module.init, jax.random.key(0), *inputs)["params"])
+    shapes = dict(jax.eval_shape(lambda key: module.init(key, *inputs), jax.random.key(0))["params"])
     random = np.random.default_rng(seed)
     return jax.tree.map(lambda leaf: random.normal(size=leaf.shape).astype(np.float32), shapes)
 

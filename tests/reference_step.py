@@ -72,36 +72,41 @@ def _update(task, clipping, momentum, trainable, own, momenta, arrays, rate, key
 
 def _loss(task: TaskModel, params: Params, arrays, key) -> jax.Array:
     words, chars, lengths, tags = arrays
-    site = lambda i: jax.random.fold_in(key, i)
     x = params[task.word_embed.name]["table"][words]  # (B, n, d)
     if task.char_embed is not None:
         letters = jax.vmap(jax.vmap(partial(_char_cnn, task, params)))(chars)
         x = jnp.concatenate([x, _highway(task, params, letters)], -1)
-    x = _dropout(x, task.embed_dropout, site(0))
+    features = task.lstm.module.features
+    taken = x.shape[-1] if task.embed_dropout else 0
+    x = _dropout(x, task.embed_dropout, key, 0)
     h = jax.vmap(partial(_lstm, task, params))(x, lengths)
-    h = _dropout(h, task.lstm_dropout, site(2))
+    h = _dropout(h, task.lstm_dropout, key, _words(taken))
     linear = lambda part, x: x @ params[part.name]["kernel"] + params[part.name]["bias"]
     scores = linear(task.univ_layer, h)
     if task.spec_layer is not None:
         gate = jax.nn.sigmoid(linear(task.gate, h))
         scores = gate * linear(task.spec_layer, h) + (1 - gate) * scores
-    scores = _dropout(scores, task.linear_dropout, site(3))
+    scores = _dropout(scores, task.linear_dropout, key, _words(taken) + _words(features))
     chain = jax.tree.map(lambda part: jnp.maximum(part, FORBIDDEN), task.crf(params))
     losses = jax.vmap(partial(_crf_loss, chain))(scores, lengths, tags)
     return jnp.sum(losses) / jnp.sum(lengths > 0)
 
 
-def _dropout(x: jax.Array, rate: float, key: jax.Array) -> jax.Array:
+def _words(units: int) -> int:
+    """Random words of 32 bits for so many units."""
+    return -(-units // 4)
+
+
+def _dropout(x: jax.Array, rate: float, key: jax.Array, first: int) -> jax.Array:
+    """Dropout by the random words of each place from ``first`` on."""
     if not rate:
         return x
-    kept, width = round((1 - rate) * 256), -(-x.shape[-1] // 4)
-    sentences = []
-    for i, sentence in enumerate(x):
-        words = jax.random.bits(jax.random.fold_in(key, i), (len(sentence), width), "uint32")
-        units = jnp.stack([(words >> shift) & 255 for shift in (0, 8, 16, 24)], -1)
-        keep = units.reshape(len(sentence), -1)[:, : x.shape[-1]] < kept
-        sentences.append(jnp.where(keep, sentence * (256 / kept), 0.0))
-    return jnp.stack(sentences)
+    kept, (sentences, n, d) = round((1 - rate) * 256), x.shape
+    places = jnp.arange(sentences)[:, None] * 2**16 + jnp.arange(n)
+    draw = lambda place: jax.random.bits(jax.random.fold_in(key, place), (first + _words(d),), "uint32")
+    words = jax.vmap(jax.vmap(draw))(places)[..., first:]
+    units = jnp.stack([(words >> shift) & 255 for shift in (0, 8, 16, 24)], -1)
+    return jnp.where(units.reshape(sentences, n, -1)[..., :d] < kept, x * (256 / kept), 0.0)
 
 
 def _char_cnn(task: TaskModel, params: Params, chars: jax.Array) -> jax.Array:

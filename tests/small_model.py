@@ -5,11 +5,11 @@ from typing import Any
 
 import jax
 import numpy as np
-from dense import chars_of, words_of
+from dense import batch_of, chars_of, words_of
 from tag_oracles import well_formed
 
 from mlmt_jax.config import Config, parse_config
-from mlmt_jax.data.batching import Encoded, pad_batch
+from mlmt_jax.data.assembly import Encoded
 from mlmt_jax.model import Model, build_model, init_params
 from mlmt_jax.types import Batch, Params, Sizes
 
@@ -107,7 +107,7 @@ def small_model() -> tuple[Model, Params]:
 
 
 def random_batch(task: str, lengths: list[int], n: int, seed: int = 0) -> Batch:
-    """Sentences of the given lengths with well-formed gold tags, in n places of ``MOST`` letters."""
+    """Sentences of the given lengths with well-formed gold tags, in n places."""
     random = np.random.default_rng(seed)
     language, _, kind = task.partition(" ")
     sentences = []
@@ -121,12 +121,12 @@ def random_batch(task: str, lengths: list[int], n: int, seed: int = 0) -> Batch:
         else:
             tags = random.integers(0, len(SIZES.tags[kind]), length)
         sentences.append(Encoded(*(np.array(values, np.int32) for values in (words, chars, tags))))
-    return pad_batch(sentences, (len(lengths), n, MOST))
+    return batch_of(sentences, len(lengths), n)
 
 
-def rebatch(batch: Batch, order: list[int], shape: tuple[int, int, int]) -> Batch:
+def rebatch(batch: Batch, order: list[int], rows: int, n: int) -> Batch:
     """Some sentences of a batch in another order and in other places; rows left over are empty."""
     words, chars, tags = words_of(batch), chars_of(batch), np.asarray(batch.tags)
     lengths = np.asarray(batch.lengths)
     sentences = [Encoded(*(values[i, : lengths[i]] for values in (words, chars, tags))) for i in order]
-    return pad_batch(sentences, shape)
+    return batch_of(sentences, rows, n, more=7)

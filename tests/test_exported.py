@@ -110,9 +110,9 @@ def edited(file: Path, path: Path, name: str, data: bytes | None) -> Path:
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [
-        ("about.json", b'{"format": 2}', "its format is 2, expected 1"),
+        ("about.json", b'{"format": 3}', "its format is 3, expected 2"),
         ("about.json", b"[]", "not an exported tagger"),
-        ("about.json", b'{"format": 1}', "not an exported tagger"),
+        ("about.json", b'{"format": 2}', "not an exported tagger"),
         ("about.json", b"{", "not an exported tagger"),
         ("about.json", None, "not an exported tagger"),
         ("tags.stablehlo", None, "not an exported tagger"),

@@ -38,7 +38,7 @@ def test_tags_and_spans(tagger: Tagger, tagged: list[TaggedSentence]) -> None:
             # All of it is there only where each of its tokens is.
             assert np.exp(one.log_probability) - 1e-6 <= span.probability
             assert span.probability <= min(one.probabilities[span.start : span.end]) + 1e-6
-    assert len(tagged[0].spans) > 1
+    assert max(len(one.spans) for one in tagged) > 1
     assert tagged[2] == ([], [], [], 0.0)
 
 

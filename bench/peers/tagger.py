@@ -36,16 +36,19 @@ class Sentences(NamedTuple):
 
 def sentences(batch: Batch) -> Sentences:
     """The tensors of a batch of NumPy arrays; each occurrence of a word stands by itself."""
-    lengths, tokens = np.asarray(batch.lengths), np.asarray(batch.tokens)
-    there = lengths > 0
-    lengths = lengths[there]
+    batch = Batch(*map(np.asarray, batch))
+    there = batch.lengths > 0
+    lengths = batch.lengths[there]
     n = int(lengths.max())
     mask = np.arange(n) < lengths[:, None]
-    tokens = tokens[there, :n]
-    words = np.asarray(batch.rows)[np.asarray(batch.words)][tokens]
-    chars = np.asarray(batch.chars)[tokens[mask]]
-    chars = chars[:, : max(1, int((chars > 0).sum(1).max()))]
-    tags = np.asarray(batch.tags)[there, :n]
+    tokens = batch.tokens[batch.position[there, :n][mask]]
+    words = np.zeros(mask.shape, np.int32)
+    words[mask] = batch.rows[batch.words][tokens]
+    first = np.concatenate([[0], batch.ends[:-1]])[tokens, None]
+    place = first + np.arange(np.max(batch.ends[tokens, None] - first))
+    inside = place < batch.ends[tokens, None]
+    chars = np.where(inside, batch.chars[np.where(inside, place, 0)], 0)
+    tags = batch.tags[there, :n]
     whole = lambda x: torch.from_numpy(np.ascontiguousarray(x, np.int64))
     return Sentences(whole(words), whole(chars), whole(lengths), whole(tags), torch.from_numpy(mask))
 

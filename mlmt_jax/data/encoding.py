@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from mlmt_jax.data.batching import Encoded
+from mlmt_jax.data.assembly import Encoded
 from mlmt_jax.data.corpus import Example, Vocabulary
 
 __all__ = ["encode", "encode_sentences", "encode_tags", "encode_tokens"]

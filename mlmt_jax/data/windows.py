@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mlmt_jax.data.batching import Encoded, padded_words, sorted_batches
+from mlmt_jax.data.assembly import Encoded
+from mlmt_jax.data.batching import padded_words, sorted_batches
 from mlmt_jax.types import Batch
 
 __all__ = ["LONGEST", "Programs", "Window", "cut", "run_programs"]
@@ -89,7 +90,8 @@ def _emissions(group: dict[int, list[Window]], programs: Programs) -> Iterator[t
     """The emissions (n, t) of each sentence."""
     windows = [window for own in group.values() for window in own]
     kept: list[Any] = [None] * len(windows)
-    for chosen, batch in sorted_batches([window.sentence for window in windows], _WINDOWS):
+    # Nearly all windows are of one length.
+    for chosen, batch in sorted_batches([window.sentence for window in windows], _WINDOWS, 1.0):
         scores = np.asarray(programs.emissions(batch))
         for row, i in enumerate(chosen):
             kept[i] = scores[row, windows[i].skip : windows[i].skip + windows[i].keep].copy()

@@ -145,14 +145,15 @@ def put_vectors(params: Params, pretrained: Mapping[str, tuple[np.ndarray, np.nd
 
 def _example_inputs(task: TaskModel) -> dict[str, tuple]:
     """Inputs of the right feature sizes, by role: one sentence of one word of one character."""
+    index = jnp.zeros((1,), jnp.int32)
     letters = task.char_embed.module.features if task.char_embed else 0
     hidden = jnp.zeros((1, task.lstm.module.features))
     word = jnp.zeros((1, task.word_embed.module.dimension + letters))
     return {
-        "word_embed": (jnp.zeros((1,), jnp.int32),),
-        "char_embed": (jnp.zeros((1, 1), jnp.int32),),
+        "word_embed": (index,),
+        "char_embed": (index, index, index + 1),
         "char_highway": (jnp.zeros((1, letters)),),
-        "lstm": (word, jnp.zeros((1, 1), jnp.int32), jnp.ones((1,), jnp.int32)),
+        "lstm": (jnp.concatenate([word, word]), jnp.arange(2), jnp.arange(2), 1),
         "univ_layer": (hidden,),
         "spec_layer": (hidden,),
         "gate": (hidden,),

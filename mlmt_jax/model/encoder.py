@@ -1,11 +1,13 @@
 """Word embeddings and the (bidirectional) LSTM over sentences."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
 from mlmt_jax.model.components import orthogonal
-from mlmt_jax.model.masking import dropout, length_mask
+from mlmt_jax.model.masking import dropout
 from mlmt_jax.model.recurrence import recurrence
 
 __all__ = ["LSTM", "WordEmbedding"]
@@ -36,7 +38,7 @@ class LSTM(nn.Module):
     Each gate's block of W and of U is orthogonal at the start. The backward direction starts from
     the sentence's last word, whatever padding follows it.
 
-    Words come as indices into inputs, so that an input that occurs several times meets W once.
+    Words come packed (``Batch``): padding costs nothing here.
     """
 
     hidden_size: int
@@ -52,40 +54,42 @@ class LSTM(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: jax.Array, tokens: jax.Array, lengths: jax.Array, key: jax.Array | None = None
+        self, x: jax.Array, back: jax.Array, starts: jax.Array, rows: int, drawn: Sequence[jax.Array] = ()
     ) -> jax.Array:
-        """Inputs (u, d), tokens (B, n) int32 into them, lengths (B,) -> (B, n, features); 0 beyond them."""
-        tokens = jnp.asarray(tokens)
-        B, n = tokens.shape
+        """Packed words (P, d) of ``rows`` sentences -> (P, features).
+
+        ``back`` and ``starts`` are as in ``Batch``. What stands where there is no word means nothing. Dropout
+        between layers acts where random bits are given for it, (P, features) each.
+        """
         for layer in range(self.num_layers):
-            if layer > 0:
-                tokens = jnp.arange(B * n).reshape(B, n)
-                if key is not None:
-                    x = dropout(x, self.dropout, jax.random.fold_in(key, layer))
-                x = x.reshape(B * n, -1)
-            x = self._layer(layer, x, tokens, lengths)
+            if layer > 0 and drawn:
+                x = dropout(x, self.dropout, drawn[layer - 1])
+            x = self._layer(layer, x, back, starts, rows)
         return x
 
-    def _layer(self, layer: int, x: jax.Array, tokens: jax.Array, lengths: jax.Array) -> jax.Array:
+    def _layer(self, layer: int, x: jax.Array, back: jax.Array, starts: jax.Array, rows: int) -> jax.Array:
         # Both directions step together: half the dependent steps, and half to compile.
         size, ways = self.hidden_size, 2 if self.bidirectional else 1
         kernel = self.param(f"kernel_{layer}", _orthogonal_gates, (ways, x.shape[-1], 4 * size))
         recurrent = self.param(f"recurrent_{layer}", _orthogonal_gates, (ways, size, 4 * size))
         bias = self.param(f"bias_{layer}", self._bias, (ways, 4 * size))
-        B, n = tokens.shape
-        place = jnp.arange(n)[:, None]
-        # The second direction reads each sentence from its own end; what lies beyond comes last both times.
-        back = jnp.where(place < lengths, lengths - 1 - place, place)  # (n, B), its own inverse
-        places = jnp.stack([jnp.broadcast_to(place, (n, B)), back][:ways])  # (ways, n, B)
-        way, sentence = jnp.arange(ways)[:, None, None], jnp.arange(B)
-        projected = jnp.einsum("ud,wdg->wug", x, kernel) + bias[:, None]
-        outputs = recurrence(projected[way, tokens[sentence, places]], recurrent, lengths)  # (ways, n, B, h)
-        in_order = jnp.transpose(outputs[way, places, sentence], (2, 1, 0, 3))
-        return jnp.where(length_mask(lengths, n)[..., None, None], in_order, 0.0).reshape(B, n, -1)
+        # The second direction reads each sentence from its own end.
+        inputs = jnp.stack([x, _turned(x, back)][:ways])
+        outputs = recurrence(inputs, kernel, recurrent, bias, starts, rows)
+        return jnp.concatenate([outputs[0], _turned(outputs[1], back)] if ways == 2 else [outputs[0]], -1)
 
     def _bias(self, key: jax.Array, shape: tuple[int, int]) -> jax.Array:
         size = self.hidden_size
         return jnp.zeros(shape).at[:, size : 2 * size].set(self.forget_bias)
+
+
+@jax.custom_vjp
+def _turned(x: jax.Array, back: jax.Array) -> jax.Array:
+    """x[back]; ``back`` is its own inverse, so the gradient takes no sums."""
+    return x[back]
+
+
+_turned.defvjp(lambda x, back: (x[back], back), lambda back, slopes: (slopes[back], None))
 
 
 def _orthogonal_gates(key: jax.Array, shape: tuple[int, int, int]) -> jax.Array:

@@ -22,16 +22,15 @@ def export_programs(task: TaskModel, params: Params) -> tuple[bytes, bytes, list
     Returns:
         Serialised ``jax.export.Exported`` of two functions, and the parameters that are their first argument:
 
-        - (parameters, rows (U,), words (U,), chars (U, c), tokens (B, n), lengths (B,)) -> emissions
-          (B, n, t) float32, arguments as in ``Batch``;
+        - (parameters, all of a ``Batch`` but its tags) -> emissions (B, n, t) float32;
         - (parameters, emissions (B, n, t), lengths (B,)) -> tags (B, n) int32.
 
         n is a multiple of 16.
     """
     leaves, structure = jax.tree.flatten(task.own(params))
 
-    def score(leaves, rows, words, chars, tokens, lengths):
-        batch = Batch(rows, words, chars, tokens, lengths, tokens)
+    def score(leaves, *words):
+        batch = Batch(*words, tags=words[-2])
         return emissions(task, jax.tree.unflatten(structure, leaves), batch)
 
     def tag(leaves, scores, lengths):
@@ -44,11 +43,14 @@ def export_programs(task: TaskModel, params: Params) -> tuple[bytes, bytes, list
         return jax.ShapeDtypeStruct(export.symbolic_shape(shape, scope=scope), dtype)
 
     # A loop over n - 1 words can be traced where n is known to be above 1.
-    B, sentence = "B", "B, 16*m"
+    sentence = "B, 16*m"
     given = [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves]
-    words = array("U"), array("U"), array("U, c"), array(sentence), array(B)
+    sizes = dict.fromkeys(Batch._fields, "U") | dict.fromkeys(("chars", "owners"), "C")
+    sizes |= dict.fromkeys(("tokens", "places", "back"), "B + p")  # there is room for more than B words
+    sizes |= {"starts": "16*m + 1", "position": sentence, "lengths": "B"}
+    words = [array(sizes[name], jnp.uint32 if name == "places" else jnp.int32) for name in Batch._fields[:-1]]
     t = task.crf(params).start.shape[0]
-    scores = array(f"{sentence}, {t}", jnp.float32), array(B)
+    scores = array(f"{sentence}, {t}", jnp.float32), array("B")
     programs = [
         export.export(jax.jit(function), platforms=PLATFORMS)(given, *arguments).serialize()
         for function, arguments in ((score, words), (tag, scores))

@@ -1,108 +1,149 @@
 """The LSTM's loop over words, with its gradient by hand: the time of a training step is spent here.
 
-Three things are had that differentiating a ``scan`` does not give: the loop ends with the longest sentence,
-whatever the batch is padded to; the gradient of the recurrent weights is one large product instead of a
-small one a word; and activations are written once, as the backward loop reads them.
+Three things are had that differentiating a ``scan`` does not give: no step is taken, and hardly anything
+computed, for padding; the gradient of the weights is one large product instead of a small one a word; and
+activations are written once, as the backward loop reads them.
+
+Packed words (``Batch``) of one number within their sentences are neighbours, those of the longest sentence
+first. So each step reads and writes a window of as many words as there are sentences. The sentences that are
+over already meet the words of the next step there: they compute what nobody reads, and the next step
+overwrites it.
 """
+
+from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jax.custom_batching import custom_vmap
+import numpy as np
 
 __all__ = ["recurrence"]
 
 
-@custom_vmap
-def _longest(lengths: jax.Array) -> jax.Array:
-    return jnp.max(lengths)
-
-
-@_longest.def_vmap
-def _(size, batched, lengths):
-    # One number for runs side by side too: a loop that ends for each by itself would mask every write.
-    return _longest(lengths), False
-
-
-def _steps(lengths: jax.Array, n: int) -> jax.Array:
+def _steps(starts: jax.Array) -> jax.Array:
     """How far to go. A GPU goes to the end: asking it how far would cost more than the padding."""
-    return jax.lax.platform_dependent(lengths, cpu=_longest, default=lambda _: jnp.int32(n))
+    longest = lambda starts: jnp.sum(starts[1:] > starts[:-1], dtype=jnp.int32)
+    return jax.lax.platform_dependent(
+        starts, cpu=longest, default=lambda starts: jnp.int32(starts.shape[0] - 1)
+    )
+
+
+def _quarters(like: jax.Array, *values: float) -> jax.Array:
+    return jnp.asarray(np.repeat(np.array(values, like.dtype), like.shape[-1] // 4))
 
 
 def _gates(z: jax.Array) -> jax.Array:
     """sigmoid, sigmoid, tanh, sigmoid of the quarters i, f, g, o, all by tanh: one vector operation."""
-    quarter = z.shape[-1] // 4
-    inner = jnp.repeat(jnp.array([0.5, 0.5, 1.0, 0.5], z.dtype), quarter, total_repeat_length=z.shape[-1])
+    inner = _quarters(z, 0.5, 0.5, 1.0, 0.5)
     return jnp.tanh(z * inner) * inner + (1.0 - inner)
 
 
-def _put(values: jax.Array, value: jax.Array, word: jax.Array) -> jax.Array:
-    return jax.lax.dynamic_update_index_in_dim(values, value, word, 1)
+def _gates_slope(gates: jax.Array) -> jax.Array:
+    """The derivative of ``_gates`` by z, from its value y: y (1 - y), for tanh 1 - y y."""
+    return _quarters(gates, 0, 0, 1, 0) + _quarters(gates, 1, 1, 0, 1) * gates - gates * gates
 
 
-@jax.custom_vjp
-def recurrence(projected: jax.Array, recurrent: jax.Array, lengths: jax.Array) -> jax.Array:
+def _window(values: jax.Array, start: jax.Array, rows: int) -> jax.Array:
+    return jax.lax.dynamic_slice_in_dim(values, start, rows, 1)
+
+
+def _put(values: jax.Array, value: jax.Array, start: jax.Array) -> jax.Array:
+    return jax.lax.dynamic_update_slice_in_dim(values, value, start, 1)
+
+
+def recurrence(
+    inputs: jax.Array, kernel: jax.Array, recurrent: jax.Array, bias: jax.Array, starts: jax.Array, rows: int
+) -> jax.Array:
     """Hidden states of LSTMs that start from 0.
 
     Args:
-        projected: (ways, n, B, 4 h) float, W x + b of every word, quarters i, f, g, o.
+        inputs: (ways, P, d) float, of every packed word, in the order in which each LSTM reads a sentence.
+            Behind the last word there are at least ``rows`` more.
+        kernel: (ways, d, 4 h) float, W, quarters i, f, g, o.
         recurrent: (ways, h, 4 h) float, U.
-        lengths: (B,) int32.
+        bias: (ways, 4 h) float.
+        starts: (n + 1,) int32, where the words of each step begin.
+        rows: sentences.
 
     Returns:
-        (ways, n, B, h) float; what stands beyond a sentence's length means nothing.
+        (ways, P, h) float; what stands where there is no word means nothing.
     """
-    return _forward(projected, recurrent, lengths)[0]
+    return _recurrence(inputs, kernel, recurrent, bias, jnp.asarray(starts), rows)
 
 
-def _forward(projected: jax.Array, recurrent: jax.Array, lengths: jax.Array):
-    ways, n, B, width = projected.shape
-    empty = lambda features: jnp.zeros((ways, n, B, features), projected.dtype)
+def _cell(gates: jax.Array, c: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """h and c after a word, from its gates and c before it."""
+    entry, forget, content, exit_ = jnp.split(gates, 4, -1)
+    c = forget * c + entry * content
+    return exit_ * jnp.tanh(c), c
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(5,))
+def _recurrence(
+    inputs: jax.Array, kernel: jax.Array, recurrent: jax.Array, bias: jax.Array, starts: jax.Array, rows: int
+) -> jax.Array:
+    # One product a word of input and state together: nothing as wide as the gates is kept for all words.
+    weights = jnp.concatenate([kernel, recurrent], 1)
+
+    def step(i, state):
+        h, c, hs = state
+        read = jnp.concatenate([_window(inputs, starts[i], rows), h], -1)
+        h, c = _cell(_gates(jnp.einsum("wbk,wkg->wbg", read, weights) + bias[:, None]), c)
+        return h, c, _put(hs, h, starts[i])
+
+    (ways, P, _), size = inputs.shape, recurrent.shape[1]
+    zero = jnp.zeros((ways, rows, size), inputs.dtype)
+    return jax.lax.fori_loop(0, _steps(starts), step, (zero, zero, jnp.zeros((ways, P, size), inputs.dtype)))[
+        2
+    ]
+
+
+def _forward(
+    inputs: jax.Array, kernel: jax.Array, recurrent: jax.Array, bias: jax.Array, starts: jax.Array, rows: int
+):
+    projected = jnp.einsum("wpd,wdg->wpg", inputs, kernel) + bias[:, None]
 
     def step(i, state):
         h, c, hs, cs, gates = state
-        now = _gates(projected[:, i] + jnp.einsum("wbh,whg->wbg", h, recurrent))
-        entry, forget, content, exit_ = jnp.split(now, 4, -1)
-        c = forget * c + entry * content
-        h = exit_ * jnp.tanh(c)
-        return h, c, _put(hs, h, i), _put(cs, c, i), _put(gates, now, i)
+        at = starts[i]
+        now = _gates(_window(projected, at, rows) + jnp.einsum("wbh,whg->wbg", h, recurrent))
+        hs, cs = _put(hs, h, at), _put(cs, c, at)
+        return *_cell(now, c), hs, cs, _put(gates, now, at)
 
-    zero = jnp.zeros((ways, B, width // 4), projected.dtype)
-    state = zero, zero, empty(width // 4), empty(width // 4), empty(width)
-    _, _, hs, cs, gates = jax.lax.fori_loop(0, _steps(lengths, n), step, state)
-    return hs, (hs, cs, gates, recurrent, lengths)
+    (ways, P, _), size = inputs.shape, recurrent.shape[1]
+    zero = jnp.zeros((ways, rows, size), inputs.dtype)
+    empty = jnp.zeros((ways, P, size), inputs.dtype)
+    # Of every word: h and c before it, and its gates. What comes after follows from these, for all at once.
+    state = zero, zero, empty, empty, jnp.zeros_like(projected)
+    _, _, hs, cs, gates = jax.lax.fori_loop(0, _steps(starts), step, state)
+    return _cell(gates, cs)[0], (inputs, hs, cs, gates, kernel, recurrent, starts)
 
 
-def _backward(kept, slopes: jax.Array):
-    hs, cs, gates, recurrent, lengths = kept
-    ways, n, B, size = hs.shape
-    steps = _steps(lengths, n)
+def _backward(rows: int, kept, slopes: jax.Array):
+    inputs, hs, cs, gates, kernel, recurrent, starts = kept
+    steps = _steps(starts)
     transposed = jnp.swapaxes(recurrent, 1, 2)  # once, not at every word
+    # All that the loop need not compute: how a word's c moves with its h, and its gates with c and h.
+    entry, forget, content, exit_ = jnp.split(gates, 4, -1)
+    squashed = jnp.tanh(forget * cs + entry * content)
+    of_h = exit_ * (1.0 - squashed * squashed)
+    of_gates = jnp.concatenate([content, cs, entry, squashed], -1) * _gates_slope(gates)
 
     def step(back, state):
         dh, dc, dz = state
         i = steps - 1 - back
-        entry, forget, content, exit_ = jnp.split(gates[:, i], 4, -1)
-        before = jnp.where(i > 0, cs[:, jnp.maximum(i - 1, 0)], 0.0)
-        squashed = jnp.tanh(cs[:, i])
-        dh = dh + slopes[:, i]
-        dc = dc + dh * exit_ * (1.0 - squashed * squashed)
-        now = jnp.concatenate(
-            [
-                dc * content * entry * (1.0 - entry),
-                dc * before * forget * (1.0 - forget),
-                dc * entry * (1.0 - content * content),
-                dh * squashed * exit_ * (1.0 - exit_),
-            ],
-            -1,
-        )
-        return jnp.einsum("wbg,wgh->wbh", now, transposed), dc * forget, _put(dz, now, i)
+        at, there = starts[i], (jnp.arange(rows) < starts[i + 1] - starts[i])[:, None]
+        # Sentences that are over by now have had no slope yet: all of theirs stay 0.
+        dh = dh + jnp.where(there, _window(slopes, at, rows), 0.0)
+        dc = dc + dh * _window(of_h, at, rows)
+        now = jnp.concatenate([dc, dc, dc, dh], -1) * _window(of_gates, at, rows)
+        dz = _put(dz, jnp.where(there, now, _window(dz, at, rows)), at)
+        return jnp.einsum("wbg,wgh->wbh", now, transposed), dc * _window(forget, at, rows), dz
 
-    zero = jnp.zeros((ways, B, size), hs.dtype)
+    zero = jnp.zeros_like(hs, shape=(hs.shape[0], rows, hs.shape[2]))
     _, _, dz = jax.lax.fori_loop(0, steps, step, (zero, zero, jnp.zeros_like(gates)))
-    # Every word's state before it, and its slopes.
-    before = hs[:, :-1].reshape(ways, -1, size)
-    after = dz[:, 1:].reshape(ways, -1, 4 * size)
-    return dz, jnp.einsum("wkh,wkg->whg", before, after), None
+    against = lambda values: jnp.einsum("wpk,wpg->wkg", values, dz)
+    dx = jnp.einsum("wpg,wdg->wpd", dz, kernel)
+    return dx, against(inputs), against(hs), jnp.sum(dz, 1), None
 
 
-recurrence.defvjp(_forward, _backward)
+_recurrence.defvjp(_forward, _backward)

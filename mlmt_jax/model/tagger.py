@@ -7,18 +7,23 @@
 after Lin, Yang, Stoyanov & Ji (ACL 2018), equations 1 to 6.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 
 from mlmt_jax import crf
-from mlmt_jax.model.masking import dropout
-from mlmt_jax.types import Batch, Params
+from mlmt_jax.model.masking import dropout, random_bytes
+from mlmt_jax.types import BY_SENTENCE, Batch, Params
 
 __all__ = ["Part", "TaskModel", "batch_loss", "emissions", "sentence_losses"]
+
+# The axes over which a batch that is dealt out to parts is mapped.
+_OF_PARTS = Batch(**dict.fromkeys(Batch._fields) | dict.fromkeys(BY_SENTENCE, 0))  # type: ignore[arg-type]
 
 
 class Part(NamedTuple):
@@ -72,25 +77,45 @@ class TaskModel:
 def emissions(task: TaskModel, params: Params, batch: Batch, key: jax.Array | None = None) -> jax.Array:
     """Tag scores of every word, (B, n, t) float32, nats. Dropout acts where a key is given."""
 
-    def site(index: int, rate: float) -> jax.Array | None:
-        # Keys are folded in only where they are used: each takes its time to compile.
-        return jax.random.fold_in(key, index) if key is not None and rate else None
-
+    drawn = _Drawn() if key is None else _draw(task, key, batch.places)
     features = [task.word_embed(params, batch.rows)[batch.words]]  # (U, d)
     if task.char_embed is not None:
-        letters = task.char_embed(params, batch.chars)
+        letters = task.char_embed(params, batch.chars, batch.owners, batch.ends)
         features.append(letters if task.char_highway is None else task.char_highway(params, letters))
-    x, tokens = jnp.concatenate(features, -1), batch.tokens
-    if key is not None and task.embed_dropout:  # each occurrence of a word is dropped by itself
-        x = dropout(x[tokens], task.embed_dropout, site(0, task.embed_dropout))
-        x, tokens = x.reshape(-1, x.shape[-1]), jnp.arange(tokens.size).reshape(tokens.shape)
-    h = task.lstm(params, x, tokens, batch.lengths, site(1, task.lstm.module.dropout))
-    h = dropout(h, task.lstm_dropout, site(2, task.lstm_dropout))
-    e = task.univ_layer(params, h)  # (B, n, t)
+    x = jnp.concatenate(features, -1)[batch.tokens]  # (P, d)
+    x = dropout(x, task.embed_dropout, drawn.embed)
+    h = task.lstm(params, x, batch.back, batch.starts, batch.position.shape[0], drawn.between)
+    h = dropout(h, task.lstm_dropout, drawn.lstm)
+    e = task.univ_layer(params, h)  # (P, t)
     if task.spec_layer is not None and task.gate is not None:
         gate = nn.sigmoid(task.gate(params, h))
         e = gate * task.spec_layer(params, h) + (1.0 - gate) * e
-    return dropout(e, task.linear_dropout, site(3, task.linear_dropout))
+    e = dropout(e, task.linear_dropout, drawn.linear)
+    return e.at[batch.position].get(mode="fill", fill_value=0.0)
+
+
+class _Drawn(NamedTuple):
+    """Random bits for each site of dropout; none where nothing is dropped."""
+
+    embed: jax.Array | None = None
+    lstm: jax.Array | None = None
+    linear: jax.Array | None = None
+    between: Sequence[jax.Array] = ()  # the layers of the LSTM
+
+
+def _draw(task: TaskModel, key: jax.Array, places: jax.Array | np.ndarray) -> _Drawn:
+    lstm = task.lstm.module
+    inputs = task.word_embed.module.dimension + (
+        0 if task.char_embed is None else task.char_embed.module.features
+    )
+    between = lstm.num_layers - 1 if lstm.dropout else 0
+    rates = task.embed_dropout, task.lstm_dropout, task.linear_dropout, *[lstm.dropout] * between
+    sizes = inputs, lstm.features, len(task.crf.module.tag_names), *[lstm.features] * between
+    wanted = [size if rate else 0 for rate, size in zip(rates, sizes, strict=True)]
+    if not any(wanted):
+        return _Drawn()
+    drawn = random_bytes(key, places, wanted)
+    return _Drawn(drawn[0], drawn[1], drawn[2], drawn[3:])
 
 
 def sentence_losses(task: TaskModel, params: Params, batch: Batch, key: jax.Array | None = None) -> jax.Array:
@@ -101,6 +126,9 @@ def sentence_losses(task: TaskModel, params: Params, batch: Batch, key: jax.Arra
 
 
 def batch_loss(task: TaskModel, params: Params, batch: Batch, key: jax.Array | None = None) -> jax.Array:
-    """Mean loss over the batch's sentences, () nats per sentence."""
-    losses = sentence_losses(task, params, batch, key)
-    return jnp.sum(losses) / jnp.maximum(jnp.sum(batch.lengths > 0), 1)
+    """Mean loss over the batch's sentences, () nats per sentence; they may be dealt out to parts."""
+    losses = sentence_losses
+    if batch.lengths.ndim > 1:
+        losses = jax.vmap(losses, (None, None, _OF_PARTS, None))
+    found = losses(task, params, batch, key)
+    return jnp.sum(found) / jnp.maximum(jnp.sum(batch.lengths > 0), 1)

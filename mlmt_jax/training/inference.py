@@ -7,7 +7,8 @@ import jax
 import numpy as np
 
 from mlmt_jax.crf import Chain
-from mlmt_jax.data.batching import Encoded, padded_rows, padded_words
+from mlmt_jax.data.assembly import Encoded
+from mlmt_jax.data.batching import padded_rows, padded_words
 from mlmt_jax.data.windows import LONGEST, Programs, run_programs
 from mlmt_jax.model import Reader, TaskModel, decode, emissions
 from mlmt_jax.types import Params

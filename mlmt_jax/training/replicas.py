@@ -17,9 +17,14 @@ from mlmt_jax.training.rows import up_to_date
 from mlmt_jax.training.setup import Setup
 from mlmt_jax.training.state import RunState, init_state
 from mlmt_jax.training.step import StepMetrics, train_step
-from mlmt_jax.types import Batch, Params
+from mlmt_jax.types import BY_SENTENCE, Batch, Params
 
 __all__ = ["Group", "device_mesh", "groups_of"]
+
+_BY_RUN = PartitionSpec("replica")
+
+# The axes over which the batches of several runs are mapped: all runs take the same steps through words.
+_OF_RUNS = Batch(**dict.fromkeys(Batch._fields, 0) | {"starts": None})  # type: ignore[arg-type]
 
 
 def groups_of(setups: Sequence[Setup]) -> list[list[int]]:
@@ -87,9 +92,9 @@ class Group:
             self.batches: Mapping[str, Any] = first.batches
             self._key, self._current = keys[0], jax.jit(current)
         else:
-            multiple = 1 if mesh is None else mesh.shape["data"]
+            parts = None if mesh is None or mesh.shape["data"] == 1 else mesh.shape["data"]
             self.batches = {
-                name: StackedBatches([setups[i].batches[name] for i in self._runs], multiple)
+                name: StackedBatches([setups[i].batches[name] for i in self._runs], parts)
                 for name in first.batches
             }
             self._key, self._current = self._put(keys), jax.jit(jax.vmap(current))
@@ -99,12 +104,13 @@ class Group:
         setup = self.setups[0]
         step = partial(train_step, setup.model.tasks[name], setup.optimizers[name], setup.users)
         if not self._alone:
-            step = jax.vmap(step)
+            step = jax.vmap(step, (0, _OF_RUNS, 0))
         if self._mesh is None:
             return jax.jit(step, donate_argnums=0)
         # What a step tells is small: every process gets all of it.
         everywhere = NamedSharding(self._mesh, PartitionSpec())
-        return jax.jit(step, donate_argnums=0, out_shardings=(self._sharding(), everywhere))
+        by_run = NamedSharding(self._mesh, _BY_RUN)
+        return jax.jit(step, donate_argnums=0, out_shardings=(by_run, everywhere))
 
     def stack(self, states: Sequence[RunState]) -> RunState:
         """The states of the runs as one."""
@@ -153,23 +159,21 @@ class Group:
         """The shapes of a run's state, as ``jax.ShapeDtypeStruct``."""
         return self._own_shapes[run]
 
-    def _sharding(self, *axes: str) -> NamedSharding | None:
-        return None if self._mesh is None else NamedSharding(self._mesh, PartitionSpec("replica", *axes))
-
-    def _put(self, values: Any, *axes: str) -> jax.Array:
-        sharding = self._sharding(*axes)
-        if sharding is None:
+    def _put(self, values: Any, axes: PartitionSpec = _BY_RUN) -> jax.Array:
+        if self._mesh is None:
             return jax.numpy.asarray(values)
         # Each process has the whole on its host, and gives its devices their parts.
+        sharding = NamedSharding(self._mesh, axes)
         return jax.make_array_from_callback(values.shape, sharding, lambda index: values[index])
 
     def _placed(self, batch: Batch) -> Batch:
         if self._mesh is None:
             return batch
-        by_sentence = ("tokens", "lengths", "tags")
+        dealt = self._mesh.shape["data"] > 1
+        axes = {name: PartitionSpec("replica", "data") for name in BY_SENTENCE if dealt}
+        axes["starts"] = PartitionSpec()
         return Batch(**{
-            name: self._put(values, *(["data"] if name in by_sentence else []))
-            for name, values in batch._asdict().items()
+            name: self._put(values, axes.get(name, _BY_RUN)) for name, values in batch._asdict().items()
         })  # fmt: skip
 
     def _by_run(self, tree: Any) -> dict[int, Any]:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mlmt_jax.data.batching import Encoded
+from mlmt_jax.data.assembly import Encoded
 from mlmt_jax.data.corpus import Example
 from mlmt_jax.data.tagged import span_probabilities
 from mlmt_jax.metrics.calibration import Calibration, calibration

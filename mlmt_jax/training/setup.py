@@ -9,7 +9,8 @@ import jax
 import optax
 
 from mlmt_jax.config import Config
-from mlmt_jax.data.batching import Encoded, TrainingBatches
+from mlmt_jax.data.assembly import Encoded
+from mlmt_jax.data.batching import TrainingBatches
 from mlmt_jax.data.corpus import Corpus, load_corpora, load_corpus
 from mlmt_jax.data.encoding import encode
 from mlmt_jax.model import Model, build_model, init_params, put_vectors

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 import pytest
 from command_lines import process, status
+from dense import batch_of
 
 pytest.importorskip("torch")
 
@@ -21,7 +22,6 @@ from torch.nn import functional
 from mlmt_jax import Tagger, evaluate
 from mlmt_jax.convert import main
 from mlmt_jax.convert.assemble import _ACTIVATIONS
-from mlmt_jax.data.batching import pad_batch
 from mlmt_jax.data.encoding import encode_tokens
 from mlmt_jax.data.tags import from_bioes
 from mlmt_jax.model import best_tags, build_model, decode, emissions, init_params
@@ -86,7 +86,7 @@ def test_emissions_and_tags_are_the_originals(converted: dict[str, Converted], c
     compute = jax.jit(
         lambda params, batch: (emissions(own, params, batch), decode(own, params, batch, best_tags)[0])
     )
-    found, tags = map(np.asarray, compute(params, pad_batch(encoded, (5, 6, 9))))
+    found, tags = map(np.asarray, compute(params, batch_of(encoded, 5, 6)))
 
     scores, best = expected(run, task)
     names = vocabulary.tags[config.task(task).task]

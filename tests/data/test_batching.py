@@ -4,13 +4,17 @@ from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
-from dense import chars_of, words_of
+from dense import batch_of, chars_of, words_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlmt_jax.data.batching import Encoded, TrainingBatches, pad_batch, sorted_batches
+from mlmt_jax.data.assembly import Encoded, assemble, collect, together
+from mlmt_jax.data.batching import TrainingBatches, sorted_batches
+from mlmt_jax.data.shapes import Shape
+from mlmt_jax.types import BY_SENTENCE
 
 WORD_ROWS, CHARACTER_ROWS = 40, 20
+LENGTHS = st.lists(st.integers(1, 30), min_size=1, max_size=50)
 
 
 def make_sentences(lengths, seed: int = 0, longest_word: int = 12) -> list[Encoded]:
@@ -41,9 +45,10 @@ def make_batches(sentences, batch_size: int, *, seed=7, name="task", rate=0.0, w
 
 
 def assert_holds(batch, sentences) -> None:
-    """The batch holds these sentences, in this order, and nothing else but zeros."""
-    (rows, n), (places, c) = batch.tokens.shape, batch.chars.shape
-    words, chars = np.zeros((rows, n), int), np.zeros((rows, n, c), int)
+    """The batch holds these sentences, in this order, and nothing else."""
+    rows, n = batch.position.shape
+    longest = max((s.chars.shape[1] for s in sentences), default=0)
+    words, chars = np.zeros((rows, n), int), np.zeros((rows, n, longest), int)
     tags, lengths = np.zeros((rows, n), int), np.zeros(rows, int)
     for i, sentence in enumerate(sentences):
         lengths[i] = len(sentence.words)
@@ -51,19 +56,45 @@ def assert_holds(batch, sentences) -> None:
             words[i, j], tags[i, j] = sentence.words[j], sentence.tags[j]
             for k, char in enumerate(sentence.chars[j]):
                 chars[i, j, k] = char
-    found = words_of(batch), chars_of(batch), batch.lengths, batch.tags
-    for own, expected in zip(found, (words, chars, lengths, tags), strict=True):
+    for own, expected in ((words_of(batch), words), (batch.lengths, lengths), (batch.tags, tags)):
         np.testing.assert_array_equal(own, expected)
-    assert all(part.dtype == np.int32 for part in batch)
+    found = chars_of(batch)
+    width = max(found.shape[2], longest)
+    wide = lambda values: np.pad(values, [(0, 0), (0, 0), (0, width - values.shape[2])])
+    np.testing.assert_array_equal(wide(found), wide(chars))
+    dtypes = {name: np.dtype(np.int32) for name in batch._fields} | {"places": np.dtype(np.uint32)}
+    assert {name: part.dtype for name, part in batch._asdict().items()} == dtypes
+    assert_packed(batch)
     # Every word stands there once, and so does every row of the table.
     inside = np.arange(n) < lengths[:, None]
     lines = {(row, tuple(own)) for row, own in zip(words[inside], chars[inside].tolist(), strict=True)}
-    assert (
-        len(set(batch.tokens[inside].tolist())) == len(lines) <= places == len(batch.words) == len(batch.rows)
-    )
+    used = set(batch.tokens[batch.position[inside]].tolist())
+    assert len(used) == len(lines) <= len(batch.words) == len(batch.rows) == len(batch.ends)
     distinct = sorted({row for row, _ in lines})
-    np.testing.assert_array_equal(batch.rows, [*distinct, *[0] * (places - len(distinct))])
-    assert not np.any(batch.tokens[~inside])
+    np.testing.assert_array_equal(batch.rows, [*distinct, *[0] * (len(batch.rows) - len(distinct))])
+    # Characters stand word by word.
+    letters = int(max(batch.ends, default=0))
+    sizes = np.diff(batch.ends[: len(lines)], prepend=0)
+    np.testing.assert_array_equal(batch.owners[:letters], np.repeat(np.arange(len(lines)), sizes))
+    assert np.all(batch.owners[letters:] == len(batch.words) - 1)
+    assert not np.any(batch.chars[letters:])
+
+
+def assert_packed(batch) -> None:
+    """First words of all sentences, from the longest to the shortest, then second ones, and so on."""
+    order = sorted(range(len(batch.lengths)), key=lambda i: -batch.lengths[i])
+    wanted = [(i, j) for j in range(max(batch.lengths, default=0)) for i in order if j < batch.lengths[i]]
+    assert len(batch.tokens) >= len(wanted) + len(order)  # a window may begin behind the last word
+    place = {where: p for p, where in enumerate(wanted)}
+    for (i, j), p in place.items():
+        assert batch.position[i, j] == p
+        assert batch.places[p] == (i << 16) + j
+        assert batch.back[p] == place[i, batch.lengths[i] - 1 - j]
+    assert np.sum(batch.position < len(batch.tokens)) == len(wanted)
+    np.testing.assert_array_equal(batch.back[len(wanted) :], np.arange(len(wanted), len(batch.back)))
+    numbers = [j for _, j in wanted]
+    firsts = np.searchsorted(numbers, np.arange(batch.position.shape[1] + 1))
+    np.testing.assert_array_equal(batch.starts, firsts)
 
 
 def assert_same(a, b) -> None:
@@ -71,14 +102,50 @@ def assert_same(a, b) -> None:
         np.testing.assert_array_equal(x, y)
 
 
-LENGTHS = st.lists(st.integers(1, 30), min_size=1, max_size=50)
-
-
 def test_padding_is_zero_and_left_over_rows_have_length_zero():
     sentences = make_sentences([3, 1, 5])
     sentences[1] = sentences[1]._replace(tags=np.array([-1], np.int32))
-    assert_holds(pad_batch(sentences, (5, 7, 16)), sentences)
-    assert_holds(pad_batch([], (2, 3, 4)), [])
+    assert_holds(batch_of(sentences, 5, 7, more=9), sentences)
+    assert_holds(batch_of([], 2, 3, more=4), [])
+
+
+def test_a_word_without_characters_says_so():
+    [sentence] = make_sentences([3])
+    bare = sentence._replace(words=np.array([4, 5, 4], np.int32), chars=np.zeros((3, 0), np.int32))
+    batch = batch_of([bare], 1, 4)
+    np.testing.assert_array_equal(batch.ends, [1, 2])
+    np.testing.assert_array_equal(batch.chars, [0, 0])
+
+
+@given(LENGTHS, st.integers(1, 4), st.integers(0, 9))
+@settings(max_examples=30)
+def test_sentences_are_dealt_out_to_parts_of_one_layout(lengths, parts, more):
+    sentences = make_sentences(lengths)
+    rows = -(-len(lengths) // parts) * parts
+    contents = collect(sentences)
+    needs = together([contents.needs(rows), collect(make_sentences(lengths[:3], 1)).needs(rows)])
+    need = needs.shape(parts)
+    whole = batch_of(sentences, rows, need.words)
+    batch = assemble(contents, rows, Shape(*(size + more for size in need)), needs.lengths, parts)
+    seen = []
+    for part in range(parts):
+        tokens, places, back, position, own, tags = (getattr(batch, name)[part] for name in BY_SENTENCE)
+        assert len(own) == rows // parts
+        for row, length in enumerate(own):
+            at = position[row, :length]
+            # Those of one number stand together, in the order of the sentences, where the layout says.
+            np.testing.assert_array_equal(at, batch.starts[:length] + row)
+            assert np.all(position[row, length:] == len(tokens))
+            np.testing.assert_array_equal(back[at], at[::-1])
+            np.testing.assert_array_equal(places[at] & 0xFFFF, np.arange(length))
+            if length:
+                [sentence] = set((places[at] >> 16).tolist())
+                seen.append(sentence)
+                words = batch.rows[batch.words][tokens[at]]
+                np.testing.assert_array_equal(words, sentences[sentence].words)
+                np.testing.assert_array_equal(tags[row, :length], whole.tags[sentence, :length])
+        assert batch.starts[-1] + len(own) <= len(tokens)
+    assert sorted(seen) == list(range(len(sentences)))
 
 
 @given(LENGTHS, st.integers(1, 20), st.integers(0, 3))
@@ -108,12 +175,15 @@ def test_training_batches_hold_their_sentences_in_few_shapes(lengths, batch_size
     for step in range(4 * batches.batches_per_epoch):
         batch = batches.batch(step)
         assert_holds(batch, [sentences[i] for i in batches.indices(step)])
-        shapes.add((*batch.tokens.shape, *batch.chars.shape))
-    assert len(shapes) <= batches.shapes <= 16
+        shapes.add(shape_of(batch))
+    assert shapes <= set(batches.shapes)
+    assert len(batches.shapes) <= 5
     largest = max(len(batches.indices(step)) for step in range(batches.batches_per_epoch))
-    for rows, n, places, c in shapes:
-        assert (rows, n % 4, c % 8) == (largest, 0, 0)
-        assert places == rows * n or places % 32 == 0
+    assert batch.lengths.shape == (largest,)
+
+
+def shape_of(batch) -> Shape:
+    return Shape(batch.position.shape[1], len(batch.tokens), len(batch.words), len(batch.chars))
 
 
 def test_a_batch_depends_on_seed_task_and_step_but_not_on_what_was_asked_before():
@@ -160,6 +230,10 @@ def test_words_and_characters_seen_once_are_replaced_at_the_configured_rate():
         outcomes = set()
         for step in range(steps):
             before, after = (field(b.batch(step)) for b in (plain, batches))
+            if field is chars_of:
+                before, after = (
+                    part[..., : min(before.shape[2], after.shape[2])] for part in (before, after)
+                )
             changed, allowed = before != after, rare[before]
             assert not (changed & ~allowed).any()  # padding is never rare, either
             assert (after[changed] == unknown).all()
@@ -189,20 +263,33 @@ def test_rate_zero_replaces_nothing():
 @settings(max_examples=40)
 def test_sorted_batches_hold_every_sentence_once_by_length(lengths, batch_size):
     sentences = make_sentences(lengths, longest_word=64)
-    seen, longest = [], []
+    seen, longest, programs = [], [], {}
     for chosen, batch in sorted_batches(sentences, batch_size):
         seen.append(chosen.tolist())
         longest.append(max(lengths[i] for i in chosen))
         assert_holds(batch, [sentences[i] for i in chosen])
-        (rows, n), (places, c) = batch.tokens.shape, batch.chars.shape
-        assert places in {rows * n, rows * n * 3 // 4, rows * n // 2}
+        rows, n = batch.position.shape
         assert rows in {1, 4, 16, batch_size}
         assert len(chosen) <= rows <= batch_size
         assert n in {16, 32, 64}
-        assert c in {16, 32, 64}
+        room = rows * n if rows < batch_size or rows == 1 else -(-3 * rows * n // 4)
+        _, packed, distinct, letters = shape_of(batch)
+        assert packed == room + rows
+        assert distinct in {room, 3 * room // 4}
+        assert letters in {count * distinct << k for count in (6, 9) for k in range(12)}
+        if rows == batch_size:
+            programs.setdefault(n, set()).add(packed)
     assert sorted(i for batch in seen for i in batch) == list(range(len(lengths)))
-    assert all(len(batch) == batch_size for batch in seen[:-1])
+    assert all(len(sizes) == 1 for sizes in programs.values())
     assert all(a <= b for a, b in pairwise(longest))
+
+
+def test_full_batches_have_as_many_words_as_there_is_room_for():
+    sentences = make_sentences([16] * 40 + [10] * 40)
+    found = [(len(chosen), batch.position.shape[0]) for chosen, batch in sorted_batches(sentences, 8)]
+    # Of ten words all 8 sentences; of sixteen, three of four.
+    assert found[:5] == [(8, 8)] * 5
+    assert found[5:12] == [(6, 8)] * 6 + [(4, 4)]
 
 
 @pytest.mark.parametrize(("count", "rows"), [(1, 1), (2, 4), (4, 4), (5, 16), (17, 20), (20, 20)])

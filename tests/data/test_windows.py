@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from dense import words_of
 
-from mlmt_jax.data.batching import Encoded
+from mlmt_jax.data.assembly import Encoded
 from mlmt_jax.data.windows import CONTEXT, LONGEST, Programs, cut, run_programs
 from mlmt_jax.types import Batch
 
@@ -32,11 +33,11 @@ class Recorder:
         self.shapes: list[tuple[str, tuple[int, ...]]] = []
 
     def emissions(self, batch: Batch) -> np.ndarray:
-        self.shapes.append(("emissions", np.shape(batch.tokens)))
+        self.shapes.append(("emissions", np.shape(batch.position)))
         return self._emissions(batch)
 
     def _emissions(self, batch: Batch) -> np.ndarray:
-        words = np.asarray(batch.rows)[np.asarray(batch.words)][np.asarray(batch.tokens)]
+        words = words_of(batch)
         out = np.full((*words.shape, 2), -1)
         for row, length in enumerate(batch.lengths):
             out[row, :length] = nearby(words[row, :length])
@@ -48,7 +49,7 @@ class Recorder:
         return scores, lengths, gold
 
     def whole(self, batch: Batch) -> tuple[np.ndarray, ...]:
-        self.shapes.append(("whole", np.shape(batch.tokens)))
+        self.shapes.append(("whole", np.shape(batch.position)))
         return self._emissions(batch), np.asarray(batch.lengths), np.asarray(batch.tags)
 
     def run(self, sentences: list[Encoded], batch_size: int = 8) -> list[tuple[np.ndarray, ...]]:

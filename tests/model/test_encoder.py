@@ -7,13 +7,23 @@ import jax.numpy as jnp
 import numpy as np
 import oracles
 import pytest
+from dense import batch_of
 from modules import Params, applied, initial_params, random_params
 
+from mlmt_jax.data.assembly import Encoded
 from mlmt_jax.model.encoder import LSTM, WordEmbedding
+from mlmt_jax.model.masking import random_bytes
 
 N, D, SIZE = 6, 4, 3
 LENGTHS = np.array([0, 1, N, 4, 2], np.int32)
-TOKENS = np.arange(len(LENGTHS) * N, dtype=np.int32).reshape(-1, N)
+# Only how words are packed is read off this batch.
+BATCH = batch_of(
+    [Encoded(np.arange(n), np.ones((n, 1), np.int32), np.zeros(n, np.int32)) for n in LENGTHS],
+    len(LENGTHS),
+    N,
+    3,
+)
+ROWS, P = len(LENGTHS), len(BATCH.tokens)
 KEY = jax.random.key(1)
 
 
@@ -22,7 +32,12 @@ def module(*, bidirectional: bool = True, layers: int = 1, dropout: float = 0.0)
 
 
 def trained(lstm: LSTM) -> Params:
-    return random_params(lstm, np.zeros((N, D), np.float32), TOKENS[:1] % N, LENGTHS[:1])
+    return random_params(lstm, *example(D))
+
+
+def example(features: int) -> tuple:
+    """Inputs of one word."""
+    return np.zeros((2, features), np.float32), np.arange(2), np.arange(2), 1
 
 
 def inputs(seed: int = 0) -> np.ndarray:
@@ -31,7 +46,12 @@ def inputs(seed: int = 0) -> np.ndarray:
 
 @partial(jax.jit, static_argnums=0)
 def run(lstm: LSTM, params: Params, x, key=None) -> jax.Array:
-    return jnp.asarray(lstm.apply({"params": params}, x.reshape(-1, D), TOKENS, LENGTHS, key))
+    """Of inputs (B, N, D) the states (B, N, features), 0 beyond the lengths."""
+    words = jnp.zeros((P, D)).at[BATCH.position].set(x, mode="drop")
+    sites = [lstm.features] * (lstm.num_layers - 1)
+    drawn = random_bytes(key, BATCH.places, sites) if sites and key is not None else ()
+    found = lstm.apply({"params": params}, words, BATCH.back, BATCH.starts, ROWS, drawn)
+    return jnp.asarray(found).at[BATCH.position].get(mode="fill", fill_value=0.0)
 
 
 @pytest.mark.parametrize(("bidirectional", "layers"), [(False, 1), (False, 2), (True, 1), (True, 3)])
@@ -61,14 +81,18 @@ def test_what_stands_behind_a_sentence_never_matters():
     jax.tree.map(np.testing.assert_array_equal, slopes(params, x), slopes(params, other))
 
 
-def test_words_that_occur_again_share_their_inputs():
-    lstm = module()
-    params, x = trained(lstm), inputs()
-    random = np.random.default_rng(3)
-    tokens = random.integers(0, N, TOKENS.shape)
-    spelled_out = x[2][tokens]
-    shared = jax.jit(lambda params, x: lstm.apply({"params": params}, x, tokens, LENGTHS))
-    np.testing.assert_allclose(shared(params, x[2]), run(lstm, params, spelled_out), 1e-6, 1e-6)
+def test_what_stands_where_there_is_no_word_never_matters():
+    lstm = module(layers=2)
+    params, words = trained(lstm), np.random.default_rng(2).normal(size=(P, D)).astype(np.float32)
+    other = words.copy()
+    other[sum(LENGTHS) :] = 1e3
+
+    def total(params, words):
+        states = jnp.asarray(lstm.apply({"params": params}, words, BATCH.back, BATCH.starts, ROWS))
+        return jnp.sum(states[: sum(LENGTHS)] ** 2)
+
+    value = jax.jit(jax.value_and_grad(total, (0, 1)))
+    jax.tree.map(np.testing.assert_array_equal, value(params, words), value(params, other))
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
@@ -99,7 +123,7 @@ def test_the_gradient_is_that_of_a_plain_loop(bidirectional):
 
 def test_each_gate_starts_orthogonal_and_the_forget_gate_with_its_bias():
     lstm = LSTM(SIZE, True, 1.5, 2, 0.0)
-    params = initial_params(lstm, np.zeros((N, 2), np.float32), TOKENS[:1], LENGTHS[:1])
+    params = initial_params(lstm, *example(2))
     gates = []
     # Fewer rows than columns, as many, and more.
     for layer, rows in enumerate((2, 2 * SIZE)):

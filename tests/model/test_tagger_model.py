@@ -2,18 +2,18 @@
 
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 import oracles
 import pytest
-from dense import chars_of, words_of
-from small_model import MOST, PAIRS, SIZES, random_batch, random_params, rebatch, small_config, small_model
+from dense import batch_of, chars_of, words_of
+from small_model import PAIRS, SIZES, random_batch, random_params, rebatch, small_config, small_model
 from tag_oracles import well_formed
 
 from mlmt_jax import crf
-from mlmt_jax.data.batching import Encoded, pad_batch
+from mlmt_jax.data.assembly import Encoded
 from mlmt_jax.model import (
     TaskModel,
     batch_loss,
@@ -112,8 +112,8 @@ def test_what_a_sentence_gets_does_not_depend_on_its_batch(name):
     task, batch = model.tasks[name], random_batch(name, LENGTHS, 7)
     together = outputs(task, params, batch)
     order = [3, 0, 4, 1, 2]
-    others = [(order, rebatch(batch, order, (8, 16, 9)))]
-    others += [([i], rebatch(batch, [i], (1, 8, 8))) for i in range(len(LENGTHS))]
+    others = [(order, rebatch(batch, order, 8, 16))]
+    others += [([i], rebatch(batch, [i], 1, 8)) for i in range(len(LENGTHS))]
     for chosen, other in others:
         found = outputs(task, params, other)
         for row, i in enumerate(chosen):
@@ -125,14 +125,22 @@ def test_what_a_sentence_gets_does_not_depend_on_its_batch(name):
 
 def test_what_stands_in_padding_never_matters():
     model, params = small_model()
-    task, batch = model.tasks["xho ner"], random_batch("xho ner", LENGTHS, 7)
+    task = model.tasks["xho ner"]
+    batch = rebatch(random_batch("xho ner", LENGTHS, 7), list(range(5)), 5, 7)
     random = np.random.default_rng(5)
-    distinct = int(np.max(batch.tokens)) + 1
-    chars = np.array(batch.chars)
-    chars[distinct:] = random.integers(0, 9, chars[distinct:].shape)
+    packed, distinct, letters = sum(LENGTHS), int(np.max(batch.tokens)) + 1, int(np.max(batch.ends))
+    assert min(len(batch.tokens) - packed, len(batch.words) - distinct, len(batch.chars) - letters) >= 7
+
+    def filled(values: Any, used: int, most: int) -> np.ndarray:
+        return np.concatenate([values[:used], random.integers(0, most, len(values) - used)]).astype(
+            values.dtype
+        )
+
     rubbish = batch._replace(
-        chars=chars,
-        tokens=np.where(INSIDE, batch.tokens, random.integers(0, len(chars), INSIDE.shape)).astype(np.int32),
+        chars=filled(batch.chars, letters, 9),
+        words=filled(batch.words, distinct, len(np.unique(batch.rows))),
+        tokens=filled(batch.tokens, packed, distinct),
+        places=filled(batch.places, packed, 1 << 20),
         tags=np.where(INSIDE, batch.tags, -1).astype(np.int32),
     )
     clean, found = outputs(task, params, batch), outputs(task, params, rubbish)
@@ -150,7 +158,7 @@ def test_the_loss_is_the_mean_over_the_sentences_that_are_there(name):
     model, params = small_model()
     task, batch = model.tasks[name], random_batch(name, LENGTHS, 7)
     found = outputs(task, params, batch)
-    filled = outputs(task, params, rebatch(batch, [0, 1, 2, 3, 4], (8, 16, 9)))
+    filled = outputs(task, params, rebatch(batch, [0, 1, 2, 3, 4], 8, 16))
     chain = task.crf(params)
     for i, length in enumerate(LENGTHS):
         own = np.asarray(found.emissions[i, :length], np.float64)
@@ -211,8 +219,8 @@ def test_dropout_of_the_tag_scores_is_the_last_thing():
     model, params = small_model()
     batch = random_batch("xho ner", LENGTHS, 7)
     task = replace(model.tasks["xho ner"], linear_dropout=0.25)
-    plain = outputs(model.tasks["xho ner"], params, batch).emissions
-    found = dropped_emissions(task, params, batch, KEY)
+    plain = outputs(model.tasks["xho ner"], params, batch).emissions[INSIDE]
+    found = dropped_emissions(task, params, batch, KEY)[INSIDE]
     kept = found != 0
     np.testing.assert_allclose(found[kept], (plain / 0.75)[kept], 1e-4, 1e-5)
     assert 0.6 < np.mean(kept) < 0.9
@@ -223,8 +231,7 @@ def test_dropout_between_lstm_layers_differs_between_equal_sentences():
     model = build_model(config, SIZES)
     params, task = random_params(model), model.tasks["xho ner"]
     batch = random_batch("xho ner", LENGTHS, 7)
-    again = lambda values: np.asarray(values)[[0] * 5]
-    twice = batch._replace(tokens=again(batch.tokens), lengths=again(batch.lengths), tags=again(batch.tags))
+    twice = rebatch(batch, [0] * 5, 5, 7)
     first, second, *_ = dropped_emissions(task, params, twice, KEY)
     assert np.all(np.any(first != second, -1))
 
@@ -238,7 +245,7 @@ def covering_batch(name: str) -> Batch:
     assert set(range(1, SIZES.characters)) <= set(np.ravel(batch.chars))
     parts = words, chars_of(batch), np.asarray(batch.tags)
     sentences = [Encoded(*(part[i, :length] for part in parts)) for i, length in enumerate(LENGTHS)]
-    return pad_batch(sentences, (len(LENGTHS), INSIDE.shape[1], MOST))
+    return batch_of(sentences, len(LENGTHS), INSIDE.shape[1])
 
 
 @pytest.mark.parametrize("name", NAMES)

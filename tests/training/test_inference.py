@@ -13,7 +13,7 @@ from tag_oracles import well_formed
 from mlmt_jax import crf
 from mlmt_jax.config import load_config
 from mlmt_jax.data import windows
-from mlmt_jax.data.batching import Encoded
+from mlmt_jax.data.assembly import Encoded
 from mlmt_jax.data.windows import LONGEST
 from mlmt_jax.model import NBest, best_tags, emissions, init_params, tags_and_losses, tags_and_probabilities
 from mlmt_jax.training.inference import infer

@@ -1,6 +1,7 @@
 """Whole runs: stopping, selecting, resuming, diverging."""
 
 import json
+import re
 import shutil
 import signal
 from collections.abc import Iterator
@@ -135,9 +136,9 @@ def test_a_run_that_was_interrupted_is_the_run_that_was_not(
 
 def test_few_programs_are_compiled(tiny_run: Any) -> None:
     setup = prepare(load_config(tiny_run.config))
-    limit = sum(batches.shapes for batches in setup.batches.values())
+    limit = sum(len(batches.shapes) for batches in setup.batches.values())
     steps = [program for program in tiny_run.programs if "train_step" in program]
-    assert 4 <= len(steps) <= limit < 8
+    assert 4 <= len(steps) <= limit <= 8
     # Epochs of the target, whose programs are all there after the first one.
     assert (
         metrics(tiny_run.folder)[-1]["task_steps"]["nld ner"] > 2 * setup.batches["nld ner"].batches_per_epoch
@@ -265,7 +266,7 @@ def test_a_run_that_diverges_says_where(corpus: Path, monkeypatch: pytest.Monkey
     records = metrics(folder)
     step = len(records) + 1
     name = first.split("'")[1]
-    assert first.startswith(f"step {step}, task {name!r}: loss is nan")
+    assert re.match(rf"step {step}, task {name!r}: loss is (nan|inf)", first)
     assert "learning_rate" in first
     # What it says of the steps before is what was written of them.
     norms = {task: (r["step"], norm) for r in records for task, norm in r["gradient_norms"].items()}

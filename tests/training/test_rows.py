@@ -27,7 +27,8 @@ EMPTY = np.zeros(PLACES, np.int32)
 def batch_of(rows: np.ndarray) -> Batch:
     filled = np.zeros(PLACES, np.int32)
     filled[: len(rows)] = rows
-    return Batch(filled, EMPTY, EMPTY[:, None], EMPTY[:, None], EMPTY, EMPTY[:, None])
+    others = dict.fromkeys(Batch._fields, EMPTY)
+    return Batch(**others | {"rows": filled})
 
 
 def user(name: str, momentum: float, rate: float, decay_rate: float, decay_step: int) -> TableUser:
