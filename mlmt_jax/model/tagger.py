@@ -76,7 +76,6 @@ class TaskModel:
 
 def emissions(task: TaskModel, params: Params, batch: Batch, key: jax.Array | None = None) -> jax.Array:
     """Tag scores of every word, (B, n, t) float32, nats. Dropout acts where a key is given."""
-
     drawn = _Drawn() if key is None else _draw(task, key, batch.places)
     features = [task.word_embed(params, batch.rows)[batch.words]]  # (U, d)
     if task.char_embed is not None:
@@ -105,9 +104,8 @@ class _Drawn(NamedTuple):
 
 def _draw(task: TaskModel, key: jax.Array, places: jax.Array | np.ndarray) -> _Drawn:
     lstm = task.lstm.module
-    inputs = task.word_embed.module.dimension + (
-        0 if task.char_embed is None else task.char_embed.module.features
-    )
+    letters = 0 if task.char_embed is None else task.char_embed.module.features
+    inputs = task.word_embed.module.dimension + letters
     between = lstm.num_layers - 1 if lstm.dropout else 0
     rates = task.embed_dropout, task.lstm_dropout, task.linear_dropout, *[lstm.dropout] * between
     sizes = inputs, lstm.features, len(task.crf.module.tag_names), *[lstm.features] * between
