@@ -44,6 +44,18 @@ def crf_marginals(emissions: Array, transitions: ArrayLike, start: ArrayLike, en
     return found
 
 
+def crf_expected_moves(emissions: Array, transitions: ArrayLike, start: ArrayLike, end: ArrayLike) -> Array:
+    """(t, t): how often each tag follows each in the mean path; 0 where every path is forbidden."""
+    found = np.zeros(np.shape(transitions))
+    if len(emissions):
+        paths, scores = path_scores(emissions, transitions, start, end)
+        total = log_sum_exp(scores)
+        if np.isfinite(total):
+            for i in range(1, len(emissions)):
+                np.add.at(found, (paths[:, i - 1], paths[:, i]), np.exp(scores - total))
+    return found
+
+
 def crf_score(
     emissions: Array, tags: Array, transitions: ArrayLike, start: ArrayLike, end: ArrayLike
 ) -> float:

@@ -9,8 +9,11 @@ rounding, which is taken out at each word. Where a_i is 0, c_i does not matter a
 
 Numbers that are not forbidden are kept away from underflow: of the floating-point range, log t is set aside,
 since a maximum may be up to t, and the rest is shared out between a or c, E and x. So a zero always means
-"forbidden", and every product within a step is a normal number. What leaves its share becomes NaN, which
-reaches the last message of its sentence, so that looking at that one tells whether the result is exact.
+"forbidden", and every product within a step is a normal number. What falls below its share is lifted to it,
+which adds paths that are not there: P(tag) at the lifted number bounds them. Where they matter, and where
+nothing goes backward to tell, the number becomes NaN, which reaches the last message of its sentence, so that
+looking at that one tells whether the result is exact. (A lifted c never matters: the paths it adds are at
+most t times the limit of the sum of all sequences.)
 
 The batch is the last axis, over which a CPU's vector instructions run. Exponentials are taken within the
 recursions: a pass over all words costs more than taking them twice.
@@ -30,6 +33,9 @@ __all__ = ["log_partition", "posterior"]
 
 # Shares of the range, in float32 of 87 - log t nats: of messages and of emissions, and of the chain's scores.
 _SHARE_OF_WORDS, _SHARE_OF_CHAIN = 0.40, 0.19
+
+# So small a probability may be made up of lifted numbers, at any tag of any word.
+_NOTHING = 1e-9
 
 # Up to so many tags products and maxima are written out as one vector operation.
 _WRITTEN_OUT = 32
@@ -112,29 +118,29 @@ def _over_tags(combine: Any, x: jax.Array) -> jax.Array:
     return functools.reduce(combine, [x[i : i + 1] for i in range(len(x))])
 
 
-def _probability(emissions: jax.Array, peaks: jax.Array) -> jax.Array:
-    """exp(emissions - peaks), (t, B); NaN where it is not within its share."""
+def _probability(emissions: jax.Array, peaks: jax.Array, least: jax.Array | float) -> jax.Array:
+    """exp(emissions - peaks), (t, B); ``least`` where it is below its share, and not forbidden."""
     x = jnp.exp(emissions - peaks)
-    # Beside infinities x may be above 1, or no number.
-    sound = (x <= 1.0) & (x >= _limit(x)) | jnp.isneginf(emissions)
-    return jnp.where(sound, x, jnp.nan)
+    return jnp.where(jnp.isneginf(emissions), 0.0, jnp.where(x < _limit(x), least, x))
 
 
-def _within_share(messages: jax.Array) -> jax.Array:
-    return jnp.where((messages > 0) & (messages < _limit(messages)), jnp.nan, messages)
+def _within_share(messages: jax.Array, least: jax.Array | float) -> jax.Array:
+    return jnp.where((messages > 0) & (messages < _limit(messages)), least, messages)
 
 
-def _forward(s: _Scaled) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _forward(s: _Scaled, *, lifting: bool) -> tuple[jax.Array, jax.Array, jax.Array]:
     """The last message (t, B), all of them (n, t, B), and by what each is multiplied, 1 / s_i (n, 1, B).
 
-    Where a message does not move on, before the first word and beyond the last, it stays.
+    Where a message does not move on, before the first word and beyond the last, it stays. What falls below
+    its share is lifted to it, or else NaN.
     """
+    least = _limit(s.emissions[0]) if lifting else jnp.nan
 
     def step(a, now):
         emissions, peaks, moved = now
         inverse = 1.0 / jnp.maximum(_over_tags(jnp.maximum, a), _tiny(a.dtype))
-        a = jnp.where(moved, _move(s.E, a), a) * _probability(emissions, peaks) * inverse
-        a = _within_share(a)
+        a = jnp.where(moved, _move(s.E, a), a) * _probability(emissions, peaks, least) * inverse
+        a = _within_share(a, least)
         return a, (a, inverse)
 
     start = jnp.broadcast_to(s.start, s.emissions.shape[1:])
@@ -149,18 +155,21 @@ def _backward(
 
     end: (t, B), what the last words receive.
     """
+    least = _limit(s.emissions[0])
 
     def step(state, now):
         c, share = state
         emissions, peaks, a, inverse, moves, inside = now
-        x = _probability(emissions, peaks)
+        x = _probability(emissions, peaks, least)
         following = jnp.where(moves, c * share, 0.0)
         c = jnp.where(moves, _move(s.back, c), c) * x * (inverse * share)
-        c = _within_share(jnp.where(a > 0, c, 0.0))
+        c = _within_share(jnp.where(a > 0, c, 0.0), least)
         # From c, which is kept; from the product that c is made of, XLA would compute that twice.
         joint = a * c / jnp.maximum(x * inverse, _tiny(c.dtype))
         total = _over_tags(jnp.add, joint)  # 1, but for what rounding adds up to; 0 where no path is
         share = jnp.where(total > 0, 1.0 / total, 1.0)
+        lifted = jnp.minimum(a, x) <= least
+        c = jnp.where(lifted & (joint > _NOTHING), jnp.nan, c)
         return (c, share), (jnp.where(inside, joint * share, 0.0), following)
 
     words = (s.emissions, s.peaks, a, inverses, jnp.roll(s.moved, -1, 0), s.inside)
@@ -178,8 +187,8 @@ def _log_partition(s: _Scaled, last: jax.Array, inverses: jax.Array, lengths: ja
 def log_partition(emissions: jax.Array, chain: Chain, lengths: jax.Array) -> tuple[jax.Array, jax.Array]:
     """log Z (B,) nats, and whether it is exact, () bool."""
     s = _scale(emissions, chain, lengths)
-    last, _, inverses = _forward(s)
-    return _log_partition(s, last, inverses, lengths), s.exact & ~jnp.any(jnp.isnan(last))
+    last, _, inverses = _forward(s, lifting=False)
+    return _log_partition(s, last, inverses, lengths), s.exact & jnp.all(jnp.isfinite(last))
 
 
 def posterior(
@@ -187,7 +196,7 @@ def posterior(
 ) -> tuple[Posterior, jax.Array]:
     """The posterior, and whether it is exact, () bool."""
     s = _scale(emissions, chain, lengths)
-    last, a, inverses = _forward(s)
+    last, a, inverses = _forward(s, lifting=True)
     total = jnp.sum(last * s.end, 0, keepdims=True)
     end = jnp.where(total > 0, s.end / total, 0.0)
     first, marginals, following = _backward(s, a, inverses, end)
@@ -196,5 +205,5 @@ def posterior(
     if moves:
         factors = factors._replace(left=a, right=following)
     log_z = _log_partition(s, last, inverses, lengths)
-    exact = s.exact & ~jnp.any(jnp.isnan(last + first))
+    exact = s.exact & jnp.all(jnp.isfinite(last + first))
     return Posterior(log_z, jnp.transpose(marginals, (2, 0, 1)), factors), exact

@@ -1,11 +1,13 @@
 """The fast and the sure way of summing: one answer, the sure one where the fast one cannot be trusted."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from crf_cases import random_case
-from oracles import crf_log_partition, crf_marginals
+from oracles import crf_expected_moves, crf_log_partition, crf_marginals
 
 from mlmt_jax import crf
 from mlmt_jax.crf import logspace, messages, scaled
@@ -43,13 +45,59 @@ def test_the_fast_way_says_when_it_cannot_be_trusted(where):
         chain = chain._replace(**{where: scores})
     arguments = [jax.tree.map(jnp.asarray, x) for x in (emissions, chain, lengths)]
     assert not scaled.log_partition(*arguments)[1]
-    assert not scaled.posterior(*arguments, moves=True)[1]
+    # Going backward shows that a tag or path of probability e^-100 and less does not matter.
+    assert scaled.posterior(*arguments, moves=True)[1] == (where in ("emissions", "messages"))
     for i in range(len(lengths)):
         want = crf_log_partition(emissions[i], *chain)
         np.testing.assert_allclose(crf.log_partition(emissions[i], chain, 6), want, 1e-5)
         np.testing.assert_allclose(
             crf.marginals(emissions[i], chain, 6), crf_marginals(emissions[i], *chain), 1e-4, 1e-5
         )
+
+
+@pytest.mark.parametrize("scale", [5.0, 20.0, 60.0])
+@pytest.mark.parametrize("forbidden", [0.0, 0.3])
+def test_what_the_fast_way_trusts_is_right(scale, forbidden):
+    # Of the larger scales hardly a number keeps within its share.
+    trusted = 0
+    for seed in range(20):
+        case = random_case(seed, 6, 4, forbidden=forbidden)
+        emissions = case.emissions * np.float32(scale)
+        arguments = [jax.tree.map(jnp.asarray, x) for x in (emissions, case.chain, case.lengths)]
+        found, exact = _posterior(*arguments)
+        scores = np.random.default_rng(seed).normal(size=(4, 4))
+        expected = found.moves.dot(jnp.asarray(scores, jnp.float32))
+        for i, length in enumerate(case.lengths if exact else []):
+            trusted += 1
+            words = emissions[i, :length]
+            np.testing.assert_allclose(
+                found.log_partition[i], crf_log_partition(words, *case.chain), 1e-6, 1e-4
+            )
+            np.testing.assert_allclose(
+                found.marginals[i, :length], crf_marginals(words, *case.chain), 1e-5, 1e-5
+            )
+            moves = crf_expected_moves(words, *case.chain)
+            np.testing.assert_allclose(expected[i], np.sum(moves * scores), 1e-4, 1e-4)
+    assert trusted > 0
+
+
+_posterior = jax.jit(partial(scaled.posterior, moves=True))
+
+
+@pytest.mark.parametrize("back", [12.0, 17.0, 40.0])
+def test_a_lifted_number_that_matters_in_the_end_is_not_trusted(back):
+    # Tag 1 is far behind after three words, and has no other words to come back with than the last two.
+    emissions = np.zeros((1, 5, 2), np.float32)
+    emissions[0, :3, 0], emissions[0, 3:, 1] = 20.0, back
+    stay = np.array([[0.0, -15.0], [-15.0, 0.0]], np.float32)
+    chain = crf.Chain(stay, np.zeros(2, np.float32), np.array([-np.inf, 0.0], np.float32))
+    arguments = jnp.asarray(emissions), jax.tree.map(jnp.asarray, chain), jnp.array([5])
+    found, exact = _posterior(*arguments)
+    want = crf_log_partition(emissions[0], *chain)
+    if exact:
+        np.testing.assert_allclose(found.log_partition[0], want, 1e-6)
+    np.testing.assert_allclose(crf.log_partition(*arguments), [want], 1e-6)
+    np.testing.assert_allclose(crf.marginals(*arguments)[0], crf_marginals(emissions[0], *chain), 1e-5, 1e-6)
 
 
 def test_a_path_that_underflows_is_found_when_it_becomes_the_only_one():
