@@ -12,6 +12,7 @@ import optax
 from mlmt_jax import crf
 from mlmt_jax.model import TaskModel
 from mlmt_jax.model.masking import dropout, random_bytes
+from mlmt_jax.model.tagger import tag_scores
 from mlmt_jax.types import Batch, Params
 
 __all__ = ["multiply_adds", "step_parts"]
@@ -81,10 +82,7 @@ def step_parts(
         return dropout(h, task.lstm_dropout, drawn[1])
 
     def heads(own: Params, h: jax.Array) -> jax.Array:
-        e = task.univ_layer(own, h)
-        if task.spec_layer is not None and task.gate is not None:
-            gate = jax.nn.sigmoid(task.gate(own, h))
-            e = gate * task.spec_layer(own, h) + (1.0 - gate) * e
+        e = tag_scores(task, own, h)
         e = dropout(e, task.linear_dropout, *random_bytes(key, batch.places, e.shape[1:]))
         return e.at[batch.position].get(mode="fill", fill_value=0.0)
 

@@ -33,7 +33,7 @@ from mlmt_jax.training.journal import table
 from mlmt_jax.training.mixing import draw_task
 from mlmt_jax.training.replicas import Group
 from mlmt_jax.training.setup import Setup, fresh_state, prepare
-from mlmt_jax.types import Batch
+from mlmt_jax.types import Batch, Params
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCKS = 5
@@ -61,17 +61,22 @@ class Ours:
     """The steps of the training loop."""
 
     def __init__(self, setup: Setup):
-        self.state = fresh_state(setup)
         self._group = Group([setup])
+        self._state = self._group.stack([fresh_state(setup)])
 
     def step(self, name: str, batch: Batch) -> jax.Array:
         """One step, which may still be under way when this returns; gives the loss to be."""
-        self.state, metrics = self._group.step(self.state, name, batch)
+        self._state, metrics = self._group.step(self._state, name, batch)
         return metrics.loss
+
+    @property
+    def params(self) -> Params:
+        """The parameters as they are, word tables with what they owe."""
+        return self._group.states(self._state)[0].params
 
     def wait(self) -> None:
         """Returns when all steps are done."""
-        jax.block_until_ready(self.state)
+        jax.block_until_ready(self._state)
 
 
 class Peer:
@@ -158,7 +163,7 @@ def measure_parts(setup: Setup, ours: Ours, batches: dict[Any, list[Batch]], ste
         draws.next()
     host = (time.perf_counter() - started) / steps
     task, optimizer = setup.model.tasks[name], setup.optimizers[name]
-    parts = step_parts(task, optimizer, ours.state.params, batch, jax.random.key(0))
+    parts = step_parts(task, optimizer, ours.params, batch, jax.random.key(0))
 
     def whole() -> None:
         ours.step(name, batch)
@@ -177,7 +182,7 @@ def measure(setup: Setup, steps: int, *, compiled: bool, limit: float) -> dict[s
     """All figures of the bench, as JSON."""
     batches = shapes(setup, steps)
     ours = Ours(setup)
-    start = jax.device_get(ours.state.params)
+    start = jax.device_get(ours.params)
     results: dict[str, Any] = {"compile seconds": {"ours": burn_in(ours, batches)}}
     results |= {"programs": len(batches), "peak MiB": {"ours": peak_mebibytes()}}
     sides: dict[str, Ours | Peer] = {"ours": ours, "PyTorch": Peer(setup, start)}

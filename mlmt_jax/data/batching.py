@@ -130,26 +130,36 @@ class TrainingBatches:
 
     def contents(self, step: int) -> Contents:
         """What batch ``step`` holds."""
-        return collect(self._with_unknowns([self._sentences[i] for i in self.indices(step)], step))
+        indices = self.indices(step)
+        if self._unknown_rate:
+            return collect(self._with_unknowns(indices, step))
+        return collect([self._sentences[i] for i in indices])
 
-    def _with_unknowns(self, sentences: list[Encoded], step: int) -> list[Encoded]:
-        """The sentences with some rare words and characters replaced by the unknown ones."""
-        if not self._unknown_rate:
-            return sentences
+    def _with_unknowns(self, indices: np.ndarray, step: int) -> list[Encoded]:
+        """Sentences with some rare words and characters replaced by the unknown ones."""
         random = np.random.default_rng((*self._entropy, _UNKNOWN_STREAM, step))
 
-        def replaced(indices: np.ndarray, rare: np.ndarray, unknown: int) -> np.ndarray:
-            chosen = rare[indices]
-            chosen[chosen] = random.random(int(chosen.sum())) < self._unknown_rate
-            return np.where(chosen, np.int32(unknown), indices)
+        def replaced(values: np.ndarray, places: np.ndarray, unknown: int) -> np.ndarray:
+            chosen = places[random.random(len(places)) < self._unknown_rate]
+            if not len(chosen):
+                return values
+            values = values.copy()
+            values.flat[chosen] = unknown
+            return values
 
-        return [
-            s._replace(
-                words=replaced(s.words, self._rare_words, 0),
-                chars=replaced(s.chars, self._rare_characters, 1),
+        sentences = []
+        for i in indices:
+            (words, chars, tags), (rare_words, rare_characters) = self._sentences[i], self._rare_places[i]
+            sentences.append(
+                Encoded(replaced(words, rare_words, 0), replaced(chars, rare_characters, 1), tags)
             )
-            for s in sentences
-        ]
+        return sentences
+
+    @cached_property
+    def _rare_places(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Where each sentence has rare words, and where rare characters, counted line by line."""
+        rare = self._rare_words, self._rare_characters
+        return [(np.flatnonzero(rare[0][s.words]), np.flatnonzero(rare[1][s.chars])) for s in self._sentences]
 
     def _plan_epoch(self, epoch: int) -> list[np.ndarray]:
         seed, name = self._entropy

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from mlmt_jax.model.components import Linear
+from mlmt_jax.model.components import Linear, side_by_side
 
 __all__ = ["CharCNN", "Highway"]
 
@@ -119,6 +119,9 @@ class Highway(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """(..., d) -> (..., d)."""
         for i in range(self.num_layers):
-            gate = nn.sigmoid(Linear(x.shape[-1], name=f"gate_{i}")(x))
-            x = gate * self.activation(Linear(x.shape[-1], name=f"transform_{i}")(x)) + (1.0 - gate) * x
+            size = x.shape[-1]
+            layers = [Linear(size, name=f"{part}_{i}").weights(size) for part in ("gate", "transform")]
+            opened, changed = side_by_side(x, layers)
+            gate = nn.sigmoid(opened)
+            x = gate * self.activation(changed) + (1.0 - gate) * x
         return x

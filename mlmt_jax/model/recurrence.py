@@ -121,7 +121,6 @@ def _forward(
 def _backward(rows: int, kept, slopes: jax.Array):
     inputs, hs, cs, gates, kernel, recurrent, starts = kept
     steps = _steps(starts)
-    transposed = jnp.swapaxes(recurrent, 1, 2)  # once, not at every word
     # All that the loop need not compute: how a word's c moves with its h, and its gates with c and h.
     entry, forget, content, exit_ = jnp.split(gates, 4, -1)
     squashed = jnp.tanh(forget * cs + entry * content)
@@ -137,7 +136,7 @@ def _backward(rows: int, kept, slopes: jax.Array):
         dc = dc + dh * _window(of_h, at, rows)
         now = jnp.concatenate([dc, dc, dc, dh], -1) * _window(of_gates, at, rows)
         dz = _put(dz, jnp.where(there, now, _window(dz, at, rows)), at)
-        return jnp.einsum("wbg,wgh->wbh", now, transposed), dc * _window(forget, at, rows), dz
+        return jnp.einsum("wbg,whg->wbh", now, recurrent), dc * _window(forget, at, rows), dz
 
     zero = jnp.zeros_like(hs, shape=(hs.shape[0], rows, hs.shape[2]))
     _, _, dz = jax.lax.fori_loop(0, steps, step, (zero, zero, jnp.zeros_like(gates)))

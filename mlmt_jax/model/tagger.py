@@ -17,10 +17,11 @@ import numpy as np
 from flax import linen as nn
 
 from mlmt_jax import crf
+from mlmt_jax.model.components import Linear, side_by_side
 from mlmt_jax.model.masking import dropout, random_bytes
 from mlmt_jax.types import BY_SENTENCE, Batch, Params
 
-__all__ = ["Part", "TaskModel", "batch_loss", "emissions", "sentence_losses"]
+__all__ = ["Part", "TaskModel", "batch_loss", "emissions", "sentence_losses", "tag_scores"]
 
 # The axes over which a batch that is dealt out to parts is mapped.
 _OF_PARTS = Batch(**dict.fromkeys(Batch._fields) | dict.fromkeys(BY_SENTENCE, 0))  # type: ignore[arg-type]
@@ -85,12 +86,22 @@ def emissions(task: TaskModel, params: Params, batch: Batch, key: jax.Array | No
     x = dropout(x, task.embed_dropout, drawn.embed)
     h = task.lstm(params, x, batch.back, batch.starts, batch.position.shape[0], drawn.between)
     h = dropout(h, task.lstm_dropout, drawn.lstm)
-    e = task.univ_layer(params, h)  # (P, t)
-    if task.spec_layer is not None and task.gate is not None:
-        gate = nn.sigmoid(task.gate(params, h))
-        e = gate * task.spec_layer(params, h) + (1.0 - gate) * e
+    e = tag_scores(task, params, h)  # (P, t)
     e = dropout(e, task.linear_dropout, drawn.linear)
     return e.at[batch.position].get(mode="fill", fill_value=0.0)
+
+
+def tag_scores(task: TaskModel, params: Params, h: jax.Array) -> jax.Array:
+    """u_i, mixed with s_i by the gate where there is a specific layer: (P, features) -> (P, t)."""
+    if task.spec_layer is None or task.gate is None:
+        return task.univ_layer(params, h)
+    layers = task.univ_layer, task.spec_layer, task.gate
+    plain = [layer for layer in layers if isinstance(layer.module, Linear)]
+    weights = [(params[layer.name]["kernel"], params[layer.name]["bias"]) for layer in plain]
+    found = dict(zip(plain, side_by_side(h, weights), strict=True))
+    universal, specific, gate = (found[x] if x in found else x(params, h) for x in layers)
+    gate = nn.sigmoid(gate)
+    return gate * specific + (1.0 - gate) * universal
 
 
 class _Drawn(NamedTuple):

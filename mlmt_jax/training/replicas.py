@@ -16,7 +16,7 @@ from mlmt_jax.training import processes
 from mlmt_jax.training.rows import up_to_date
 from mlmt_jax.training.setup import Setup
 from mlmt_jax.training.state import RunState, init_state
-from mlmt_jax.training.step import StepMetrics, train_step
+from mlmt_jax.training.step import StepMetrics, touches, train_step
 from mlmt_jax.types import BY_SENTENCE, Batch, Params
 
 __all__ = ["Group", "device_mesh", "groups_of"]
@@ -68,7 +68,8 @@ class Group:
     """R runs of one model. A run's tables are padded to the longest of any; what fills them is never read.
 
     Everything that has no leading axis of runs, states and parameters of a single run, has the run's own
-    shapes where it goes in or comes out, unless it says otherwise.
+    shapes where it goes in or comes out, unless it says otherwise. The state of all runs is the list of its
+    leaves: a step takes those alone that its task touches, since each leaf costs time to hand over.
     """
 
     def __init__(self, setups: Sequence[Setup], mesh: Mesh | None = None):
@@ -98,11 +99,27 @@ class Group:
                 for name in first.batches
             }
             self._key, self._current = self._put(keys), jax.jit(jax.vmap(current))
+        paths, self._structure = jax.tree.flatten_with_path(self._shapes)
+        self._touched = {
+            name: [
+                i for i, (path, _) in enumerate(paths) if touches(first.model.tasks[name], first.users, path)
+            ]
+            for name in self.batches
+        }
         self._steps = {name: self._jitted(name) for name in self.batches}
 
-    def _jitted(self, name: str) -> Callable[..., tuple[RunState, StepMetrics]]:
-        setup = self.setups[0]
-        step = partial(train_step, setup.model.tasks[name], setup.optimizers[name], setup.users)
+    def _jitted(self, name: str) -> Callable[..., tuple[list[jax.Array], StepMetrics]]:
+        setup, touched, structure = self.setups[0], self._touched[name], self._structure
+        of_state = partial(train_step, setup.model.tasks[name], setup.optimizers[name], setup.users)
+
+        def step(own: list[jax.Array], batch: Batch, key: jax.Array) -> tuple[list[jax.Array], StepMetrics]:
+            leaves: list[Any] = [None] * structure.num_leaves
+            for i, leaf in zip(touched, own, strict=True):
+                leaves[i] = leaf
+            state, metrics = of_state(structure.unflatten(leaves), batch, key)
+            leaves = structure.flatten_up_to(state)
+            return [leaves[i] for i in touched], metrics
+
         if not self._alone:
             step = jax.vmap(step, (0, _OF_RUNS, 0))
         if self._mesh is None:
@@ -112,35 +129,41 @@ class Group:
         by_run = NamedSharding(self._mesh, _BY_RUN)
         return jax.jit(step, donate_argnums=0, out_shardings=(by_run, everywhere))
 
-    def stack(self, states: Sequence[RunState]) -> RunState:
+    def stack(self, states: Sequence[RunState]) -> list[jax.Array]:
         """The states of the runs as one."""
         if self._alone:
-            return states[0]
+            return jax.tree.leaves(states[0])
         padded = [_resized(state, self._shapes) for state in states]
         stacked = jax.tree.map(lambda *leaves: np.stack([leaves[i] for i in self._runs]), *padded)
-        return jax.tree.map(self._put, stacked)
+        return jax.tree.leaves(jax.tree.map(self._put, stacked))
 
     def batch(self, name: str, task_step: int) -> Batch:
         """A task's batch ``task_step`` (from 0) of all runs, where the devices want it."""
         return self._placed(self.batches[name].batch(task_step))
 
-    def step(self, state: RunState, name: str, batch: Batch) -> tuple[RunState, StepMetrics]:
-        """All runs after a step of a task, and what it tells; ``state`` is given away."""
-        return self._steps[name](state, batch, self._key)
+    def step(self, state: list[jax.Array], name: str, batch: Batch) -> tuple[list[jax.Array], StepMetrics]:
+        """All runs after a step of a task, and what it tells; of ``state``, what it touches is given away."""
+        touched = self._touched[name]
+        own, metrics = self._steps[name]([state[i] for i in touched], batch, self._key)
+        state = list(state)
+        for i, leaf in zip(touched, own, strict=True):
+            state[i] = leaf
+        return state, metrics
 
     def metrics(self, metrics: StepMetrics) -> dict[int, StepMetrics]:
         """What a step told, by run; waits for it."""
         return self._by_run(metrics)
 
-    def states(self, state: RunState) -> dict[int, RunState]:
+    def states(self, state: list[jax.Array]) -> dict[int, RunState]:
         """The state of each run."""
+        whole = self._structure.unflatten(state)
         if self._alone:
-            return {0: state}
-        return {i: _resized(own, self._own_shapes[i]) for i, own in self._by_run(state).items()}
+            return {0: whole}
+        return {i: _resized(own, self._own_shapes[i]) for i, own in self._by_run(whole).items()}
 
-    def params(self, state: RunState) -> dict[int, Params]:
+    def params(self, state: list[jax.Array]) -> dict[int, Params]:
         """The up-to-date parameters of each run, padded; on the host, but those of a run alone."""
-        current = self._current(state)
+        current = self._current(self._structure.unflatten(state))
         return {0: current} if self._alone else self._by_run(current)
 
     def on_device(self, params: Params) -> Params:

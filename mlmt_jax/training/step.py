@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import optax
 
 from mlmt_jax.model import TaskModel, batch_loss
-from mlmt_jax.training.rows import TableUser, gathered, momentum_of, scattered, with_momentum
+from mlmt_jax.training.rows import TableUser, gathered, is_momentum, momentum_of, scattered, with_momentum
 from mlmt_jax.training.state import RunState
 from mlmt_jax.types import Batch, Params
 
-__all__ = ["StepMetrics", "train_step"]
+__all__ = ["StepMetrics", "touches", "train_step"]
 
 
 class StepMetrics(NamedTuple):
@@ -20,6 +20,22 @@ class StepMetrics(NamedTuple):
 
     loss: jax.Array  # () float32, nats per sentence, before the update
     gradient_norm: jax.Array  # () float32, over all of the task's gradients, before clipping
+
+
+def touches(task: TaskModel, users: Mapping[str, tuple[TableUser, ...]], path: tuple) -> bool:
+    """Whether a step of the task reads or writes the leaf of the state that is at this key path."""
+    field, *keys = [getattr(entry, "key", getattr(entry, "name", None)) for entry in path]
+    table = task.word_embed.name
+    partners = [user.task for user in users.get(table, ())]
+    match field:
+        case "params":
+            return keys[0] in [part.name for part in task.parts.values()]
+        case "opt_states":
+            return keys[0] == task.name or (keys[0] in partners and is_momentum(path, table))
+        case "step":
+            return True
+        case _:  # task_steps, synced
+            return keys[0] == task.name or keys[0] in partners
 
 
 def train_step(
@@ -37,7 +53,7 @@ def train_step(
     Args:
         task, optimizer: static.
         users: static; of the word tables that are trained, the task models that train them.
-        state: of one run.
+        state: of one run; what the step does not touch (``touches``) may be None.
         batch: of the task's training data.
         key: of the run; the step's own key is folded in from ``state.step``.
     """

@@ -16,7 +16,7 @@ from mlmt_jax.model import batch_loss, init_params
 from mlmt_jax.training.optim import learning_rate_schedule
 from mlmt_jax.training.setup import Setup, prepare
 from mlmt_jax.training.state import RunState, init_state
-from mlmt_jax.training.step import train_step
+from mlmt_jax.training.step import touches, train_step
 
 KEY = 11
 NAME = "nld ner"
@@ -74,6 +74,22 @@ def test_only_the_tasks_own_components_change(tiny_config: Path) -> None:
         assert bool(moved(opt_state, new.opt_states[task])) == (task == name)
     assert (int(start.step), int(new.step)) == (0, 1)
     assert float(metrics.loss) > 0
+
+
+def test_a_step_touches_what_it_is_said_to_touch(tiny_config: Path) -> None:
+    setup = setup_of(tiny_config, tiny_corpus.without_characters(tiny_corpus.config()))
+    start = random_state(setup, 0)
+    paths = [path for path, _ in jax.tree.leaves_with_path(start)]
+    for name, task in setup.model.tasks.items():
+        step = partial(train_step, task, setup.optimizers[name], setup.users)
+        batch = setup.batches[name].batch(0)
+        program = jax.make_jaxpr(
+            lambda state, step=step, batch=batch: step(state, batch, jax.random.key(KEY))[0]
+        )(start).jaxpr
+        used = {str(variable) for equation in program.eqns for variable in equation.invars}
+        for path, before, after in zip(paths, program.invars, program.outvars, strict=True):
+            touched = before is not after or str(before) in used
+            assert touched == touches(task, setup.users, path), (name, path)
 
 
 def test_the_first_step_goes_down_the_gradient(setup: Setup, step: Any) -> None:
