@@ -58,7 +58,7 @@ class Ensemble(Tagger):
     ) -> "Ensemble":
         """Restores the best checkpoint of every replica of a run; arguments and Raises as ``Tagger.load``.
 
-        Replicas that diverged before they were evaluated are left out.
+        Replicas that diverged are left out.
 
         Raises:
             RunError: where the run has no replicas.

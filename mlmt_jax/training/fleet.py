@@ -125,6 +125,19 @@ class Fleet:
             group.stack([states[number] for number in own])
             for group, own in zip(self.groups, self._numbers, strict=True)
         ]
+        for number, run in enumerate(self.runs):
+            if run.diverged is not None:
+                self.retire(number)
+
+    def retire(self, number: int) -> None:
+        """Has a run that diverged go on as a copy of another, which nobody looks at.
+
+        Numbers that are not finite would send the sums of all runs of its program the slow way.
+        """
+        g, i = self._place[number]
+        healthy = [place for place, n in enumerate(self._numbers[g]) if self.runs[n].diverged is None]
+        if healthy:
+            self.arrays[g] = self.groups[g].replace(self.arrays[g], i, healthy[0])
 
     def take_step(self, name: str) -> list[StepMetrics]:
         """One step of all runs; what it tells comes by group, and may still be under way."""

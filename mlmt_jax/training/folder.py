@@ -42,6 +42,11 @@ class RunFolder:
         """Scores of the best checkpoint; there once the run is finished."""
         return self.path / "summary.json"
 
+    @property
+    def diverged(self) -> Path:
+        """Step and message of a replica that diverged."""
+        return self.path / "diverged.json"
+
     def replica(self, number: int) -> "RunFolder":
         """The folder of one of several runs, which is a whole run folder itself."""
         return RunFolder(self.path / "replicas" / str(number))
@@ -62,7 +67,7 @@ class RunFolder:
         return max(self.members(), key=lambda folder: folder._best_score() or 0.0)
 
     def members(self) -> list["RunFolder"]:
-        """The folders of all replicas that were evaluated.
+        """The folders of all replicas that were evaluated, of those that diverged only where all did.
 
         Raises:
             RunError: where there are none.
@@ -73,7 +78,7 @@ class RunFolder:
         found = [] if count == 1 else [folder for folder in there if folder._best_score() is not None]
         if not found:
             raise RunError(f"{self.path}: no replicas; expected a run of several that were evaluated")
-        return found
+        return [folder for folder in found if not folder.diverged.exists()] or found
 
     def _best_score(self) -> float | None:
         """The target's best development score so far."""

@@ -125,6 +125,7 @@ class _Loop:
                 if fleet.alone:
                     raise
                 run.diverge(step, error)
+                fleet.retire(number)
                 self._reporter.tell(f"replica {number} has diverged, the others go on\n{error}")
 
     def _drain(self) -> None:

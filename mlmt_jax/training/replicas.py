@@ -150,6 +150,16 @@ class Group:
             state[i] = leaf
         return state, metrics
 
+    def replace(self, state: list[jax.Array], run: int, by: int) -> list[jax.Array]:
+        """The state with one run as a copy of another; ``state`` is given away."""
+        places = np.array([i for i, own in enumerate(self._runs) if own == run])
+        copied = jax.jit(
+            lambda leaves: [x.at[places].set(x[by]) for x in leaves],
+            donate_argnums=0,
+            out_shardings=None if self._mesh is None else NamedSharding(self._mesh, _BY_RUN),
+        )
+        return copied(state)
+
     def metrics(self, metrics: StepMetrics) -> dict[int, StepMetrics]:
         """What a step told, by run; waits for it."""
         return self._by_run(metrics)

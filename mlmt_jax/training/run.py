@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,8 +19,6 @@ from mlmt_jax.training.window import DivergedError, Taken, Window
 from mlmt_jax.types import Params
 
 __all__ = ["Evaluation", "Run"]
-
-_DIVERGED = "diverged.json"
 
 
 class Evaluation(NamedTuple):
@@ -43,7 +40,7 @@ class Run:
         self.window = Window()
         self.diverged: str | None = None  # what was said of it
         # Read once: of several processes, the first may take it away.
-        self._noted = folder.read(_DIVERGED) if self._marker.exists() else None
+        self._noted = folder.read(folder.diverged.name) if folder.diverged.exists() else None
 
     @property
     def ended(self) -> bool:
@@ -62,10 +59,6 @@ class Run:
             return restored.progress.step
         return None if self._noted is None else self._noted["step"]
 
-    @property
-    def _marker(self) -> Path:
-        return self.folder.path / _DIVERGED
-
     def go_on_from(self, restored: Restored, step: int) -> None:
         """Takes up what was restored, with others that are at ``step``."""
         for text in restored.refused:
@@ -80,7 +73,7 @@ class Run:
         keep_metrics_until(self.folder.metrics, self.progress.evaluated)
         remove(self.folder.summary)
         if self.diverged is None:
-            remove(self._marker)
+            remove(self.folder.diverged)
 
     def add(self, taken: Taken) -> None:
         """Takes in what a step told.
@@ -94,7 +87,7 @@ class Run:
         """Ends the run for good; its checkpoints stay."""
         self.diverged = str(error)
         if processes.is_first():
-            self.folder.write(_DIVERGED, {"step": step, "message": self.diverged})
+            self.folder.write(self.folder.diverged.name, {"step": step, "message": self.diverged})
 
     def save(self, state: RunState, step: int, task_steps: Mapping[str, int], seconds: float) -> None:
         """Keeps the state of a step that is not evaluated, or not yet."""

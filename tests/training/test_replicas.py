@@ -16,6 +16,7 @@ from replica_runs import assert_same_end, metrics, read, sampled, trained
 from mlmt_jax.config import load_config
 from mlmt_jax.errors import ConfigError, RunError
 from mlmt_jax.training import loop, run
+from mlmt_jax.training.folder import RunFolder
 from mlmt_jax.training.outcome import statistics
 from mlmt_jax.training.replicas import Group, groups_of
 from mlmt_jax.training.setup import fresh_state, prepare, prepare_replicas
@@ -168,6 +169,31 @@ def test_a_replica_that_diverges_stops_alone(
     trained(corpus, sampled(), "broken", "--replicas", "2", "--resume", "--set", "training.max_step=12")
     assert "loss is nan" in read(folder, "summary.json")["replicas"][1]["diverged"]
     assert [record["step"] for record in metrics(folder / "replicas" / "0")] == [4, 8, 12]
+
+
+def test_a_replica_that_diverges_late_is_not_chosen(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scripted(monkeypatch, [0.5, 0.9, 0.6])  # replica 1 is the best at first, and alone at that
+    take_step, finite = loop.Fleet.take_step, []
+
+    def take_broken_step(fleet: Any, name: str) -> Any:
+        if fleet.step == 5:
+            poison = lambda x: x.at[1].set(np.nan) if x.dtype == np.float32 else x
+            fleet.arrays = [jax.tree.map(poison, arrays) for arrays in fleet.arrays]
+        metrics = take_step(fleet, name)
+        if fleet.step == 8:
+            finite.extend(np.isfinite(x).all() for x in jax.tree.leaves(fleet.arrays))
+        return metrics
+
+    monkeypatch.setattr(loop, "_LAG", 0)
+    monkeypatch.setattr(loop.Fleet, "take_step", take_broken_step)
+    folder = RunFolder(trained(corpus, sampled(), "late", "--replicas", "2"))
+    assert read(folder.path, "summary.json")["best_replica"] == 0
+    assert folder.member(None).path.name == "0"
+    assert [member.path.name for member in folder.members()] == ["0"]
+    assert folder.member(1).path.name == "1"  # where one asks for it
+    # What has diverged does not stay among the numbers of the others.
+    assert finite
+    assert all(finite)
 
 
 def test_replicas_that_were_stopped_go_on_from_one_step(
