@@ -31,7 +31,7 @@ _MOST_KEPT = 1 << 30  # bytes of compiled programs
 
 
 def run(main: Callable[[], None]) -> None:
-    """Calls ``main``; bad input, or a full disk, ends with a message and status 2, no traceback."""
+    """Calls ``main``; bad input, or what the system refuses, ends with a message and status 2."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A task's name must not end a run on a terminal that lacks its letters.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -50,15 +50,23 @@ def run(main: Callable[[], None]) -> None:
         _say_no_more()
         sys.exit(141)  # the reader went away (`| head`)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
+        if error.errno is None and error.filename is None:
+            raise  # not the system's
         with contextlib.suppress(OSError):
-            print(
-                f"error: {error.filename or 'the output'}: cannot be written: {error.strerror}",
-                file=sys.stderr,
-            )
-        _say_no_more()
+            print(f"error: {_refused(error)}", file=sys.stderr)
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _say_no_more()
         sys.exit(2)
+
+
+def _refused(error: OSError) -> str:
+    """What the system refused, such as a name that is too long or a file of somebody else, in one line."""
+    reason = error.strerror or str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{error.filename or 'the output'}: cannot be written: {reason}"
+    return reason if error.filename is None else f"{error.filename}: {reason}"
 
 
 def _say_no_more() -> None:

@@ -1,5 +1,6 @@
 """What every command line does around its work."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -22,6 +23,35 @@ def test_only_bad_input_is_told_without_a_traceback() -> None:
 
     assert status(bad_input) == 2
     with pytest.raises(ValueError, match="a bug"):
+        status(bug)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "a/b"), "error: a/b: Permission denied\n"),
+        (OSError(errno.ENAMETOOLONG, "File name too long", Path("x")), "error: x: File name too long\n"),
+        (OSError(errno.EIO, "Input/output error"), "error: Input/output error\n"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "x"),
+            "error: x: cannot be written: No space left on device\n",
+        ),
+    ],
+)
+def test_what_the_system_refuses(error: OSError, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def refused(argv: Any) -> None:
+        print("before")
+        raise error
+
+    assert status(refused) == 2
+    assert capsys.readouterr() == ("before\n", told)
+
+
+def test_an_error_that_is_not_the_systems() -> None:
+    def bug(argv: Any) -> None:
+        raise OSError("of a library")
+
+    with pytest.raises(OSError, match="of a library"):
         status(bug)
 
 

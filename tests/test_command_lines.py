@@ -14,7 +14,7 @@ import tiny_corpus
 from command_lines import is_one_message, process, status
 from config_edits import edited
 
-from mlmt_jax import evaluate, train
+from mlmt_jax import evaluate, predict, train
 from mlmt_jax.tagger import Tagger
 from mlmt_jax.training import checkpoint
 from mlmt_jax.training.lock import locked
@@ -130,6 +130,19 @@ def test_folders_that_cannot_be_used(
     assert "another config" in refused(capsys, tiny_run.config, "--output", tiny_run.folder, *changed)
     (here / "file").touch()
     assert "cannot be written" in refused(capsys, tiny_run.config, "--output", "file")
+
+
+def test_names_that_are_too_long(here: Path, tiny_config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    long = "x" * 300
+    for flags in (["--output", long], ["--output", long, "--resume"]):
+        assert "File name too long" in refused(capsys, tiny_config, *flags)
+    for main in (evaluate.main, predict.main):
+        assert status(main, long, tiny_config) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert is_one_message(err)
+        assert f"{long}/" in err
+        assert "File name too long" in err
 
 
 def test_check(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

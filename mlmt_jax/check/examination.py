@@ -1,5 +1,6 @@
 """All files of a config, examined: what training would refuse, and what it would take and should not."""
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -68,7 +69,7 @@ def examine(config: Config, source: str) -> Examination:
         scans = {
             split: scan_file(config.path(file), column_format(spec))
             for split, file in spec.files.by_split.items()
-            if config.path(file).is_file()
+            if os.path.isfile(config.path(file))  # false as well where the name is too long, say
         }
         files |= {Path(scan.path) for scan in scans.values()}
         by_dataset[spec.name], dataset = _examine_dataset(config, spec, scans)
@@ -83,7 +84,11 @@ def examine(config: Config, source: str) -> Examination:
             found, key=lambda one: (order.index(one.path), one.line is None, one.line, one.column or 0)
         )
     for spec in config.components:
-        if isinstance(spec, EmbeddingConfig) and spec.file is not None and config.path(spec.file).is_file():
+        if (
+            isinstance(spec, EmbeddingConfig)
+            and spec.file is not None
+            and os.path.isfile(config.path(spec.file))
+        ):
             files.add(config.path(spec.file))
             findings += _examine_vectors(config, spec, datasets)
     # A file may serve two data sets.

@@ -69,6 +69,15 @@ def test_epochs_of_a_target_that_is_never_trained(
     assert text in capsys.readouterr().out
 
 
+def test_a_name_that_is_too_long_for_a_file(check: Check) -> None:
+    long = "x" * 300
+    overrides = ("--set", f"datasets.0.files.dev={long}", "--set", f"components.0.file={long}")
+    found = check(*overrides, vectors="Jan 1 2\n")
+    assert found.status == 2
+    expected = ("datasets[0].files.dev: no such file: xxx", "components[0].file: no such file: xxx")
+    assert [told.text.startswith(text) for told, text in zip(found.told, expected, strict=True)] == [True] * 2
+
+
 def test_a_wrong_config_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert status(main, tmp_path / "none.json") == 2
     assert capsys.readouterr().err.startswith(f"error: {tmp_path / 'none.json'}: cannot be read")
