@@ -68,7 +68,8 @@ def read_vectors(
     where nothing more is wanted, so that what stands beyond is not checked.
 
     Raises: DataError with the line for another dimension than `dimension`, for what is not a finite
-        number, and for a file that is cut short, holds no vectors, or cannot be opened.
+        number, and for a file that is cut short, holds no vectors or no word that can be used, or
+        cannot be opened.
     """
     name = os.fspath(path)
     try:
@@ -105,10 +106,13 @@ def _read(
     missing = set(wanted)
     block: list[_Record] = []
     blocks = [np.empty((0, dimension), np.float32)]
-    record = None
+    record, usable = None, False
     for record in records:
         word = _decode(record, path, findings)
-        if word is None or skip(word):
+        if word is None:
+            continue
+        usable = True
+        if skip(word):
             continue
         if word in seen:
             add_finding(findings, path, record.line, "a word that came before; its first vector is used")
@@ -124,6 +128,8 @@ def _read(
             break
     if record is None:
         raise DataError(f"{path}: no vectors in it; expected a word and {dimension} numbers a line")
+    if not usable:
+        raise DataError(f"{path}: all its words are empty or not UTF-8; expected words in UTF-8")
     blocks.append(_parse_block(block, parse, dimension))
     return Vectors(words, np.concatenate(blocks)), findings
 

@@ -16,7 +16,7 @@ def check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Check:
     """Writes a corpus and examines it; files that are not given are clean, those of None are absent."""
 
     def run(
-        *flags: str, vectors: str | None = None, parser: dict[str, Any] | None = None, **files: Any
+        *flags: str, vectors: str | bytes | None = None, parser: dict[str, Any] | None = None, **files: Any
     ) -> Output:
         contents = {"train": TRAIN, "dev": DEV, "test": TEST, **files}
         for name, content in [*contents.items(), ("vectors", vectors)]:

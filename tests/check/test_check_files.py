@@ -45,6 +45,7 @@ ERRORS: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "",
     ),
     "no vectors": ({"vectors": ""}, "vectors", "no vectors in it", ""),
+    "vectors of no word": ({"vectors": b"\xe9 1 2\n"}, "vectors", "all its words are empty or not UTF-8", ""),
 }
 
 

@@ -165,6 +165,9 @@ LONG = as_text([f"w{i}" for i in range(5000)], np.random.default_rng(1).normal(s
         ("", 2, ["no vectors"]),
         ("5 2\n", 2, ["no vectors"]),
         ("\n\n", 2, ["no vectors"]),
+        (b"\xe9 1 2\n", 2, [": all its words are empty or not UTF-8"]),
+        (b" 1 2\n\xff 3 4\n", 2, [": all its words are empty or not UTF-8"]),
+        (as_binary(["a"], MATRIX[:1], newline=True).replace(b"a ", b"\xe9 "), 5, ["not UTF-8"]),
         (b"x" * 2_000_000, 2, [":1: the first line has no end"]),
         (BINARIES["binary"][:-1], 5, ["ends within word 3", "promises 3 words"]),
         (BINARIES["binary"][:30], 5, ["ends within word 2"]),
@@ -193,6 +196,11 @@ def test_refusals(write, content, dimension, words):
     assert message.startswith(str(path))
     assert all(word in message for word in words), message
     assert message.count("\n") <= 1
+
+
+def test_a_file_of_words_that_are_all_known(write):
+    (words, matrix), _ = read_vectors(write("a 1 2\n"), 2, max_words=9, skip=lambda word: True)
+    assert (words, matrix.shape) == ([], (0, 2))
 
 
 def test_files_that_cannot_be_opened(tmp_path):
