@@ -41,56 +41,64 @@ def decode_lines(
     except LookupError:
         refuse(errors, path, None, f"there is no text encoding {encoding!r}")
         return
-    number, pending = 1, ""
+    number, width = 1, 0
+    pending: list[str] = []  # of the line so far, `width` characters; looked at again only when it ends
     # The incremental decoder is for UTF-16, where the byte "\n" can be half a character.
     for raw in stream:
         try:
-            text = pending + decoder.decode(raw)
+            text = decoder.decode(raw)
         except UnicodeDecodeError as error:
-            likely = _refuse_bytes(error, pending, raw, encoding, path, number, errors)
+            likely = _refuse_bytes(error, width, raw, encoding, path, number, errors)
             if likely is None:
                 return
-            text = pending + error.object.decode(likely)
+            text = error.object.decode(likely)
             decoder.reset()
         except UnicodeError as error:  # UTF-16 without a byte-order mark
             refuse(errors, path, number, f"not {encoding}: {error}")
             return
         if "\0" in text:
             advice = "expected text, and this looks like a binary file"
-            column = text.index("\0") + 1
+            column = width + text.index("\0") + 1
             refuse(errors, path, number, "a NUL character", column=column, advice=advice)
             text = text.replace("\0", "")
-        *whole, pending = text.split("\n")
-        for line in whole:
-            yield line + "\n"
-            number += 1
+        *ends, rest = text.split("\n")
+        for end in ends:
+            yield "".join((*pending, end, "\n"))
+            number, width = number + 1, 0
+            pending.clear()
+        pending.append(rest)
+        width += len(rest)
     try:
-        pending += decoder.decode(b"", final=True)
+        pending.append(decoder.decode(b"", final=True))
     except UnicodeDecodeError as error:
-        likely = _refuse_bytes(error, pending, error.object, encoding, path, number, errors)
+        likely = _refuse_bytes(error, width, error.object, encoding, path, number, errors)
         if likely is None:
             return
-        pending += error.object.decode(likely)
+        pending.append(error.object.decode(likely))
     except UnicodeError as error:
         refuse(errors, path, number, f"not {encoding}: {error}")
         return
-    if number == 1 and "\r" in pending.strip("\r"):
+    line = "".join(pending)
+    if number == 1 and "\r" in line.strip("\r"):
         refuse(errors, path, None, "its only line endings are carriage returns; expected newlines")
         return
-    if pending:
-        yield pending
+    if line:
+        yield line
 
 
 def _refuse_bytes(
     error: UnicodeDecodeError,
-    before: str,
+    before: int,
     raw: bytes,
     encoding: str,
     path: str,
     number: int,
     errors: list[Finding] | None,
 ) -> str | None:
-    """Refuse a line that does not decode after `before`; give the encoding in which it does, if known."""
+    """Refuse a line that does not decode after its first `before` characters.
+
+    Returns: the encoding in which it does, if known.
+    """
     found, advice = None, "is it a text file?"
     if number == 1 and raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         advice = f'the file looks like UTF-16: set parser.encoding to "utf-16", or save it as {encoding}'
@@ -100,7 +108,7 @@ def _refuse_bytes(
             looks = f"the line looks like {_LIKELY_ENCODINGS[found]}"
             advice = f'{looks}: set parser.encoding to "{found}", or save the file as {encoding}'
     byte = error.object[error.start]
-    column = len(before + error.object[: error.start].decode(encoding, "replace")) + 1
+    column = before + len(error.object[: error.start].decode(encoding, "replace")) + 1
     text = f"a byte that is not {encoding}"
     refuse(errors, path, number, text, column=column, example=f"0x{byte:02x}", advice=advice)
     return found

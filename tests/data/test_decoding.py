@@ -1,11 +1,15 @@
 """Bytes into lines: endings, and going on behind what is refused. Refusals stand with the readers."""
 
+import codecs
+import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from mlmt_jax.data.decoding import open_text
+from mlmt_jax.data.decoding import decode_lines, open_text
 from mlmt_jax.data.findings import Finding
+from mlmt_jax.errors import DataError
 
 
 def test_endings_are_kept(tmp_path: Path) -> None:
@@ -40,3 +44,68 @@ def test_a_file_that_cannot_be_opened_has_no_lines(tmp_path: Path) -> None:
     assert [(error.line, error.text) for error in errors] == [
         (None, "cannot be read: No such file or directory")
     ]
+
+
+class Looked(str):
+    """Text that counts the characters which are looked at or copied with it."""
+
+    __slots__ = ()
+    characters = 0
+
+    def __radd__(self, before: str) -> "Looked":
+        Looked.characters += len(before) + len(self)
+        return Looked(str(before) + str(self))
+
+    def split(self, *args: object, **kwargs: object) -> list[str]:
+        Looked.characters += len(self)
+        return list(map(Looked, super().split("\n")))
+
+
+class LookedDecoder(codecs.IncrementalDecoder):
+    """EBCDIC, whose line ends are not the byte of ASCII's."""
+
+    def decode(self, data: bytes, final: bool = False) -> str:  # type: ignore[override]
+        return Looked(bytes(data).decode("cp037"))
+
+
+@pytest.fixture
+def looked() -> Iterator[str]:
+    """An encoding that counts in ``Looked.characters``."""
+    own = codecs.lookup("cp037")
+    info = codecs.CodecInfo(own.encode, own.decode, incrementaldecoder=LookedDecoder, name="looked")
+    search = {"looked": info}.get
+    codecs.register(search)
+    Looked.characters = 0
+    yield "looked"
+    codecs.unregister(search)
+
+
+def test_a_line_that_never_ends_is_read_once(looked: str) -> None:
+    raw = b"Piet B-PER\n" * 1000
+    [line] = decode_lines(io.BytesIO(raw), looked, "text")
+    assert line == raw.decode("cp037")
+    assert Looked.characters < 5 * len(raw)
+
+
+def test_several_mebibytes_without_an_end_of_line() -> None:
+    raw = b"a B-LOC.\n" * 2 * 200_000
+    [line] = decode_lines(io.BytesIO(raw), "utf-16-le", "text")
+    assert line == raw.decode("utf-16-le")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp037"])
+def test_lines_are_those_of_the_whole_text(encoding: str) -> None:
+    text = "é B\r\n\n\u0a0a x\n ਊ%\u010a\nlast\r" if encoding != "cp037" else "é B\r\n\n% x\nlast"
+    lines = list(decode_lines(io.BytesIO(text.encode(encoding)), encoding, "text"))
+    assert "".join(lines).removeprefix("\ufeff") == text
+    assert all("\n" not in line[:-1] for line in lines)
+
+
+def test_where_a_line_of_several_raw_lines_is_wrong() -> None:
+    # In UTF-16 the byte "\n" ends no line here: U+0A61 has it too.
+    raw = "a\n\u610a\u610ab".encode("utf-16-le") + b"\0\xd8" + b"c\0"
+    with pytest.raises(DataError, match=r"text:2:4: a byte that is not utf-16-le"):
+        list(decode_lines(io.BytesIO(raw), "utf-16-le", "text"))
+    raw = "a\n\u610a\u610a\0b".encode("utf-16-le")
+    with pytest.raises(DataError, match=r"text:2:3: a NUL character"):
+        list(decode_lines(io.BytesIO(raw), "utf-16-le", "text"))
