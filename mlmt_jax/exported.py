@@ -12,7 +12,9 @@ Nothing in it is executable but the two programs, which compute on arrays alone.
 
 import io
 import json
+import lzma
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,8 @@ from mlmt_jax.errors import RunError
 __all__ = ["ExportedTagger", "write_exported"]
 
 _FORMAT = 2  # of the archive; a newer one is refused
+# What reading a damaged archive raises; RuntimeError where a flag says that it is encrypted, say.
+_DAMAGED = (zipfile.BadZipFile, EOFError, RuntimeError, zlib.error, lzma.LZMAError)
 _ABOUT, _EMISSIONS, _TAGS, _PARAMS = "about.json", "emissions.stablehlo", "tags.stablehlo", "params/{:04}.npy"
 
 
@@ -74,8 +78,8 @@ class ExportedTagger:
             return cls(about, emissions, tags, params)
         except OSError as error:
             raise RunError(f"{path}: cannot be read: {error.strerror or error}") from None
-        except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError) as error:
-            reason = str(error).splitlines()[0]
+        except (*_DAMAGED, LookupError, ValueError, TypeError, AttributeError) as error:
+            reason = next(iter(str(error).splitlines()), "it ends too early")
             raise RunError(f"{path}: not an exported tagger that can be read here: {reason}") from error
 
     @property

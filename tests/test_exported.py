@@ -126,6 +126,19 @@ def test_files_that_are_not_whole(
         ExportedTagger.load(edited(file, tmp_path / "edited", name, data))
 
 
+@pytest.mark.parametrize(("field", "value"), [(6, 200), (8, 1), (10, 8), (10, 9), (10, 14), (20, 0)])
+def test_an_archive_whose_directory_is_damaged(file: Path, tmp_path: Path, field: int, value: int) -> None:
+    # The version that it needs, flags (encrypted), kind of compression and size of the first entry.
+    data = bytearray(file.read_bytes())
+    with zipfile.ZipFile(file) as archive:
+        directory, first = archive.start_dir, archive.infolist()[0].header_offset
+    data[directory + field] = data[first + field - 2] = value
+    path = tmp_path / "damaged"
+    path.write_bytes(data)
+    with pytest.raises(RunError, match=r"damaged: not an exported tagger that can be read here: .+"):
+        ExportedTagger.load(path)
+
+
 def test_files_that_are_no_taggers(tiny_run: Any, file: Path, tmp_path: Path) -> None:
     for path in (tmp_path / "missing", tmp_path, tiny_run.folder / "config.json"):
         with pytest.raises(RunError, match=r"cannot be read|not an exported tagger"):
