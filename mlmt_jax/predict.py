@@ -23,6 +23,9 @@ __all__ = ["main"]
 # At most so many sentences are tagged together, sorted by length; memory does not grow with the file.
 _CHUNK = 2048
 
+# Sequences that may be asked for: time and memory grow with them.
+_MOST_SEQUENCES = 1000
+
 # What a terminal would obey.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!$)")
 # What JSON may hold as it is, and a terminal or a reader of lines takes for more than a character.
@@ -80,17 +83,20 @@ def _parser() -> argparse.ArgumentParser:
         type=_count,
         default=0,
         metavar="K",
-        help="the K most probable tag sequences. conll: columns of the second to the K-th, "
-        "log_probability of all of them in the comment; jsonl: "
+        help=f"the K most probable tag sequences, at most {_MOST_SEQUENCES}. conll: columns of the second to "
+        "the K-th, log_probability of all of them in the comment; jsonl: "
         '"n_best". Where the tag scheme allows fewer there are fewer ("_" in columns)',
     )
     return parser
 
 
 def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"got {text!r}; expected a whole number from 1")
-    return int(text)
+    count = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+    if not 1 <= count <= _MOST_SEQUENCES:
+        raise argparse.ArgumentTypeError(
+            f"got {text[:60]!r}; expected a whole number from 1 to {_MOST_SEQUENCES}"
+        )
+    return count
 
 
 def main(argv: Sequence[str] | None = None) -> None:

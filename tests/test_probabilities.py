@@ -173,10 +173,10 @@ def test_json(
         assert [entry["log_probability"] for entry in record["n_best"]] == pytest.approx(logs, abs=1e-6)
 
 
-@pytest.mark.parametrize("count", ["0", "-1", "two", "1.5", "\u0663"])
+@pytest.mark.parametrize("count", ["0", "-1", "two", "1.5", "\u0663", "1001", "9" * 5000])
 def test_a_wrong_number_of_sequences(tiny_run: Any, capsys: pytest.CaptureFixture[str], count: str) -> None:
     assert status(predict.main, tiny_run.folder, "--n-best", count) == 2
-    assert "expected a whole number from 1" in capsys.readouterr().err
+    assert "expected a whole number from 1 to 1000" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("task", "what"), [("nld ner", "spans"), ("nld pos", "tokens")])
