@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 __all__ = ["Ensemble", "Tagger"]
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> object:
     # Lazy: `from mlmt_jax import crf` and the config's command line need none of what a tagger loads.
     if name == "Tagger":
         from mlmt_jax.tagger import Tagger
