@@ -1,9 +1,13 @@
 """What a benchmark says about where it ran, and its records as a table shows them."""
 
+import datetime
 import importlib.metadata
 import importlib.util
 import os
+import platform
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -23,14 +27,30 @@ _NOTES = ("left_out", "failed", "disagrees")
 
 
 def environment(libraries: Iterable[str]) -> dict[str, Any]:
-    """Device, CPUs, PyTorch's threads, and versions of libraries; None for those not installed."""
+    """Device, processor, day, PyTorch's threads, and versions of libraries; None for those not installed."""
     device = jax.devices()[0]
-    found: dict[str, Any] = {"device": f"{device.platform} ({device.device_kind})", "cpus": os.cpu_count()}
+    found: dict[str, Any] = {
+        "device": f"{device.platform} ({device.device_kind})",
+        "processor": _processor(),
+        "cpus": os.cpu_count(),
+        "day": datetime.date.today().isoformat(),
+    }
     if importlib.util.find_spec("torch"):
         import torch  # pyright: ignore[reportMissingImports]
 
         found["torch_threads"] = torch.get_num_threads()
     return found | {"versions": {name: _version(name) for name in libraries}}
+
+
+def _processor() -> str:
+    """The processor's name and the widest vectors that it has."""
+    try:
+        about = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return platform.processor() or platform.machine()
+    name = re.search(r"model name\s*: (.*)", about)
+    vectors = next((wide for wide in ("avx512f", "avx2", "asimd") if wide in about), "")
+    return " ".join(filter(None, (name[1] if name else platform.machine(), vectors)))
 
 
 def _version(name: str) -> str | None:

@@ -3,10 +3,12 @@
 Both go from tokens to tags: words are looked up, sentences sorted by length and put into batches, decoded,
 and the tags brought to the scheme of the file. Throughput is that of each side's best batch size, in turns
 of one process; latency is that of one sentence after the other, through ``Tagger.tag``. Cold is the first
-pass over all sentences, which compiles. The parameters are those before training: they decide no time. Where
-the config's data is absent, data of the same sizes is made up (bench/synthetic.py).
+pass over all sentences, which compiles. The parameters are those before training: they decide no time. Beside
+it stands how many sentences of the target a training step takes. Where the config's data is absent, data of
+the same sizes is made up (bench/synthetic.py).
 
-Memory is the peak of the command line ``predict``, a process for each number of sentences.
+Memory is the peak of a process of its own: of the command line ``predict`` for each number of sentences, and
+of the peer, JAX and the config's data included, for the first of these.
 
     python bench/tag.py --data_root ../shared/data
 """
@@ -38,6 +40,7 @@ from mlmt_jax.tagger import Tagger
 from mlmt_jax.training.checkpoint import Checkpoints
 from mlmt_jax.training.folder import RunFolder
 from mlmt_jax.training.journal import table
+from mlmt_jax.training.replicas import Group
 from mlmt_jax.training.setup import Setup, fresh_state, prepare
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -86,6 +89,24 @@ def latency(tag: Callable[[Sentences], Any], sentences: Sentences) -> dict[str, 
     return {"median": float(np.median(times)), "p95": float(np.quantile(times, 0.95)), "max": max(times)}
 
 
+class Training:
+    """The target's first training steps, taken again and again."""
+
+    def __init__(self, setup: Setup, steps: int = 40):
+        self._name, self._group = setup.config.target.name, Group([setup])
+        self._state = self._group.stack([fresh_state(setup)])
+        self._steps = steps
+        own = setup.batches[self._name]
+        self.sentences = sum(len(own.indices(step)) for step in range(steps))
+
+    def __call__(self) -> None:
+        """Takes the steps, to their end."""
+        for step in range(self._steps):
+            batch = self._group.batch(self._name, step)
+            self._state, _ = self._group.step(self._state, self._name, batch)
+        jax.block_until_ready(self._state)
+
+
 def measure(setup: Setup, sentences: Sentences, sizes: Sequence[int], repeats: int) -> dict[str, Any]:
     """Throughput by side and batch size, cold and warm, and latency."""
     # The peer is built from the same arrays; ours are where a loaded tagger has them.
@@ -104,9 +125,11 @@ def measure(setup: Setup, sentences: Sentences, sizes: Sequence[int], repeats: i
     for size in sizes:
         programs[f"ours {size}"] = lambda tagger=ours[size]: tagger.tag(sentences)
         programs[f"PyTorch {size}"] = lambda size=size: peer(sentences, size)
-    for run in programs.values():
+    training = Training(setup)
+    for run in (*programs.values(), training):
         run()
-    timings = interleaved(programs, repeats, budget=60.0)
+    timings = interleaved({**programs, "training": training}, repeats, budget=60.0)
+    trained = training.sentences / timings.pop("training").median
     warm: dict[str, dict[int, dict[str, float]]] = {"ours": {}, "PyTorch": {}}
     for name, timing in timings.items():
         side, size = name.split()
@@ -120,8 +143,10 @@ def measure(setup: Setup, sentences: Sentences, sizes: Sequence[int], repeats: i
         "equal tags": float(np.mean(same)),
         "cold sentences/s": cold,
         "warm sentences/s": warm,
-        "times the peer's": best["ours"]["median"] / best["PyTorch"]["median"],
-        "times the peer's, of best": best["ours"]["best"] / best["PyTorch"]["best"],
+        "times peer": best["ours"]["median"] / best["PyTorch"]["median"],
+        "times peer, of best": best["ours"]["best"] / best["PyTorch"]["best"],
+        "training sentences/s": trained,
+        "times training": best["ours"]["median"] / trained,
         "latency ms": {
             "ours": latency(ours[sizes[0]].tag, single),
             "PyTorch": latency(lambda one: peer(one, 1), single),
@@ -142,13 +167,19 @@ def memory(setup: Setup, sentences: Sentences, counts: Sequence[int], folder: Pa
         with path.open("w", encoding="utf-8") as file:
             file.writelines(" ".join(tokens) + "\n" for tokens in islice(cycle(sentences), count))
         command = [sys.executable, "-m", "mlmt_jax.predict", str(run.path), str(path), "--input", "text"]
-        started = time.perf_counter()
-        process = subprocess.Popen([*command, "--pre-tokenized"], stdout=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        assert process.returncode == 0
-        found[count] = {"peak MiB": usage.ru_maxrss / 1024, "seconds": time.perf_counter() - started}
+        found[count] = _measured([*command, "--pre-tokenized"])
     return found
+
+
+def _measured(command: Sequence[str]) -> dict[str, float]:
+    """Peak MiB and seconds of a process."""
+    started = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return {"peak MiB": usage.ru_maxrss / 1024, "seconds": time.perf_counter() - started}
 
 
 def show(results: dict[str, Any]) -> None:
@@ -159,10 +190,12 @@ def show(results: dict[str, Any]) -> None:
         for size in warm["ours"]
     ]
     print(table(("batch", "ours", "ours, best", "PyTorch", "PyTorch, best"), rows))
-    for key in (
-        *("sentences", "words", "equal tags", "cold sentences/s", "times the peer's"),
-        *("times the peer's, of best", "latency ms", "predict"),
-    ):
+    keys = (
+        *("sentences", "words", "equal tags", "cold sentences/s", "times peer"),
+        *("times peer, of best", "training sentences/s", "times training", "latency ms"),
+        *("predict", "peer's peak MiB"),
+    )
+    for key in filter(results.__contains__, keys):
         print(f"{key}: {results[key]}")
 
 
@@ -175,16 +208,25 @@ def main() -> None:
     parser.add_argument("--sentences", type=int, default=1000)
     parser.add_argument("--batch_sizes", type=int, nargs="+", default=[32, 64, 128, 256])
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--files", type=int, nargs="*", default=[10_000, 100_000], help="sentences a file")
+    parser.add_argument("--files", type=int, nargs="*", default=[10_000, 1_000_000], help="sentences a file")
     parser.add_argument("--output", type=Path, default=ROOT / "bench" / "results" / "tag.json")
+    parser.add_argument("--peer", type=int, help=argparse.SUPPRESS)  # tag so many with the peer, and end
     args = parser.parse_args()
     keep_memory()  # as the command line does; the peer gains from it as well
     with tempfile.TemporaryDirectory() as folder:
         config, real = load_with_data(args.config, args.data_root, Path(folder))
         setup = prepare(config)
         held_out = setup.corpus.datasets[config.target.dataset].splits["test"]
-        sentences = list(islice(cycle(example.tokens for example in held_out), args.sentences))
+        every = cycle(example.tokens for example in held_out)
+        sentences = list(islice(every, args.peer or args.sentences))
+        if args.peer:
+            peer_tagger(setup, jax.device_get(fresh_state(setup).params))(sentences, 64)
+            return
         results: dict[str, Any] = {"predict": memory(setup, sentences, args.files, Path(folder))}
+        if args.files:
+            command = [sys.executable, __file__, "--config", str(args.config), "--peer", str(args.files[0])]
+            own = _measured([*command, "--data_root", str(args.data_root)])
+            results["peer's peak MiB"] = {args.files[0]: own["peak MiB"]}
         results |= measure(setup, sentences, args.batch_sizes, args.repeats)
     results["data"] = "real" if real else "made up"
     results |= environment(("mlmt-jax", "jax", "jaxlib", "flax", "numpy", "torch", "pytorch-crf"))

@@ -1,0 +1,162 @@
+# ruff: noqa: E501  (prose)
+"""Writes README's section on speed from the figures that the benches left in bench/results/.
+
+python bench/readme.py
+"""
+
+import json
+import re
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
+RESULTS = ROOT / "bench" / "results"
+
+_SECTION = re.compile(r"(<!-- speed: .*? -->\n).*?(<!-- end of speed -->)", re.DOTALL)
+
+_LOSS, _VITERBI, _MARGINALS, _K_BEST = "loss + gradient", "Viterbi", "marginals", "10-best"
+
+
+def section(results: Path = RESULTS) -> str:
+    """The section, Markdown, in the words of what the files say."""
+    read = lambda name: json.loads((results / f"{name}.json").read_text(encoding="utf-8"))
+    train, start, vocabulary, replicas = map(read, ("train", "start", "vocabulary", "replicas"))
+    tag, crf = read("tag"), read("crf")
+    parts = [
+        _machines([train, start, vocabulary, replicas, tag, crf]),
+        _training(train),
+        _start(start),
+        _vocabulary(vocabulary["records"]),
+        _replicas(replicas),
+        _tagging(tag),
+        _crf(crf),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _paragraph(*sentences: str) -> str:
+    return textwrap.fill(" ".join(sentences), 115, break_long_words=False, break_on_hyphens=False)
+
+
+def _machines(files: Sequence[Mapping[str, Any]]) -> str:
+    machines = {f"{own['cpus']} cores of {own['processor']}, {own['device'].split()[0]}" for own in files}
+    versions = {f"jax {own['versions']['jax']}" for own in files}
+    days = sorted(own["day"] for own in files)
+    return _paragraph(
+        f"Measured on {'; '.join(sorted(machines))}, {', '.join(sorted(versions))}",
+        f"({' to '.join(dict.fromkeys((days[0], days[-1])))}); peers in turns within the same process.",
+        "The machine is shared: ratios say more than times. No GPU has been measured yet.",
+    )
+
+
+def _training(train: Mapping[str, Any]) -> str:
+    ours, peer = train["ours"], train["PyTorch"]
+    parts = train["parts"]["milliseconds"]
+    split = ", ".join(f"{part} {ms:.1f}" for part, ms in parts.items() if part != "whole step")
+    return _paragraph(
+        "**A run.** `python bench/train.py` trains the isiXhosa config's four tasks at the published sizes, and",
+        "the same model in PyTorch (packed `nn.LSTM`, `nn.Conv1d`, pytorch-crf, fused SGD; a test holds the two",
+        f"to one loss) with the same weights on the same batches: {ours['steps/s']:.0f} steps a second",
+        f"({ours['sentences/s']:.0f} sentences) against {peer['steps/s']:.0f}, {peer['time / ours']:.1f} times",
+        f"as many. That is {ours['GFLOP/s']:.0f} GFLOP/s of the model's own arithmetic,",
+        f"{ours['of matmul rate']:.2f} of what a large matrix product reaches; {train['programs']} programs,",
+        f"{train['compile seconds']['ours']:.0f} s to compile them; {train['peak MiB']['ours']:.0f} MiB at the",
+        f"most. Alone, the parts of one step of {parts['whole step']:.1f} ms take, in ms: {split}.",
+    )
+
+
+def _start(start: Mapping[str, Any]) -> str:
+    return _paragraph(
+        f"From `python -m mlmt_jax.train configs/{start['config']}` to the end of its first step it takes",
+        f"{start['cold']['median']:.0f} s, {start['warm']['median']:.1f} s once its programs are kept",
+        "(`python bench/start.py`).",
+    )
+
+
+def _vocabulary(records: Sequence[Mapping[str, Any]]) -> str:
+    least, most = records[0], records[-1]
+    return _paragraph(
+        f"`python bench/vocabulary.py`: with {most['rows']:,} trainable word vectors a step takes",
+        f"{most['time_ratio']:.2f} times as long as with {least['rows']:,}, and allocates",
+        f"{most['temporary_ratio']:.2f} times the memory.",
+    )
+
+
+def _replicas(replicas: Mapping[str, Any]) -> str:
+    rows: list[Sequence[object]] = [("replicas", "times a step of one", "milliseconds", "peak MiB")]
+    rows += [
+        (r["replicas"], f"{r['ratio']:.1f}", f"{r['milliseconds']:.0f}", f"{r['peak_mib']:.0f}")
+        for r in replicas["records"]
+    ]
+    told = _paragraph(
+        "**Replicas.** `python bench/replicas.py`: what a step of R runs of that config in one program takes",
+        "([plot](bench/results/replicas.png)); the memory is that of R runs and one beside them.",
+    )
+    return f"{told}\n\n{_table(rows)}"
+
+
+def _tagging(tag: Mapping[str, Any]) -> str:
+    best = lambda side: max(rates["median"] for rates in tag["warm sentences/s"][side].values())
+    latency = {side: own["median"] for side, own in tag["latency ms"].items()}
+    memory = "; ".join(
+        f"{int(count):,} sentences {own['peak MiB']:.0f} MiB in {own['seconds']:.0f} s"
+        for count, own in tag["predict"].items()
+    )
+    return _paragraph(
+        f"**Tagging.** `python bench/tag.py`, from tokens to tags: {best('ours'):,.0f} sentences a second",
+        f"against {best('PyTorch'):,.0f} of the PyTorch peer, {tag['times peer']:.1f} times as many, each at its",
+        f"best batch size, and {tag['times training']:.1f} times those of training;",
+        f"{tag['cold sentences/s']['ours']:,.0f} in the first pass over {tag['sentences']:,}, which compiles.",
+        f"One sentence takes {latency['ours']:.1f} ms (the peer {latency['PyTorch']:.1f}).",
+        f"Memory of `predict`: {memory}.",
+    )
+
+
+def _crf(crf: Mapping[str, Any]) -> str:
+    cells = {(tuple(c["shape"]), c["task"], c["implementation"]): c for c in crf["cells"]}
+    shapes = list(dict.fromkeys(shape for shape, _, _ in cells))
+    peers = ("sketch", "pytorch-crf", "torch-struct")
+
+    def time(shape: tuple[int, ...], task: str) -> str:
+        own = cells[shape, task, "ours"]
+        return f"{own['median_ms']:.2f} / {own['minimum_ms']:.2f}"
+
+    def times(shape: tuple[int, ...], task: str) -> list[str]:
+        found = [cells.get((shape, task, peer), {}).get("times_ours") for peer in peers]
+        return ["-" if x is None else f"{x:.1f}" if x < 10 else f"{x:.0f}" for x in found]
+
+    rows: list[Sequence[object]] = [("B, n, t", _LOSS, *peers, _VITERBI, *peers, _MARGINALS, _K_BEST)]
+    for shape in shapes:
+        both = [x for task in (_LOSS, _VITERBI) for x in (time(shape, task), *times(shape, task))]
+        others = [f"{cells[shape, task, 'ours']['median_ms']:.2f}" for task in (_MARGINALS, _K_BEST)]
+        rows.append((", ".join(map(str, shape)), *both, *others))
+    longest = max(c["compile_seconds"] for c in crf["cells"] if c["implementation"] == "ours")
+    told = _paragraph(
+        "**The CRF.** `python bench/crf.py` (extra `bench`), sentences of 1 to n words in a batch of B, t tags;",
+        "milliseconds (median / minimum), and how many times as long a short CRF in plain JAX (the sketch),",
+        "[pytorch-crf](https://pypi.org/project/pytorch-crf/) and",
+        "[torch-struct](https://pypi.org/project/torch-struct/) take, by medians:",
+    )
+    ends = _paragraph(
+        f"A function compiles in at most {longest:.1f} s. Costs by size: [plot](bench/results/crf.png). All",
+        "figures: [bench/results](bench/results).",
+    )
+    return f"{told}\n\n{_table(rows)}\n\n{ends}"
+
+
+def _table(rows: Sequence[Sequence[object]]) -> str:
+    lines = [f"| {' | '.join(map(str, row))} |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
+
+
+def main() -> None:
+    """Replaces the section in README.md."""
+    text = README.read_text(encoding="utf-8")
+    README.write_text(_SECTION.sub(lambda found: f"{found[1]}{section()}{found[2]}", text), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
