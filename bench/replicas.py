@@ -2,8 +2,9 @@
 
 For each R a process of its own trains R replicas of a config in one program, and one run alone, in turns: a
 block of steps of the one, the same steps of the other, and again. Batches are assembled within the timed
-blocks; every program is compiled before the first one. A process that runs out of memory ends the curve.
-Prints, writes JSON and draws the curve. Where the config's data is absent, data of the same sizes is made up.
+blocks; every program is compiled before the first one. A process that fails, as where memory ends, ends the
+curve. Prints, writes JSON and draws the curve. Where the config's data is absent, data of the same sizes is
+made up.
 
     python bench/replicas.py --data_root ../shared/data
 """
@@ -105,21 +106,28 @@ def main() -> None:
         keep_programs()
         print(json.dumps(measure(args.config, args.data_root, args.only, args.steps, args.repeats)))
         return
-    records = []
+    records, ended = [], None
     for count in args.replicas:
         command = [sys.executable, __file__, "--only", str(count), "--config", str(args.config)]
         command += ["--data_root", str(args.data_root), "--steps", str(args.steps)]
         command += ["--repeats", str(args.repeats)]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
         if done.returncode:
+            ended = {"replicas": count, "status": done.returncode}
             print(f"{count} replicas: ended with status {done.returncode}")
             break
         records.append(json.loads(done.stdout.splitlines()[-1]))
         print(json.dumps(records[-1]), flush=True)
+    if not records:
+        sys.exit(1)
     header = tuple(records[0])
     print(table(header, [tuple(f"{record[key]:.4g}" for key in header) for record in records]))
     args.output.parent.mkdir(parents=True, exist_ok=True)
-    results = environment(("mlmt-jax", "jax", "jaxlib", "numpy")) | {"steps": args.steps, "records": records}
+    results = environment(("mlmt-jax", "jax", "jaxlib", "numpy")) | {
+        "steps": args.steps,
+        "ended": ended,
+        "records": records,
+    }
     args.output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     points = [(record["replicas"], record["milliseconds"] / 1e3) for record in records]
     if len(points) > 1:

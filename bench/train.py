@@ -188,9 +188,14 @@ def measure(setup: Setup, steps: int, *, compiled: bool, limit: float) -> dict[s
     sides: dict[str, Ours | Peer] = {"ours": ours, "PyTorch": Peer(setup, start)}
     burn_in(sides["PyTorch"], batches)
     if compiled:
-        found = compile_peer(setup, start, steps, limit)
+        try:
+            found = compile_peer(setup, start, steps, limit)
+            failed = f"not through with all batches after {limit:.0f} s"
+        except Exception as error:  # whatever it is, the other figures stand
+            found, failed = None, f"{type(error).__name__}: {str(error).splitlines()[0]}"
         if found is None:
-            print(f"torch.compile: not through with all batches after {limit:.0f} s, left out")
+            results["torch.compile failed"] = failed
+            print(f"torch.compile: {failed}; left out")
         else:
             sides["torch.compile"], results["compile seconds"]["torch.compile"] = found
     draws = {name: Draws(setup) for name in sides}

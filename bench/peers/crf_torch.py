@@ -10,14 +10,11 @@ import numpy as np
 import torch
 from crf_tasks import K_BEST, LOSS, MARGINALS, TASKS, VITERBI, Case, Implementation, K, Program
 
-__all__ = ["PYTORCH_CRF", "TORCH_STRUCT", "device"]
+from peers.devices import device
+
+__all__ = ["PYTORCH_CRF", "TORCH_STRUCT"]
 
 _FORBIDDEN = -1e9  # as torch-struct has it; its sums do not take -inf
-
-
-def device() -> torch.device:
-    """Where the peers run: on the GPU where JAX does too."""
-    return torch.device("cuda" if jax.default_backend() == "gpu" and torch.cuda.is_available() else "cpu")
 
 
 def _tensors(case: Case) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor], torch.Tensor]:

@@ -18,6 +18,7 @@ from torchcrf import CRF
 
 from mlmt_jax.config import TaskConfig
 from mlmt_jax.types import Batch
+from peers.devices import device
 
 __all__ = ["MLP", "CharCNN", "Encoder", "Highway", "Sentences", "TaskTagger", "Trainer", "sentences"]
 
@@ -29,7 +30,7 @@ class Sentences(NamedTuple):
 
     words: Tensor  # (B, n) int64
     chars: Tensor  # (W, c) int64, of the W words that are there
-    lengths: Tensor  # (B,) int64
+    lengths: Tensor  # (B,) int64, on the CPU, where packing wants them
     tags: Tensor  # (B, n) int64
     mask: Tensor  # (B, n) bool
 
@@ -50,7 +51,8 @@ def sentences(batch: Batch) -> Sentences:
     chars = np.where(inside, batch.chars[np.where(inside, place, 0)], 0)
     tags = batch.tags[there, :n]
     whole = lambda x: torch.from_numpy(np.ascontiguousarray(x, np.int64))
-    return Sentences(whole(words), whole(chars), whole(lengths), whole(tags), torch.from_numpy(mask))
+    moved = [x.to(device()) for x in (whole(words), whole(chars), whole(tags), torch.from_numpy(mask))]
+    return Sentences(moved[0], moved[1], whole(lengths), moved[2], moved[3])
 
 
 class CharCNN(nn.Module):
@@ -64,7 +66,7 @@ class CharCNN(nn.Module):
 
     def forward(self, chars: Tensor) -> Tensor:
         """(W, c) -> (W, features)."""
-        lengths, places = (chars > 0).sum(1), torch.arange(chars.shape[1])
+        lengths, places = (chars > 0).sum(1), torch.arange(chars.shape[1], device=chars.device)
         padded = nn.functional.pad(chars, (0, max(self.widths) - 1))
         x = self.table(padded).transpose(1, 2)  # (W, d, c + widest - 1)
         pooled = []
@@ -178,7 +180,7 @@ class Trainer:
     """A task model with its optimizer."""
 
     def __init__(self, module: TaskTagger, spec: TaskConfig):
-        self.module = module
+        self.module = module.to(device())
         table = module.word_embed.weight
         own = [parameter for parameter in module.parameters() if parameter.requires_grad]
         self._clipped = [parameter for parameter in own if parameter is not table]

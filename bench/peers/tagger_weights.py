@@ -66,7 +66,7 @@ def gradients_of(task: TaskModel, trainer: Trainer) -> Params:
 def _read(task: TaskModel, trainer: Trainer, get: Callable[[Any], Any]) -> Params:
     def array(leaf: Tensor | list[Tensor]) -> np.ndarray:
         whole = torch.stack(leaf) if isinstance(leaf, list) else leaf
-        return whole.detach().numpy().copy()
+        return whole.detach().cpu().numpy().copy()
 
     return {
         part.name: jax.tree.map(
