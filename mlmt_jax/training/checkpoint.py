@@ -106,12 +106,17 @@ class Checkpoints:
             self._thin_out()
 
     def _thin_out(self) -> None:
-        for step in _steps(self._last)[: -self._keep]:
-            _remove(self._last / str(step))
-        counted_on = {_progress(self._last / str(step)).best_step for step in _steps(self._last)}
-        for step in _steps(self._best)[:-1]:
-            if step not in counted_on:
-                _remove(self._best / str(step))
+        with writing(self._last):
+            for step in _steps(self._last)[: -self._keep]:
+                _remove(self._last / str(step))
+            counted_on = set()
+            for step in _steps(self._last):
+                # One that is damaged is never gone on from, and counts on nothing.
+                with contextlib.suppress(OSError, ValueError, TypeError, RecursionError):
+                    counted_on.add(_progress(self._last / str(step)).best_step)
+            for step in _steps(self._best)[:-1]:
+                if step not in counted_on:
+                    _remove(self._best / str(step))
 
     def restore_last(self, like: RunState, at_most: int | None = None) -> Restored | None:
         """The newest sound state whose best parameters are sound as well, or None where none was saved.

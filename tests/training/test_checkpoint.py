@@ -107,6 +107,18 @@ def test_which_ones_are_kept(saved: Path) -> None:
     assert kept(saved) == ["best/8", "last/9"]
 
 
+@pytest.mark.parametrize("damage", ["", "[]", '{"step": 8}', '{"best_step": [', "[" * 100_000])
+def test_a_kept_state_that_is_damaged_counts_on_nothing(two: Path, damage: str) -> None:
+    (two / "last" / "8" / "progress.json").write_text(damage, encoding="utf-8")
+    checkpoints = Checkpoints(two, "a run", keep=3)
+    checkpoints.save_best(9, params_of(9))
+    checkpoints.save_last(state_of(9), PROGRESS._replace(step=9, best_step=9))
+    checkpoints.wait()
+    checkpoints.close()
+    assert kept(two) == ["best/5", "best/9", "last/7", "last/8", "last/9"]
+    assert restored(two).progress.step == 9
+
+
 def test_what_is_saved_is_what_was_there_then(tmp_path: Path) -> None:
     # A run gives its state away to the next step while the checkpoint is being written.
     checkpoints, state = Checkpoints(tmp_path, "a run"), state_of(7)
