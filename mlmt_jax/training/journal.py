@@ -77,7 +77,7 @@ def keep_metrics_until(path: Path, step: int) -> None:
         try:
             if line.endswith("\n") and json.loads(line)["step"] <= step:
                 kept.append(line)
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue  # cut off by the end of the process that wrote it
     with writing(path):
         replace_text(path, "".join(kept))

@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mlmt_jax.errors import RunError
 from mlmt_jax.training import processes
 from mlmt_jax.training.checkpoint import Checkpoints, Progress, Restored
 from mlmt_jax.training.durable import remove
 from mlmt_jax.training.folder import RunFolder
 from mlmt_jax.training.journal import append_metrics, keep_metrics_until
 from mlmt_jax.training.optim import learning_rate_schedule
-from mlmt_jax.training.outcome import Scores, evaluate, headline, scores_as_json, where
+from mlmt_jax.training.outcome import Scores, evaluate, headline, scores_as_json, statistics, where
 from mlmt_jax.training.setup import Setup
 from mlmt_jax.training.state import RunState
 from mlmt_jax.training.window import DivergedError, Taken, Window
@@ -29,6 +30,24 @@ class Evaluation(NamedTuple):
     better: bool  # than all before
 
 
+class _Note(NamedTuple):
+    """What ``diverged.json`` holds."""
+
+    step: int
+    message: str
+
+
+def _read_note(folder: RunFolder) -> _Note:
+    data = folder.read(folder.diverged.name)
+    try:
+        note = _Note(**data)
+    except TypeError:
+        note = None
+    if note is None or not isinstance(note.step, int) or not isinstance(note.message, str):
+        raise RunError(f'{folder.diverged}: not what a run writes there; expected "step" and "message"')
+    return note
+
+
 class Run:
     """A run between its steps. Its arrays are elsewhere: they come in where they are needed."""
 
@@ -40,7 +59,7 @@ class Run:
         self.window = Window()
         self.diverged: str | None = None  # what was said of it
         # Read once: of several processes, the first may take it away.
-        self._noted = folder.read(folder.diverged.name) if folder.diverged.exists() else None
+        self._noted = _read_note(folder) if folder.diverged.exists() else None
 
     @property
     def ended(self) -> bool:
@@ -57,15 +76,15 @@ class Run:
         patience = self.setup.config.training.patience
         if restored is not None and patience is not None and restored.progress.stale >= patience:
             return restored.progress.step
-        return None if self._noted is None else self._noted["step"]
+        return None if self._noted is None else self._noted.step
 
     def go_on_from(self, restored: Restored, step: int) -> None:
         """Takes up what was restored, with others that are at ``step``."""
         for text in restored.refused:
             print(f"warning: {text}; going on from step {step}", file=sys.stderr)
         self.progress, self.window = restored.progress, Window(**restored.progress.window)
-        if self._noted is not None and self._noted["step"] <= step:
-            self.diverged = self._noted["message"]
+        if self._noted is not None and self._noted.step <= step:
+            self.diverged = self._noted.message
 
     def clear_after(self) -> None:
         """Deletes what an earlier process left behind the step from which the run goes on."""
@@ -87,7 +106,7 @@ class Run:
         """Ends the run for good; its checkpoints stay."""
         self.diverged = str(error)
         if processes.is_first():
-            self.folder.write(self.folder.diverged.name, {"step": step, "message": self.diverged})
+            self.folder.write(self.folder.diverged.name, _Note(step, self.diverged)._asdict())
 
     def save(self, state: RunState, step: int, task_steps: Mapping[str, int], seconds: float) -> None:
         """Keeps the state of a step that is not evaluated, or not yet."""
@@ -169,8 +188,19 @@ class Run:
         return summary, scores
 
     def finished_summary(self) -> dict[str, Any] | None:
-        """The summary that was written after the steps that the run has had, if it was."""
-        if not self.folder.summary.exists():
+        """The summary that was written after the steps that the run has had, if it was.
+
+        None where it is damaged as well: it can be made again.
+        """
+        config, progress = self.setup.config, self.progress
+        scored = {t.name: {*config.dataset(t.dataset).files.by_split} - {"train"} for t in config.tasks}
+        try:
+            summary = self.folder.read("summary.json")
+            statistics(config, [summary["scores"]])
+            splits = {name: set(own) for name, own in summary["scores"].items()}
+            found = tuple(summary[key] for key in ("steps", "best_step", "best_score"))
+            float(summary["seconds"])
+        except (RunError, LookupError, TypeError, ValueError, AttributeError):
             return None
-        summary = self.folder.read("summary.json")
-        return summary if summary["steps"] == self.progress.step else None
+        expected = (progress.step, progress.best_step, progress.best_score)
+        return summary if (found, splits) == (expected, scored) else None
