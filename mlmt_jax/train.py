@@ -78,12 +78,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         print_findings(dict.fromkeys(found for setup in setups for found in setup.corpus.findings))
         device_mesh(len(setups), config.training.data_parallel)  # refuses before anything is written
         corpora = [(setup.config, setup.corpus) for setup in setups]
-        if first and args.resume:
+        if first and args.resume and folder.holds_run():
             folder.check_same(config, corpora)
             folder.go_on(config, [setup.config for setup in setups])
         elif first:
-            stack.enter_context(locked(output))
-            folder.check_free(resume=False)  # another process may have been quicker
+            if not args.resume:
+                stack.enter_context(locked(output))
+                folder.check_free(resume=False)  # another process may have been quicker
             folder.create(config, corpora)
         if first and len(setups) > 1:
             for own in folder.runs(len(setups)):

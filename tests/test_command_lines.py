@@ -125,7 +125,7 @@ def test_folders_that_cannot_be_used(
     assert "--resume" in taken
     assert "--output" in taken
     nothing = refused(capsys, tiny_run.config, "--output", "none", "--resume")
-    assert "config.json is missing" in nothing
+    assert "none: there is no run to resume; start it without --resume" in nothing
     changed = ("--set", "training.seed=4", "--resume")
     assert "another config" in refused(capsys, tiny_run.config, "--output", tiny_run.folder, *changed)
     (here / "file").touch()

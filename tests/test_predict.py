@@ -14,6 +14,7 @@ from command_lines import is_one_message, process, status
 from tag_oracles import conlleval_spans, render
 
 from mlmt_jax import Tagger, predict
+from mlmt_jax.training.folder import RunFolder
 
 SENTENCES = [["Piet", "Smit", "woont", "in", "Gent", "."], ["Breda", "en", "Delft", "."], ["Anna"]]
 
@@ -110,9 +111,9 @@ def test_another_separator(
     tiny_run: Any, tagger: Tagger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = Path(shutil.copytree(tiny_run.folder, tmp_path / "run"))
-    config = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    config = RunFolder(run).read("config.json")
     config["datasets"][0]["parser"] |= {"token_col": 1, "label_col": 2, "separator": ","}
-    (run / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    RunFolder(run).write("config.json", config)
     tags = tagger.tag([["Piet", "woont"]])
     out = Predictions(run, capsys)(written(tmp_path, "a,Piet\nb,woont\n"))
     assert out == tagged(["a,Piet", "b,woont"], tags, ",")

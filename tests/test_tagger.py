@@ -14,6 +14,7 @@ from mlmt_jax import Tagger
 from mlmt_jax.data.conll import read_conll
 from mlmt_jax.data.corpus import label
 from mlmt_jax.errors import RunError
+from mlmt_jax.training.folder import RunFolder
 
 SENTENCES = [
     ["Piet", "Smit", "woont", "in", "Gent", "."],
@@ -107,9 +108,8 @@ def test_what_was_saved_scores_as_it_did_in_training(
 
 
 def test_nothing_but_the_run_folder_is_needed(tagger: Tagger, run: Path) -> None:
-    config = json.loads((run / "config.json").read_text(encoding="utf-8"))
-    config["data_root"] = "/nowhere"
-    (run / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    folder = RunFolder(run)
+    folder.write("config.json", {**folder.read("config.json"), "data_root": "/nowhere"})
     for name in ("metrics.jsonl", "summary.json", "samples.json"):
         (run / name).unlink()
     shutil.rmtree(run / "checkpoints" / "last")
@@ -125,9 +125,9 @@ def test_a_run_without_a_checkpoint(run: Path) -> None:
 
 
 def test_files_of_two_runs(run: Path) -> None:
-    vocabulary = json.loads((run / "vocab.json").read_text(encoding="utf-8"))
+    vocabulary = RunFolder(run).read("vocab.json")
     vocabulary["words"]["afr_words"]["words"].append("nuut")
-    (run / "vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
+    RunFolder(run).write("vocab.json", vocabulary)
     message = r"\['afr_words'\]\['table'\] has shape .*expected .*\n.*not of one run"
     with pytest.raises(RunError, match=message):
         Tagger.load(run)

@@ -120,9 +120,9 @@ def test_scores_on_seen_and_unseen_words(
 
 def test_a_run_of_before(tiny_run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = Path(shutil.copytree(tiny_run.folder, tmp_path / "run"))
-    vocabulary = json.loads((run / "vocab.json").read_text(encoding="utf-8"))
+    vocabulary = RunFolder(run).read("vocab.json")
     del vocabulary["seen"]
-    (run / "vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
+    RunFolder(run).write("vocab.json", vocabulary)
     assert status(evaluate.main, run, tiny_run.config.parent / "nld.ner.test") == 0
     out, err = capsys.readouterr()
     assert "unseen" not in out

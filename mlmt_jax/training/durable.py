@@ -36,7 +36,7 @@ def replace_text(path: Path, text: str) -> None:
     """Puts a text file in place of the one that is there, if one is; that one stays where this fails."""
     temporary = path.with_name(f".{path.name}.part")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
+        with temporary.open("w", encoding="utf-8", newline="\n") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

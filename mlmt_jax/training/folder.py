@@ -1,7 +1,6 @@
 """The run folder: which files a run leaves, and how they are written. JSON, text and orbax arrays only."""
 
 import contextlib
-import hashlib
 import itertools
 import json
 import uuid
@@ -10,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from mlmt_jax.config import Config, parse_config
-from mlmt_jax.data.corpus import Corpus, Example, Vocabulary
+from mlmt_jax.data.corpus import Corpus, Vocabulary
 from mlmt_jax.data.task_tags import check_tags
 from mlmt_jax.data.vocab_check import find_wrong
 from mlmt_jax.errors import RunError
+from mlmt_jax.training.data_record import data_files, difference
 from mlmt_jax.training.durable import replace_text, sync, writing
+from mlmt_jax.training.identity import SEALED, Identity, checksum, read_identity, write_identity
 
 __all__ = ["RunFolder"]
-
-FORMAT = 2  # of the files below and the checkpoints; any other one is refused
 
 
 class RunFolder:
@@ -95,42 +94,38 @@ class RunFolder:
         return any((self.path / name).exists() for name in ("config.json", "checkpoints", "metrics.jsonl"))
 
     def check_free(self, *, resume: bool) -> None:
-        """Raises ``RunError`` where a new run would meet an old one, or a resumed one would find none."""
+        """Raises ``RunError`` where a new run would meet an old one, or a resumed one would find none.
+
+        A folder whose run was ended before it had written all of its first files can be resumed: it starts.
+        """
         if self.holds_run() and not resume:
             raise RunError(
                 f"{self.path}: this folder already holds a run;\n"
                 "continue it with --resume, or choose another folder with --output"
             )
-        if resume:
+        if resume and self.holds_run():
             self.config()
+        elif resume and not self._is_begun():
+            raise RunError(f"{self.path}: there is no run to resume; start it without --resume")
 
-    def check_format(self) -> None:
-        """Raises ``RunError`` where the folder has a format that this version cannot read."""
-        if not (self.path / "run.json").exists():
-            if not (self.path / "vocab.json").exists():
-                return  # not a run
-            found = 1  # had no such file
-        else:
-            data = self.read("run.json")
-            found = data.get("format") if isinstance(data, dict) else None
-            if not isinstance(found, int) or not isinstance(data.get("id"), str):
-                raise RunError(f"{self.path / 'run.json'}: not what a run writes there")
-        if found != FORMAT:
-            remedy = "install a newer mlmt_jax" if found > FORMAT else "use the mlmt_jax that wrote it"
-            raise RunError(
-                f"{self.path}: the run has format {found}, but this version reads format {FORMAT};\n"
-                f"{remedy}, or train anew with another --output"
-            )
+    def _is_begun(self) -> bool:
+        """Whether nothing is there but what ``create`` and ``locked`` leave when they are ended."""
+        if not self.path.is_dir():
+            return False
+        own = {"run.json", "replicas", *SEALED}
+        return all(path.name in own or path.name.startswith(".") for path in self.path.iterdir())
 
     @property
     def id(self) -> str:
         """What tells this run's checkpoints from those of others.
 
         Raises:
-            RunError: as ``check_format``.
+            RunError: where the folder holds no run, or one of a format that this version cannot read.
         """
-        self.check_format()
-        return self.read("run.json")["id"]
+        identity = read_identity(self.path)
+        if identity is None:
+            raise RunError(f"{self.path}: run.json is missing; expected the folder of a run")
+        return identity.id
 
     def check_same(self, config: Config, corpora: Sequence[tuple[Config, Corpus]]) -> None:
         """Raises ``RunError`` where the folder's run is not the one that config and data describe.
@@ -167,12 +162,12 @@ class RunFolder:
             )
 
     def _check_data(self, config: Config, corpus: Corpus) -> None:
-        for name, data in _data_files(config, corpus).items():
+        for name, data in data_files(config, corpus).items():
             before = self.read(name)
             if before != data:
                 raise RunError(
                     f"{self.path}: the data is not what the run was started with: "
-                    f"{_difference(name, before, data)};\n"
+                    f"{difference(name, before, data)};\n"
                     "give --resume the same files, or start anew with another --output"
                 )
 
@@ -185,30 +180,42 @@ class RunFolder:
         with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             sync(self.path.parent)
-        self.write("run.json", {"format": FORMAT, "id": uuid.uuid4().hex})
-        if len(corpora) == 1:
-            for name, data in _data_files(*corpora[0]).items():
-                self.write(name, data)
-        else:
+        files = data_files(*corpora[0]) if len(corpora) == 1 else {}
+        # The config comes last: where it stands, the others are whole.
+        files["config.json"] = config.resolved()
+        texts = {name: _text(name, data) for name, data in files.items()}
+        sums = {name: [checksum(text.encode())] for name, text in texts.items()}
+        write_identity(self.path, Identity(uuid.uuid4().hex, sums))
+        if len(corpora) > 1:
             for folder, own in zip(self.runs(len(corpora)), corpora, strict=True):
                 folder.create(own[0], [own])
-        # The config comes last: where it stands, the others are whole.
-        self.write("config.json", config.resolved())
+        for name, text in texts.items():
+            self._replace(name, text)
 
     def go_on(self, config: Config, runs: Sequence[Config]) -> None:
         """Notes how long the run goes on now; ``runs``: of each replica, its own config."""
-        for folder, own in zip(self.runs(len(runs)), runs, strict=True):
-            folder.write("config.json", own.resolved())
-        self.write("config.json", config.resolved())
+        for folder, own in [*zip(self.runs(len(runs)), runs, strict=True), (self, config)]:
+            if folder.read("config.json") != own.resolved():
+                folder.write("config.json", own.resolved())
 
     def write(self, name: str, data: Any) -> None:
-        """Writes a JSON file, whole or not at all.
+        """Writes a JSON file, whole or not at all, and notes its checksum where it has one.
 
         Raises:
             RunError: where it cannot be written.
         """
-        indent = None if name == "vocab.json" else 2
-        text = json.dumps(data, ensure_ascii=False, indent=indent) + "\n"
+        text = _text(name, data)
+        identity = read_identity(self.path) if name in SEALED else None
+        if identity is None or identity.sums is None:
+            self._replace(name, text)
+            return
+        # At no time does the file have a checksum that is not noted.
+        before, new = identity.sums.get(name, []), checksum(text.encode())
+        write_identity(self.path, identity._replace(sums={**identity.sums, name: [*before, new]}))
+        self._replace(name, text)
+        write_identity(self.path, identity._replace(sums={**identity.sums, name: [new]}))
+
+    def _replace(self, name: str, text: str) -> None:
         with writing(self.path / name):
             replace_text(self.path / name, text)
 
@@ -216,19 +223,34 @@ class RunFolder:
         """Reads a JSON file.
 
         Raises:
-            RunError: naming the file, where it is missing or broken.
+            RunError: naming the file, where it is missing, broken, or not what its checksum says.
         """
         path = self.path / name
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
+            data = path.read_bytes()
+            if name in SEALED:
+                self._check_seal(name, data)
+            return json.loads(data.decode("utf-8"))
         except FileNotFoundError:
             raise RunError(f"{self.path}: {name} is missing; expected the folder of a run") from None
         except (ValueError, OSError, RecursionError) as error:
             raise RunError(f"{path}: cannot be read: {error}") from None
 
+    def _check_seal(self, name: str, data: bytes) -> None:
+        identity = read_identity(self.path)
+        if identity is None or identity.sums is None or checksum(data) in identity.sums.get(name, []):
+            return
+        remedy = "or train anew with another --output"
+        if name == "config.json":  # may have been edited in good faith
+            remedy = "train longer with --resume --set training.max_step=N, or anew with another --output"
+        raise RunError(
+            f"{self.path / name}: not what the run wrote: its checksum is not the one in run.json;\n"
+            f"put the file back as it was, {remedy}"
+        )
+
     def config(self) -> Config:
         """The resolved config of the run; no file that it names needs to exist."""
-        self.check_format()
+        read_identity(self.path)  # a format that cannot be read comes before all that may follow from it
         return parse_config(self.read("config.json"), str(self.path / "config.json"))
 
     def vocabulary(self) -> tuple[Vocabulary, dict[str, dict[str, Any]]]:
@@ -247,39 +269,5 @@ class RunFolder:
         return vocabulary, data["schemes"]
 
 
-def _data_files(config: Config, corpus: Corpus) -> dict[str, dict[str, Any]]:
-    """What a run folder keeps of the data, by file name."""
-    datasets = corpus.datasets.values()
-    schemes = {dataset.name: {"scheme": dataset.scheme, "bare": dataset.bare} for dataset in datasets}
-    samples = {
-        dataset.name: {
-            "file": config.dataset(dataset.name).files.train,
-            "available": dataset.available,
-            "sentences": dataset.sample.tolist(),
-            "lines": [example.line for example in dataset.splits["train"]],
-            "digests": {split: _digest(examples) for split, examples in dataset.splits.items()},
-        }
-        for dataset in datasets
-    }
-    return {
-        "vocab.json": {"schemes": schemes, **corpus.vocabulary.as_json()},
-        "samples.json": samples,
-    }
-
-
-def _digest(examples: Sequence[Example]) -> str:
-    """SHA-256 of the words and tags of sentences."""
-    text = json.dumps([(example.tokens, example.tags) for example in examples])
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _difference(name: str, theirs: Any, mine: dict[str, Any]) -> str:
-    """What differs in a file of the data: the splits whose words or tags do, if it is no more than that."""
-    if name == "samples.json" and isinstance(theirs, dict):
-        for dataset, own in mine.items():
-            before = theirs.get(dataset)
-            if isinstance(before, dict) and {**before, "digests": None} == {**own, "digests": None}:
-                splits = [s for s, digest in own["digests"].items() if before["digests"].get(s) != digest]
-                if splits:
-                    return f"words or tags of {dataset!r} have changed ({', '.join(splits)})"
-    return f"{name} would differ"
+def _text(name: str, data: Any) -> str:
+    return json.dumps(data, ensure_ascii=False, indent=None if name == "vocab.json" else 2) + "\n"

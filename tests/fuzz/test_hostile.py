@@ -15,6 +15,7 @@ import pytest
 
 from mlmt_jax.config import parse_config
 from mlmt_jax.errors import ConfigError
+from mlmt_jax.training.folder import RunFolder
 
 HEADERS = (b"999999999 999999999", b"999999999 4", b"4 999999999", b"999999999999999999 4", b"999999999 1")
 ROW = struct.pack("<4f", 0.1, -0.2, 0.3, 0.4)
@@ -111,7 +112,7 @@ def watched_load(good: Path, run: Path) -> tuple[str, list[str], list[str]]:
 
 def test_a_run_opens_nothing_outside_of_its_folder(tiny_run: Any, tmp_path: Path) -> None:
     run = Path(shutil.copytree(tiny_run.folder, tmp_path / "copy"))
-    config = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    config = RunFolder(run).read("config.json")
     secret = tmp_path / "secret"
     secret.write_text("Piet 1 2 3 4\n", encoding="utf-8")
     config["data_root"] = str(tmp_path)
@@ -122,8 +123,8 @@ def test_a_run_opens_nothing_outside_of_its_folder(tiny_run: Any, tmp_path: Path
         if "file" in component:
             component["file"] = "../../secret"
     vocabulary = (run / "vocab.json").read_text(encoding="utf-8").replace('"Piet"', '"../../secret"')
-    (run / "vocab.json").write_text(vocabulary, encoding="utf-8")
-    (run / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    RunFolder(run).write("vocab.json", json.loads(vocabulary))
+    RunFolder(run).write("config.json", config)
     assert watched_load(tiny_run.folder, run) == ("loaded", [], [])
 
 

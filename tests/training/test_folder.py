@@ -10,7 +10,9 @@ import tiny_corpus
 from mlmt_jax.config import Config, load_config
 from mlmt_jax.data.corpus import Corpus, load_corpus
 from mlmt_jax.errors import ConfigError, RunError
-from mlmt_jax.training.folder import FORMAT, RunFolder
+from mlmt_jax.training import durable
+from mlmt_jax.training.folder import RunFolder
+from mlmt_jax.training.identity import FORMAT
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +82,7 @@ def test_a_folder_without_a_run(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
     for folder in (tmp_path, tmp_path / "none", tmp_path / "notes.txt"):
         RunFolder(folder).check_free(resume=False)
-        with pytest.raises(RunError):
+        with pytest.raises(RunError, match="there is no run to resume; start it without --resume"):
             RunFolder(folder).check_free(resume=True)
 
 
@@ -163,7 +165,9 @@ def test_folders_of_other_versions(folder: RunFolder) -> None:
     for ask in (folder.config, folder.vocabulary, lambda: folder.check_free(resume=True), lambda: folder.id):
         with pytest.raises(RunError, match=message):
             ask()
-    for wrong in ({"format": "2"}, {"format": FORMAT}, []):
+    incomplete = {key: own[key] for key in ("format", "id")}
+    older = {**own, "format": FORMAT - 1}  # had no checksums
+    for wrong in ({"format": "2"}, {"format": FORMAT}, [], incomplete, older, {**own, "sha256": {"a": "b"}}):
         write_json(folder, "run.json", wrong)
         with pytest.raises(RunError, match=r"run\.json: not what a run writes there"):
             folder.config()
@@ -172,6 +176,78 @@ def test_folders_of_other_versions(folder: RunFolder) -> None:
         RunError, match=rf"has format 1, but this version reads format {FORMAT};\nuse the mlmt_jax"
     ):
         folder.config()
+
+
+def test_a_folder_of_the_format_before_has_no_checksums(folder: RunFolder, config: Config) -> None:
+    own = folder.read("run.json")
+    write_json(folder, "run.json", {"format": FORMAT - 1, "id": own["id"]})
+    write_json(folder, "config.json", folder.read("config.json"))  # in other bytes
+    assert (folder.id, folder.config()) == (own["id"], config)
+    longer = config.model_copy(update={"training": config.training.model_copy(update={"max_step": 999})})
+    folder.go_on(longer, [longer])
+    assert folder.config() == longer
+    assert folder.read("run.json") == {"format": FORMAT - 1, "id": own["id"]}
+
+
+@pytest.mark.parametrize("name", ["config.json", "vocab.json", "samples.json"])
+def test_a_file_that_is_not_what_the_run_wrote(folder: RunFolder, name: str) -> None:
+    path = folder.path / name
+    good = path.read_bytes()
+    for place in range(0, len(good), max(1, len(good) // 50)):
+        path.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
+        with pytest.raises(RunError, match=rf"{name}: not what the run wrote: .*\n.*--output") as refused:
+            folder.read(name)
+    assert ("--resume --set training.max_step" in str(refused.value)) == (name == "config.json")
+    path.write_bytes(good)
+    folder.read(name)
+
+
+def test_how_long_a_run_goes_on_is_noted(
+    folder: RunFolder, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, before = folder.read("run.json"), folder.read("config.json")
+    folder.go_on(config, [config])
+    assert folder.read("run.json") == own
+    longer = config.model_copy(update={"training": config.training.model_copy(update={"max_step": 999})})
+    written: list[Path] = []
+    replace = durable.replace_text
+
+    def end(path: Path, text: str) -> None:
+        if len(written) == most:
+            raise KeyboardInterrupt
+        replace(path, text)
+        written.append(path)
+
+    monkeypatch.setattr("mlmt_jax.training.folder.replace_text", end)
+    monkeypatch.setattr("mlmt_jax.training.identity.replace_text", end)
+    for most in range(3):  # it is ended between any two writes
+        written.clear()
+        with pytest.raises(KeyboardInterrupt):
+            folder.go_on(longer, [longer])
+        assert folder.read("config.json") == (before if most < 2 else longer.resolved())
+    most = 9
+    folder.go_on(config, [config])
+    folder.go_on(longer, [longer])
+    assert folder.config() == longer
+    assert [len(sums) for sums in folder.read("run.json")["sha256"].values()] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "names", [[], [".lock"], ["run.json", "vocab.json", ".samples.json.part", "replicas"]]
+)
+def test_a_run_that_was_ended_as_it_began(tmp_path: Path, names: list[str]) -> None:
+    for name in names:
+        (tmp_path / name).touch()
+    RunFolder(tmp_path).check_free(resume=True)
+    assert not RunFolder(tmp_path).holds_run()
+
+
+def test_samples_without_digests(folder: RunFolder, config: Config, corpus: Corpus) -> None:
+    samples = folder.read("samples.json")
+    samples["nld_ner"]["digests"] = None
+    folder.write("samples.json", samples)
+    with pytest.raises(RunError, match=r"'nld_ner' have changed \(train, dev, test\)"):
+        folder.check_same(config, [(config, corpus)])
 
 
 def test_two_runs_can_be_told_apart(
@@ -203,7 +279,7 @@ def test_missing_and_broken_files(folder: RunFolder) -> None:
     (folder.path / "summary.json").write_text('{"a": ', encoding="utf-8")
     with pytest.raises(RunError, match=r"summary\.json: cannot be read"):
         folder.read("summary.json")
-    (folder.path / "config.json").write_text('{"max_stop": 3}', encoding="utf-8")
+    folder.write("config.json", {"max_stop": 3})
     with pytest.raises(ConfigError, match=r"config\.json"):
         folder.config()
 
@@ -216,10 +292,9 @@ def test_missing_and_broken_files(folder: RunFolder) -> None:
     ],
 )
 def test_a_vocabulary_that_is_none(folder: RunFolder, change: dict, message: str) -> None:
-    path = folder.path / "vocab.json"
-    path.write_text(json.dumps({**folder.read("vocab.json"), **change}), encoding="utf-8")
+    folder.write("vocab.json", {**folder.read("vocab.json"), **change})
     with pytest.raises(RunError, match=message):
         folder.vocabulary()
-    path.write_text("[]", encoding="utf-8")
+    folder.write("vocab.json", [])
     with pytest.raises(RunError, match=r"vocab\.json: not a vocabulary of a run"):
         folder.vocabulary()

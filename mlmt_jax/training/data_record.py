@@ -1,0 +1,51 @@
+"""What a run folder keeps of the data that it was trained on, and how other data is told from it."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from mlmt_jax.config import Config
+from mlmt_jax.data.corpus import Corpus, Example
+from mlmt_jax.training.identity import checksum
+
+__all__ = ["data_files", "difference"]
+
+
+def data_files(config: Config, corpus: Corpus) -> dict[str, dict[str, Any]]:
+    """What a run folder keeps of the data, by file name."""
+    datasets = corpus.datasets.values()
+    schemes = {dataset.name: {"scheme": dataset.scheme, "bare": dataset.bare} for dataset in datasets}
+    samples = {
+        dataset.name: {
+            "file": config.dataset(dataset.name).files.train,
+            "available": dataset.available,
+            "sentences": dataset.sample.tolist(),
+            "lines": [example.line for example in dataset.splits["train"]],
+            "digests": {split: _digest(examples) for split, examples in dataset.splits.items()},
+        }
+        for dataset in datasets
+    }
+    return {
+        "vocab.json": {"schemes": schemes, **corpus.vocabulary.as_json()},
+        "samples.json": samples,
+    }
+
+
+def _digest(examples: Sequence[Example]) -> str:
+    """SHA-256 of the words and tags of sentences."""
+    text = json.dumps([(example.tokens, example.tags) for example in examples])
+    return checksum(text.encode())
+
+
+def difference(name: str, theirs: Any, mine: dict[str, Any]) -> str:
+    """What differs in a file of the data: the splits whose words or tags do, if it is no more than that."""
+    if name == "samples.json" and isinstance(theirs, dict):
+        for dataset, own in mine.items():
+            before = theirs.get(dataset)
+            if isinstance(before, dict) and {**before, "digests": None} == {**own, "digests": None}:
+                digests = before.get("digests")
+                digests = digests if isinstance(digests, dict) else {}
+                splits = [s for s, digest in own["digests"].items() if digests.get(s) != digest]
+                if splits:
+                    return f"words or tags of {dataset!r} have changed ({', '.join(splits)})"
+    return f"{name} would differ"
