@@ -20,7 +20,8 @@ import tiny_corpus
 import training_process
 from config_edits import edited
 
-RUNS, KILLS = 4, 5  # kills of each run
+RUNS, KILLS = 4, 5  # processes that are killed for each run: 20 of all
+IN_A_WRITE = 3  # of them, while they write a checkpoint
 STEPS, EVAL_FREQ = 30, 3
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs processes that fork")
@@ -44,8 +45,7 @@ def server() -> Any:
 
 def start(server: Any, config: Path, folder: Path) -> BaseProcess:
     arguments = [str(config), "--output", str(folder)]
-    # A process that was killed while it made the folder has left nothing to go on from.
-    arguments += ["--resume"] if (folder / "config.json").exists() else []
+    arguments += ["--resume"] if folder.exists() else []
     process = server.Process(target=training_process.train, args=(arguments, folder.with_suffix(".log")))
     process.start()
     return process
@@ -90,25 +90,44 @@ def wait_for(condition: Callable[[], bool], process: BaseProcess) -> None:
 
 
 def kill_at_some_moment(process: BaseProcess, folder: Path, seconds: float, choose: random.Random) -> bool:
-    """Kills it at a moment of so many seconds, or in a checkpoint; whether it was not at its end before."""
+    """Kills it at a moment of so many seconds; whether it was not at its end before."""
     wait_for(folder.exists, process)
-    if choose.random() < 0.5:
-        process.join(timeout=choose.uniform(0, seconds))
-    else:
-        written = folder / "checkpoints" / choose.choice(["best", "last"])
-        wait_for(lambda: is_written(written), process)
-        if choose.random() < 0.5:  # the second one
-            wait_for(lambda: not is_written(written), process)
-            wait_for(lambda: is_written(written), process)
-        time.sleep(choose.uniform(0, 0.05))
+    process.join(timeout=choose.uniform(0, seconds))
     process.kill()
     process.join()
     return process.exitcode == -signal.SIGKILL
 
 
+def kill_in_a_write(process: BaseProcess, folder: Path, choose: random.Random) -> bool:
+    """Kills it while it writes a checkpoint; whether it did before its end, and part of one is left."""
+    kind = choose.choice(["best", "last"])
+    written = folder / "checkpoints" / kind
+    for _ in range(choose.randint(1, 2)):  # the first one or the second
+        wait_for(lambda: not is_written(written), process)  # what another left behind does not count
+        wait_for(lambda: is_written(written), process)
+    time.sleep(choose.uniform(0, 0.02))
+    while process.is_alive():
+        # It has to be in the write still: it is looked at while it stands.
+        send(process, signal.SIGSTOP)
+        time.sleep(0.005)
+        if is_written(written):
+            break
+        send(process, signal.SIGCONT)
+        wait_for(lambda: is_written(written), process)
+    process.kill()
+    process.join()
+    return process.exitcode == -signal.SIGKILL and is_written(written)
+
+
+def send(process: BaseProcess, signum: int) -> None:
+    assert process.pid is not None
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process.pid, signum)
+
+
 def is_written(folder: Path) -> bool:
-    """Whether a checkpoint is being written, or taken away."""
-    return any(name.startswith(".") for name in listed(folder))
+    """Whether a checkpoint is not whole yet."""
+    return any(name.endswith(".part") for name in listed(folder))
 
 
 def listed(folder: Path) -> list[str]:
@@ -162,13 +181,22 @@ def assert_same_run(folder: Path, whole: Path) -> None:
 def test_a_run_that_is_killed_again_and_again(
     server: Any, trained: Trained, tmp_path: Path, seed: int
 ) -> None:
-    choose, folder, killed = random.Random(seed), tmp_path / "run", 0
-    for _ in range(KILLS):
-        if not (folder / "summary.json").exists():
-            killed += kill_at_some_moment(
-                start(server, trained.config, folder), folder, trained.seconds / 2, choose
-            )
-    assert killed
+    choose, folder = random.Random(seed), tmp_path / "run"
+    killed = {True: 0, False: 0}  # in a write, and at any moment
+    while sum(killed.values()) < KILLS:
+        if (folder / "summary.json").exists():  # it was too quick: the rest are killed in another run
+            assert_same_run(folder, trained.folder)
+            folder = tmp_path / f"{folder.name}-again"
+        process = start(server, trained.config, folder)
+        left = {True: IN_A_WRITE - killed[True], False: KILLS - IN_A_WRITE - killed[False]}
+        in_a_write = choose.choices([True, False], [left[True], left[False]])[0]
+        if in_a_write:
+            killed[True] += kill_in_a_write(process, folder, choose)
+        else:
+            killed[False] += kill_at_some_moment(process, folder, trained.seconds / 2, choose)
+        log = folder.with_suffix(".log")
+        assert process.exitcode in (0, -signal.SIGKILL), log.read_text(encoding="utf-8")
+    assert killed == {True: IN_A_WRITE, False: KILLS - IN_A_WRITE}
     finish(server, trained.config, folder)
     assert_same_run(folder, trained.folder)
 
