@@ -1,5 +1,7 @@
 """Three hundred steps against a plain step: faster must not mean different."""
 
+import contextlib
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -33,6 +35,17 @@ def config(tiny_config: Path) -> Path:
     return tiny_corpus.write_config(tiny_config.parent, data, "reference.json")
 
 
+@contextlib.contextmanager
+def optimised() -> Iterator[None]:
+    """Has programs compiled as users run them; other tests leave them as they are written."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", False)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_disable_most_optimizations", before)
+
+
 def test_the_losses_of_a_run_are_those_of_plain_steps(config: Path) -> None:
     setup = prepare(load_config(config))
     state = fresh_state(setup)
@@ -47,7 +60,8 @@ def test_the_losses_of_a_run_are_those_of_plain_steps(config: Path) -> None:
         name = draw_task(setup.weights, i)
         batch = setup.batches[name].batch(task_steps[name])
         task_steps[name] += 1
-        state, metrics = steps[name](state, batch, key)
+        with optimised():
+            state, metrics = steps[name](state, batch, key)
         losses.append(float(metrics.loss))
         task, spec = setup.model.tasks[name], setup.config.task(name)
         plain, loss = reference_step.step(task, spec, task.word_embed.name in setup.users, plain, batch, key)
