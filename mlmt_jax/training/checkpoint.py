@@ -118,12 +118,16 @@ class Checkpoints:
                 if step not in counted_on:
                     _remove(self._best / str(step))
 
-    def restore_last(self, like: RunState, at_most: int | None = None) -> Restored | None:
+    def restore_last(
+        self, like: RunState, at_most: int | None = None, *, without_best: bool = False
+    ) -> Restored | None:
         """The newest sound state whose best parameters are sound as well, or None where none was saved.
 
         Args:
             like: gives the structure.
             at_most: where given, later steps are passed over.
+            without_best: where no state's best parameters are sound, take the newest sound state without
+                them: as if it had not been evaluated yet, nor any before it.
 
         Raises:
             RunError: where none of those that are there can be used, or the arrays are not those expected:
@@ -131,6 +135,7 @@ class Checkpoints:
         """
         self.wait()
         refused: list[str] = []
+        bereft: tuple[Path, int] | None = None  # the newest state that lacks its best parameters alone
         for step in reversed(_steps(self._last)):
             if at_most is not None and step > at_most:
                 continue
@@ -143,9 +148,20 @@ class Checkpoints:
             best = self._best / str(progress.best_step)
             wrong = None if progress.best_step is None else broken_seal(best, self._run)
             if wrong:
+                bereft = bereft or (path, len(refused))
                 refused.append(f"{path}: its best checkpoint {best} cannot be used: {wrong}")
                 continue
             return Restored(state, progress, refused)
+        if bereft and without_best:
+            path, place = bereft
+            refused = [
+                *refused[:place],
+                f"{refused[place]}; nor can an older one: the best score starts anew",
+            ]
+            state, progress = _read_last(path, like)
+            before = min(progress.evaluated, progress.step - 1)
+            anew = progress._replace(best_step=None, best_score=None, stale=0, evaluated=before)
+            return Restored(state, anew, refused)
         if refused:
             raise RunError(f"{refused[0]};\nno other checkpoint is left; train anew with another --output")
         return None

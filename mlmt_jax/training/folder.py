@@ -50,6 +50,11 @@ class RunFolder:
         """The folder of one of several runs, which is a whole run folder itself."""
         return RunFolder(self.path / "replicas" / str(number))
 
+    @property
+    def is_replica(self) -> bool:
+        """Whether it is the folder of one of several runs."""
+        return self.path.parent.name == "replicas" and (self.path.parent.parent / "run.json").exists()
+
     def member(self, replica: int | None) -> "RunFolder":
         """The folder of one replica, of the best one where none is named; this one where there are none.
 

@@ -69,7 +69,8 @@ class Run:
 
     def restored(self, like: RunState, at_most: int | None = None) -> Restored | None:
         """The newest sound state in the folder, of a step that is ``at_most`` this one."""
-        return self.checkpoints.restore_last(like, at_most)
+        # Replicas are evaluated together: one cannot be evaluated again where it is.
+        return self.checkpoints.restore_last(like, at_most, without_best=not self.folder.is_replica)
 
     def end_of(self, restored: Restored | None) -> int | None:
         """The step at which the run came to an end of its own, where it did by this state or later."""

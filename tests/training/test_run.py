@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 import tiny_corpus
+from replica_runs import sampled
 
+from mlmt_jax import Tagger
 from mlmt_jax.errors import RunError
 from mlmt_jax.train import main
 
@@ -47,3 +49,53 @@ def test_a_run_that_was_ended_before_its_folder_was_whole(config: Path, tmp_path
         (folder / name).touch()
     assert train(config, folder, "--resume") == train(config, tmp_path / "whole")
     assert train(config, folder, "--resume")["steps"] == 2
+
+
+def damage_best(folder: Path) -> Path:
+    found = sorted((folder / "checkpoints" / "best").iterdir())
+    for best in found:
+        (best / "checksums.json").write_text("{}", encoding="utf-8")
+    return found[-1]
+
+
+def steps(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("more", [0, 2])
+def test_a_damaged_best_checkpoint_is_not_the_end(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: int
+) -> None:
+    # All evaluations score alike, so that all states count on the first one's parameters.
+    folder = tmp_path / "run"
+    whole = train(config, folder, "--set", "tasks.0.learning_rate=1e-30", "--set", "training.keep=3")
+    assert whole["best_step"] == 1
+    best = damage_best(folder)
+    flags = ["--set", "tasks.0.learning_rate=1e-30", "--set", f"training.max_step={2 + more}", "--resume"]
+    capsys.readouterr()
+    again = train(config, folder, *flags)
+    last = folder / "checkpoints" / "last" / "2"
+    assert capsys.readouterr().err == (
+        f"warning: {last.absolute()}: its best checkpoint {best.absolute()} cannot be used: checksums.json "
+        "is damaged; nor can an older one: the best score starts anew; going on from step 2\n"
+    )
+    assert (again["best_step"], again["steps"]) == (2, 2 + more)
+    assert again["scores"] == whole["scores"]
+    assert steps(folder / "checkpoints" / "best") == ["2"]
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text("utf-8").splitlines()]
+    assert [line["step"] for line in lines] == list(range(1, 3 + more))
+    assert [line["best_step"] for line in lines] == [1, *[2] * (1 + more)]
+    Tagger.load(folder)
+    assert train(config, folder, *flags) == again  # finished
+
+
+def test_a_replica_whose_best_checkpoint_is_damaged(config: Path, tmp_path: Path) -> None:
+    data = sampled(replicas=2)
+    path = tiny_corpus.write_config(config.parent, data, "replicas.json")
+    folder = tmp_path / "run"
+    train(path, folder)
+    damage_best(folder / "replicas" / "1")
+    before = sorted(folder.rglob("*"))
+    with pytest.raises(RunError, match=r"cannot be used: .*;\nno other checkpoint is left"):
+        train(path, folder, "--resume", "--set", "training.max_step=12")
+    assert sorted(folder.rglob("*")) == before
