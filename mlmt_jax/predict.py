@@ -107,7 +107,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     Raises:
         InputError: on a run or an input that cannot be used.
     """
-    args = _parser().parse_args(argv)
+    args = _parser().parse_intermixed_args(argv)
     if args.pre_tokenized and args.input != "text":
         raise InputError(f"--pre-tokenized: got --input {args.input}; expected --input text")
     tagger = load_tagger(args)

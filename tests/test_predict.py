@@ -133,7 +133,7 @@ def test_text(
     assert predictions(*file, "--input", "text") == tagged(lines, [first, last], "\t")
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(text.encode())))
     records = [
-        json.loads(line) for line in predictions(*file, "--input", "text", "--output", "jsonl").splitlines()
+        json.loads(line) for line in predictions("--input", "text", *file, "--output", "jsonl").splitlines()
     ]
     assert records[0] == {
         "text": "Piet  woont in Gent.",

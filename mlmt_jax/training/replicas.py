@@ -110,16 +110,19 @@ class Group:
 
     def _jitted(self, name: str) -> Callable[..., tuple[list[jax.Array], StepMetrics]]:
         setup, touched, structure = self.setups[0], self._touched[name], self._structure
-        of_state = partial(train_step, setup.model.tasks[name], setup.optimizers[name], setup.users)
+        whole = partial(train_step, setup.model.tasks[name], setup.optimizers[name], setup.users)
 
-        def step(own: list[jax.Array], batch: Batch, key: jax.Array) -> tuple[list[jax.Array], StepMetrics]:
+        def train_step_of_leaves(
+            own: list[jax.Array], batch: Batch, key: jax.Array
+        ) -> tuple[list[jax.Array], StepMetrics]:
             leaves: list[Any] = [None] * structure.num_leaves
             for i, leaf in zip(touched, own, strict=True):
                 leaves[i] = leaf
-            state, metrics = of_state(structure.unflatten(leaves), batch, key)
+            state, metrics = whole(structure.unflatten(leaves), batch, key)
             leaves = structure.flatten_up_to(state)
             return [leaves[i] for i in touched], metrics
 
+        step = train_step_of_leaves
         if not self._alone:
             step = jax.vmap(step, (0, _OF_RUNS, 0))
         if self._mesh is None:
