@@ -11,20 +11,31 @@ from mlmt_jax.crf.chain import Chain
 
 __all__ = ["over_batch"]
 
+_WORDS = {jnp.integer: "integers", jnp.bool_: "booleans"}
+
 
 def over_batch(
-    function: Callable[..., Any], emissions, chain: Chain, lengths, *others, shared: tuple = (), **static
+    function: Callable[..., Any],
+    emissions,
+    chain: Chain,
+    lengths,
+    *,
+    tags=None,
+    allowed=None,
+    shared: tuple = (),
+    **static,
 ) -> Any:
-    """Calls ``function(emissions (B, n, t), chain, lengths (B,), *others (B, ...), *shared)``.
+    """Calls ``function(emissions (B, n, t), chain, lengths (B,), tags or allowed if given, *shared)``.
 
-    Emissions and chain are brought to their common dtype, at least float32.
+    Emissions and chain are brought to their common dtype, at least float32; lengths and tags to int32.
 
     Args:
         function: of one batch; defined once, since a program is compiled for each such object.
         emissions: (..., n, t) float.
         chain: shared by all sentences.
         lengths: (...) integer, words of each sentence.
-        others: integer tags (..., n) or a boolean mask (..., n, t).
+        tags: (..., n) integer.
+        allowed: (..., n, t) bool.
         shared: further arrays that have no batch axis.
         static: further arguments of ``function`` that are part of the program.
 
@@ -37,11 +48,20 @@ def over_batch(
     """
     emissions, lengths = jnp.asarray(emissions), jnp.asarray(lengths)
     chain = Chain(*map(jnp.asarray, chain))
-    arrays = [jnp.asarray(x) for x in others]
-    _check(emissions, chain, lengths, arrays)
+    _check_scores(emissions, chain)
+    lead, n, t = emissions.shape[:-2], *emissions.shape[-2:]
+    _check("lengths", lengths, lead, jnp.integer)
+    others = []
+    if tags is not None:
+        _check("tags", tags := jnp.asarray(tags), (*lead, n), jnp.integer)
+        others.append(tags.astype(jnp.int32))
+    if allowed is not None:
+        _check("allowed", allowed := jnp.asarray(allowed), (*lead, n, t), jnp.bool_)
+        others.append(allowed)
     dtype = jnp.result_type(jnp.float32, emissions, *chain)
-    chain = Chain(*(scores.astype(dtype) for scores in chain))
-    return _flat(function, tuple(static.items()), emissions.astype(dtype), chain, lengths, arrays, shared)
+    emissions, chain = jax.tree.map(lambda scores: scores.astype(dtype), (emissions, chain))
+    lengths = lengths.astype(jnp.int32)  # of unsigned ones, 0 - 1 would be large
+    return _flat(function, tuple(static.items()), emissions, chain, lengths, others, shared)
 
 
 @partial(jax.jit, static_argnums=(0, 1))  # without it, a call outside of jit compiles its scans every time
@@ -52,7 +72,7 @@ def _flat(function, static, emissions, chain, lengths, others, shared):
     return jax.tree.map(lambda x: x.reshape(*lead, *x.shape[1:]), out)
 
 
-def _check(emissions: jax.Array, chain: Chain, lengths: jax.Array, others: list[jax.Array]) -> None:
+def _check_scores(emissions: jax.Array, chain: Chain) -> None:
     if emissions.ndim < 2 or 0 in emissions.shape[-2:]:
         raise ValueError(f"emissions have shape {emissions.shape}, expected (..., n, t), n and t at least 1")
     if not jnp.issubdtype(emissions.dtype, jnp.floating):
@@ -63,16 +83,10 @@ def _check(emissions: jax.Array, chain: Chain, lengths: jax.Array, others: list[
             raise ValueError(f"chain.{name} has shape {scores.shape}, expected {want} for {t} tags")
         if not jnp.issubdtype(scores.dtype, jnp.floating):
             raise TypeError(f"chain.{name} is {scores.dtype}, expected floating point")
-    expected: list[tuple[str, jax.Array, tuple[int, ...], Any, str]] = [
-        ("lengths", lengths, emissions.shape[:-2], jnp.integer, "integers")
-    ]
-    for x in others:
-        if x.dtype == bool:
-            expected.append(("allowed", x, emissions.shape, jnp.bool_, "booleans"))
-        else:
-            expected.append(("tags", x, emissions.shape[:-1], jnp.integer, "integers"))
-    for name, x, shape, kind, words in expected:
-        if x.shape != shape:
-            raise ValueError(f"{name} have shape {x.shape}, expected {shape} as the emissions")
-        if not jnp.issubdtype(x.dtype, kind):
-            raise TypeError(f"{name} are {x.dtype}, expected {words}")
+
+
+def _check(name: str, x: jax.Array, shape: tuple[int, ...], kind: Any) -> None:
+    if x.shape != shape:
+        raise ValueError(f"{name} have shape {x.shape}, expected {shape} as the emissions")
+    if not jnp.issubdtype(x.dtype, kind):
+        raise TypeError(f"{name} are {x.dtype}, expected {_WORDS[kind]}")

@@ -50,7 +50,7 @@ def score(emissions, tags, chain: Chain, lengths) -> jax.Array:
     Returns:
         (...) nats; 0 for a sentence of length 0.
     """
-    return over_batch(_score, emissions, chain, lengths, tags)
+    return over_batch(_score, emissions, chain, lengths, tags=tags)
 
 
 def log_likelihood(emissions, tags, chain: Chain, lengths) -> jax.Array:
@@ -59,7 +59,7 @@ def log_likelihood(emissions, tags, chain: Chain, lengths) -> jax.Array:
     Returns:
         (...) nats per sentence; 0 for length 0, ``-inf`` (and a gradient of zero) for forbidden tags.
     """
-    return over_batch(_log_likelihood, emissions, chain, lengths, tags)
+    return over_batch(_log_likelihood, emissions, chain, lengths, tags=tags)
 
 
 def marginals(emissions, chain: Chain, lengths) -> jax.Array:
@@ -99,7 +99,7 @@ def span_log_probability(emissions, chain: Chain, lengths, allowed) -> jax.Array
     Returns:
         (...) nats; 0 for length 0, ``-inf`` where no sequence is allowed.
     """
-    return over_batch(_span_log_probability, emissions, chain, lengths, allowed)
+    return over_batch(_span_log_probability, emissions, chain, lengths, allowed=allowed)
 
 
 def _score(emissions: jax.Array, chain: Chain, lengths: jax.Array, tags: jax.Array) -> jax.Array:

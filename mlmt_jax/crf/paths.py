@@ -28,7 +28,7 @@ def path_log_probabilities(emissions, tags, chain: Chain, lengths) -> jax.Array:
         (..., n) nats; of the first word log P(tag); 0 beyond the length, ``-inf`` where the tag is
         forbidden behind the one before it.
     """
-    return over_batch(_path_log_probabilities, emissions, chain, lengths, tags)
+    return over_batch(_path_log_probabilities, emissions, chain, lengths, tags=tags)
 
 
 def _path_log_probabilities(
