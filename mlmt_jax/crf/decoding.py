@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from mlmt_jax.crf.batching import over_batch
 from mlmt_jax.crf.chain import Chain
@@ -50,7 +51,10 @@ def k_best(emissions, chain: Chain, lengths, k: int) -> tuple[jax.Array, jax.Arr
 
     Raises:
         ValueError: where k is below 1.
+        TypeError: where k is not an integer.
     """
+    if not isinstance(k, int | np.integer):
+        raise TypeError(f"k is {k}, expected an integer")
     if k < 1:
         raise ValueError(f"k is {k}, expected 1 or more")
     return over_batch(_k_best, emissions, chain, lengths, k=k)
@@ -131,9 +135,9 @@ def _k_best(emissions: jax.Array, chain: Chain, lengths: jax.Array, *, k: int) -
         scores, emission, live = now  # of the word before, of this word, whether this word is within
         own = jnp.take_along_axis(emission, tags, 1) + suffix
         ahead = into[tags] + own[..., None]  # (B, k, from)
-        reached, chosen = keep((scores[:, None] + ahead).reshape(B, -1))
+        reached, chosen = keep((scores[:, None] + ahead).reshape(B, k * t))
         parent, tag = chosen // t, (chosen % t).astype(jnp.int32)
-        behind = jnp.take_along_axis(ahead.reshape(B, -1), chosen, 1)
+        behind = jnp.take_along_axis(ahead.reshape(B, k * t), chosen, 1)
         behind = jnp.where(jnp.isneginf(reached), -jnp.inf, behind)
         state = (
             jnp.where(live, tag, tags),
