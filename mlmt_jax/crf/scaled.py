@@ -34,8 +34,8 @@ __all__ = ["log_partition", "posterior"]
 # Shares of the range, in float32 of 87 - log t nats: of messages and of emissions, and of the chain's scores.
 _SHARE_OF_WORDS, _SHARE_OF_CHAIN = 0.40, 0.19
 
-# So small a probability may be made up of lifted numbers, at any tag of any word.
-_NOTHING = 1e-9
+# So small a probability may be made up of lifted numbers, in a whole sentence: shared out between its n * t.
+_NOTHING = 1e-6
 
 # Up to so many tags products and maxima are written out as one vector operation.
 _WRITTEN_OUT = 32
@@ -156,6 +156,8 @@ def _backward(
     end: (t, B), what the last words receive.
     """
     least = _limit(s.emissions[0])
+    n, t, _ = a.shape
+    nothing = _NOTHING / (n * t)
 
     def step(state, now):
         c, share = state
@@ -169,7 +171,7 @@ def _backward(
         total = _over_tags(jnp.add, joint)  # 1, but for what rounding adds up to; 0 where no path is
         share = jnp.where(total > 0, 1.0 / total, 1.0)
         lifted = jnp.minimum(a, x) <= least
-        c = jnp.where(lifted & (joint > _NOTHING), jnp.nan, c)
+        c = jnp.where(lifted & (joint > nothing), jnp.nan, c)
         return (c, share), (jnp.where(inside, joint * share, 0.0), following)
 
     words = (s.emissions, s.peaks, a, inverses, jnp.roll(s.moved, -1, 0), s.inside)
