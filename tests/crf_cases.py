@@ -1,9 +1,12 @@
 """Random chains and ragged sentences."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
+from mlmt_jax import crf
 from mlmt_jax.crf import Chain
 
 SHAPES = [(1, 3), (4, 1), (3, 5), (6, 5)]  # words n, tags t
@@ -37,4 +40,49 @@ def random_case(seed: int, n: int, t: int, *, forbidden: float = 0.0, scale: flo
         tags=random.integers(0, t, (len(lengths), n), np.int32),
         chain=Chain(draw(t, t), draw(t), draw(t)),
         lengths=lengths,
+    )
+
+
+K, DRAWS = 4, 3
+
+# Every public function of emissions, tags, a mask of tags, a chain and lengths.
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "log_partition": lambda e, y, a, chain, lengths: crf.log_partition(e, chain, lengths),
+    "score": lambda e, y, a, chain, lengths: crf.score(e, y, chain, lengths),
+    "log_likelihood": lambda e, y, a, chain, lengths: crf.log_likelihood(e, y, chain, lengths),
+    "marginals": lambda e, y, a, chain, lengths: crf.marginals(e, chain, lengths),
+    "pair_marginals": lambda e, y, a, chain, lengths: crf.pair_marginals(e, chain, lengths),
+    "viterbi": lambda e, y, a, chain, lengths: crf.viterbi(e, chain, lengths),
+    "k_best": lambda e, y, a, chain, lengths: crf.k_best(e, chain, lengths, K),
+    "sample": lambda e, y, a, chain, lengths: crf.sample(jax.random.key(0), e, chain, lengths, (DRAWS,)),
+    "entropy": lambda e, y, a, chain, lengths: crf.entropy(e, chain, lengths),
+    "span_log_probability": lambda e, y, a, chain, lengths: crf.span_log_probability(e, chain, lengths, a),
+    "path_log_probabilities": lambda e, y, a, chain, lengths: crf.path_log_probabilities(
+        e, y, chain, lengths
+    ),
+}
+
+
+class Inputs(NamedTuple):
+    """What ``FUNCTIONS`` take, in their order."""
+
+    emissions: Any  # (..., n, t)
+    tags: Any  # (..., n)
+    allowed: Any  # (..., n, t) bool
+    chain: Chain
+    lengths: Any  # (...)
+
+
+def random_inputs(
+    seed: int, n: int, t: int, *, lead: tuple[int, ...] | None = None, **kinds: float
+) -> Inputs:
+    """Those of a random case; with ``lead``, of so many of its sentences, from the longest on, in turn."""
+    case = random_case(seed, n, t, **kinds)
+    allowed = np.random.default_rng(seed).random(case.emissions.shape) < 0.7
+    inputs = Inputs(case.emissions, case.tags, allowed, case.chain, case.lengths)
+    if lead is None:
+        return inputs
+    rows = np.resize(np.argsort(-case.lengths), lead).astype(int)
+    return inputs._replace(
+        **{name: getattr(inputs, name)[rows] for name in Inputs._fields if name != "chain"}
     )

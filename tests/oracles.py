@@ -66,6 +66,94 @@ def crf_score(
     return float(scores[np.all(paths == tags, 1)].item())
 
 
+def crf_enumeration(
+    emissions: Array,
+    tags: Array,
+    allowed: Array,
+    transitions: ArrayLike,
+    start: ArrayLike,
+    end: ArrayLike,
+    k: int,
+) -> dict[str, Array]:
+    """What every function says of one sentence, read off the list of all its paths."""
+    n, t = emissions.shape
+    paths, scores = np.zeros((1, 0), int), np.zeros(1)
+    if n:
+        paths, scores = path_scores(emissions, transitions, start, end)
+    log_z = log_sum_exp(scores)
+    shares = np.exp(scores - log_z) if np.isfinite(log_z) else np.zeros(len(scores))
+    gold = np.all(paths == tags, 1)
+    of = lambda which: log_sum_exp(scores[which]) if np.any(which) else -np.inf
+    within = of(allowed[np.arange(n), paths].all(1))
+    marginals, pairs = np.zeros((n, t)), np.zeros((max(n - 1, 0), t, t))
+    for i in range(n):
+        np.add.at(marginals[i], paths[:, i], shares)
+    for i in range(n - 1):
+        np.add.at(pairs[i], (paths[:, i], paths[:, i + 1]), shares)
+    begun = [of(np.all(paths[:, :i] == tags[:i], 1)) for i in range(n + 1)]  # of the paths that begin alike
+    best = np.sort(scores)[::-1][:k]
+    less = lambda part, whole: part - whole if np.isfinite(part) else -np.inf
+    found = {
+        "log_partition": log_z,
+        "score": scores[gold][0],
+        "log_likelihood": less(scores[gold][0], log_z),
+        "marginals": marginals,
+        "pair_marginals": pairs,
+        "viterbi": np.max(scores),
+        "k_best": np.concatenate([best, np.full(k - len(best), -np.inf)]),
+        "entropy": -np.sum(shares * np.log(np.where(shares > 0, shares, 1.0))),
+        "span_log_probability": less(within, log_z),
+        "path_log_probabilities": [less(begun[i + 1], begun[i]) for i in range(n)],
+    }
+    return {name: np.asarray(value) for name, value in found.items()}
+
+
+def crf_marginals_slope(
+    emissions: Array, weights: Array, transitions: ArrayLike, start: ArrayLike, end: ArrayLike
+) -> Array:
+    """(n, t): the gradient of sum(weights * marginals) by the emissions, a covariance of the paths."""
+    paths, scores = path_scores(emissions, transitions, start, end)
+    shares = np.exp(scores - log_sum_exp(scores))
+    through = paths[..., None] == np.arange(emissions.shape[1])  # (paths, n, t)
+    value = np.sum(through * weights, (1, 2))
+    return np.einsum("p,pnt->nt", shares * (value - shares @ value), through)
+
+
+def crf_forward_backward(
+    emissions: Array, transitions: ArrayLike, start: ArrayLike, end: ArrayLike
+) -> tuple[float, Array, Array]:
+    """log Z, marginals (n, t), and expected moves (t, t), by sums in log space: for long sentences."""
+    emissions, transitions = np.asarray(emissions, np.float64), np.asarray(transitions, np.float64)
+    alpha, beta = np.empty(emissions.shape), np.empty(emissions.shape)
+    alpha[0], beta[-1] = start + emissions[0], end
+    for i in range(1, len(emissions)):
+        alpha[i] = np.logaddexp.reduce(alpha[i - 1][:, None] + transitions, 0) + emissions[i]
+    for i in range(len(emissions) - 1, 0, -1):
+        beta[i - 1] = np.logaddexp.reduce(transitions + emissions[i] + beta[i], 1)
+    log_z = float(np.logaddexp.reduce(alpha[-1] + beta[-1]))
+    ahead = (emissions + beta)[1:, None]
+    moves = np.exp(alpha[:-1, :, None] + transitions + ahead - log_z)
+    return log_z, np.exp(alpha + beta - log_z), moves.sum(0)
+
+
+def crf_best(emissions: Array, transitions: ArrayLike, start: ArrayLike, end: ArrayLike) -> float:
+    """The highest score of a path, by maxima: for long sentences."""
+    best = np.asarray(start, np.float64) + emissions[0]
+    for now in emissions[1:]:
+        best = np.max(best[:, None] + transitions, 0) + now
+    return float(np.max(best + end))
+
+
+def crf_path_score(
+    emissions: Array, tags: Array, transitions: ArrayLike, start: ArrayLike, end: ArrayLike
+) -> float:
+    """The score of one path, added up: for long sentences."""
+    exact = lambda scores: np.asarray(scores, np.float64)
+    words = exact(emissions)[np.arange(len(tags)), tags].sum()
+    moves = exact(transitions)[tags[:-1], tags[1:]].sum()
+    return float(words + moves + exact(start)[tags[0]] + exact(end)[tags[-1]])
+
+
 def finite_differences(function: Callable[[], float], arrays: Sequence[Array]) -> list[Array]:
     """The slope of a function of float64 arrays, which are moved in place, at each of their entries."""
     step, slopes = 1e-5, []
