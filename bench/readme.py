@@ -7,7 +7,7 @@ python bench/readme.py
 import json
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +22,12 @@ _LOSS, _VITERBI, _MARGINALS, _K_BEST = "loss + gradient", "Viterbi", "marginals"
 
 def section(results: Path = RESULTS) -> str:
     """The section, Markdown, in the words of what the files say."""
-    read = lambda name: json.loads((results / f"{name}.json").read_text(encoding="utf-8"))
-    train, start, vocabulary, replicas = map(read, ("train", "start", "vocabulary", "replicas"))
-    tag, crf = read("tag"), read("crf")
-    parts = [
-        _machines([train, start, vocabulary, replicas, tag, crf]),
-        _training(train),
-        _start(start),
-        _vocabulary(vocabulary["records"]),
-        _replicas(replicas),
-        _tagging(tag),
-        _crf(crf),
-    ]
+    found = {
+        name: json.loads(path.read_text(encoding="utf-8"))
+        for name in _PARTS
+        if (path := results / f"{name}.json").exists()
+    }
+    parts = [_machines(found), *(_PARTS[name](own) for name, own in found.items())]
     return "\n\n".join(parts) + "\n"
 
 
@@ -41,14 +35,17 @@ def _paragraph(*sentences: str) -> str:
     return textwrap.fill(" ".join(sentences), 115, break_long_words=False, break_on_hyphens=False)
 
 
-def _machines(files: Sequence[Mapping[str, Any]]) -> str:
-    machines = {f"{own['cpus']} cores of {own['processor']}, {own['device'].split()[0]}" for own in files}
-    versions = {f"jax {own['versions']['jax']}" for own in files}
-    days = sorted(own["day"] for own in files)
+def _machines(files: Mapping[str, Mapping[str, Any]]) -> str:
+    machines: dict[str, list[str]] = {}
+    for name, own in files.items():
+        processor = own.get("processor", "a processor that was not noted")
+        told = f"{own['cpus']} cores of {processor}, {own['device'].split()[0]}, jax {own['versions']['jax']}"
+        machines.setdefault(f"{told}, {own['day']}" if "day" in own else told, []).append(name)
     return _paragraph(
-        f"Measured on {'; '.join(sorted(machines))}, {', '.join(sorted(versions))}",
-        f"({' to '.join(dict.fromkeys((days[0], days[-1])))}); peers in turns within the same process.",
-        "The machine is shared: ratios say more than times. No GPU has been measured yet.",
+        "Measured on",
+        "; ".join(f"{told} ({', '.join(names)})" for told, names in machines.items()) + ".",
+        "Peers take turns within one process. The machines are shared, and their speed halves at times: ratios say",
+        "more than times. No GPU has been measured yet.",
     )
 
 
@@ -76,8 +73,8 @@ def _start(start: Mapping[str, Any]) -> str:
     )
 
 
-def _vocabulary(records: Sequence[Mapping[str, Any]]) -> str:
-    least, most = records[0], records[-1]
+def _vocabulary(vocabulary: Mapping[str, Any]) -> str:
+    least, most = vocabulary["records"][0], vocabulary["records"][-1]
     return _paragraph(
         f"`python bench/vocabulary.py`: with {most['rows']:,} trainable word vectors a step takes",
         f"{most['time_ratio']:.2f} times as long as with {least['rows']:,}, and allocates",
@@ -118,7 +115,11 @@ def _tagging(tag: Mapping[str, Any]) -> str:
 def _crf(crf: Mapping[str, Any]) -> str:
     cells = {(tuple(c["shape"]), c["task"], c["implementation"]): c for c in crf["cells"]}
     shapes = list(dict.fromkeys(shape for shape, _, _ in cells))
-    peers = ("sketch", "pytorch-crf", "torch-struct")
+    peers = [
+        peer
+        for peer in ("sketch", "pytorch-crf", "torch-struct", "synjax")
+        if any(name == peer for *_, name in cells)
+    ]
 
     def time(shape: tuple[int, ...], task: str) -> str:
         own = cells[shape, task, "ours"]
@@ -136,9 +137,9 @@ def _crf(crf: Mapping[str, Any]) -> str:
     longest = max(c["compile_seconds"] for c in crf["cells"] if c["implementation"] == "ours")
     told = _paragraph(
         "**The CRF.** `python bench/crf.py` (extra `bench`), sentences of 1 to n words in a batch of B, t tags;",
-        "milliseconds (median / minimum), and how many times as long a short CRF in plain JAX (the sketch),",
-        "[pytorch-crf](https://pypi.org/project/pytorch-crf/) and",
-        "[torch-struct](https://pypi.org/project/torch-struct/) take, by medians:",
+        "milliseconds (median / minimum), and behind it how many times as long others take, by medians: a short CRF",
+        "in plain JAX (sketch), [pytorch-crf](https://pypi.org/project/pytorch-crf/), where they were measured also",
+        "[torch-struct](https://pypi.org/project/torch-struct/) and SynJax.",
     )
     ends = _paragraph(
         f"A function compiles in at most {longest:.1f} s. Costs by size: [plot](bench/results/crf.png). All",
@@ -150,6 +151,16 @@ def _crf(crf: Mapping[str, Any]) -> str:
 def _table(rows: Sequence[Sequence[object]]) -> str:
     lines = [f"| {' | '.join(map(str, row))} |" for row in rows]
     return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
+
+
+_PARTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "train": _training,
+    "start": _start,
+    "vocabulary": _vocabulary,
+    "replicas": _replicas,
+    "tag": _tagging,
+    "crf": _crf,
+}
 
 
 def main() -> None:
