@@ -161,10 +161,9 @@ def keep_memory() -> None:
         return
     with contextlib.suppress(OSError, AttributeError):
         library = ctypes.CDLL(None)
-        trim_threshold, mmap_max, arena_max = -1, -4, -8
+        trim_threshold, mmap_max = -1, -4
         library.mallopt(trim_threshold, 2**31 - 1)
         library.mallopt(mmap_max, 0)
-        library.mallopt(arena_max, 1)  # other arenas are given back whole, whatever the threshold
 
 
 def _machine() -> str:
