@@ -106,11 +106,25 @@ def _score(emissions: jax.Array, chain: Chain, lengths: jax.Array, tags: jax.Arr
     word = jnp.arange(emissions.shape[1])
     inside = word[None] < lengths[:, None]  # (B, n)
     tags = jnp.where(inside, tags, 0)
-    local = jnp.take_along_axis(emissions, tags[..., None], 2)[..., 0]
+    local = _chosen(emissions, tags)
     moves = chain.transitions[tags[:, :-1], tags[:, 1:]]  # (B, n - 1)
     total = jnp.sum(jnp.where(inside, local, 0.0), 1) + jnp.sum(jnp.where(inside[:, 1:], moves, 0.0), 1)
     last = jnp.take_along_axis(tags, jnp.maximum(lengths - 1, 0)[:, None], 1)[:, 0]
     return jnp.where(lengths > 0, total + chain.start[tags[:, 0]] + chain.end[last], 0.0)
+
+
+@jax.custom_jvp
+def _chosen(emissions: jax.Array, tags: jax.Array) -> jax.Array:
+    """The emission of each word's tag, (B, n, t), (B, n) -> (B, n)."""
+    return jnp.take_along_axis(emissions, tags[..., None], 2)[..., 0]
+
+
+@_chosen.defjvp
+def _(primals, tangents):
+    emissions, tags = primals
+    # Its transpose is a mask that joins the sum of all gradients, where a gather's would scatter.
+    own = tags[..., None] == jnp.arange(emissions.shape[-1])[None, None]
+    return _chosen(emissions, tags), jnp.sum(jnp.where(own, tangents[0], 0.0), -1)
 
 
 def _log_likelihood(emissions: jax.Array, chain: Chain, lengths: jax.Array, tags: jax.Array) -> jax.Array:
@@ -121,7 +135,7 @@ def _log_likelihood(emissions: jax.Array, chain: Chain, lengths: jax.Array, tags
 
 
 def _marginals(emissions: jax.Array, chain: Chain, lengths: jax.Array) -> jax.Array:
-    return posteriors.posterior(emissions, chain, lengths, False).marginals
+    return jnp.transpose(posteriors.posterior(emissions, chain, lengths, False).marginals, (2, 0, 1))
 
 
 def _pair_marginals(emissions: jax.Array, chain: Chain, lengths: jax.Array) -> jax.Array:

@@ -95,4 +95,4 @@ def posterior(emissions: jax.Array, chain: Chain, lengths: jax.Array, *, moves: 
         expected, _ = jax.lax.scan(step, expected, (alpha[:-1], emissions[1:] + beta[1:], inside[1:]))
     none = jnp.zeros((n if moves else 0, t, B), emissions.dtype)
     factors = Moves(jnp.zeros((t, t), emissions.dtype), none, none, expected)
-    return Posterior(log_z, jnp.moveaxis(marginals, 0, 1), factors)
+    return Posterior(log_z, jnp.swapaxes(marginals, 1, 2), factors)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 __all__ = ["Moves", "Posterior", "batch_last", "time_first"]
 
 _MOST_COPIED = 1 << 20  # floats
+_MANY_SENTENCES = 128
 
 
 class Moves(NamedTuple):
@@ -25,21 +26,31 @@ class Moves(NamedTuple):
     def dot(self, scores: jax.Array) -> jax.Array:
         """The expected sum of scores (t, t), [from, to], over each sentence's moves: (B,). Linear in them."""
         weighted = self.E * scores
-        if len(self.left) * scores.size <= _MOST_COPIED:
-            # The gradient by the scores is then a small product a word, twice as fast as one over all.
-            copies = jnp.broadcast_to(weighted.T, (len(self.left), *scores.shape))
+        n, t, B = self.left.shape
+        if B < _MANY_SENTENCES and n * t * t <= _MOST_COPIED:
+            # The gradient by the scores is then a batch of products, one a word; without copies it would be
+            # one over all words, several times slower.
+            copies = jnp.broadcast_to(weighted.T, (n, t, t))
             reached = jnp.einsum("nji,nib->njb", copies, self.left, precision="highest")
+            total = jnp.sum(reached * self.right, (0, 1))
         else:
-            reached = jnp.einsum("nib,ij->njb", self.left, weighted, precision="highest")
+
+            def step(total, now):
+                left, right = now
+                reached = jnp.matmul(weighted.T, left, precision="highest")
+                return total + jnp.sum(reached * right, 0), None
+
+            none = jnp.zeros_like(self.left, shape=(B,))
+            total, _ = jax.lax.scan(step, none, (self.left, self.right))
         rest = jnp.matmul(self.rest.reshape(-1, scores.size), scores.reshape(-1), precision="highest")
-        return jnp.sum(reached * self.right, (0, 1)) + rest
+        return total + rest
 
 
 class Posterior(NamedTuple):
     """Sums over all tag sequences of B sentences."""
 
     log_partition: jax.Array  # (B,) nats
-    marginals: jax.Array  # (B, n, t) probabilities; 0 beyond the length
+    marginals: jax.Array  # (n, t, B) probabilities; 0 beyond the length
     moves: Moves  # empty where not asked for
 
 

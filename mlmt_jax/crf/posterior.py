@@ -49,10 +49,11 @@ def _(primals, tangents):
     emissions, chain, lengths = primals
     toward, chain_toward, _ = tangents
     value, marginals, moves = posterior(emissions, chain, lengths, moves=True)
-    last = jnp.maximum(lengths - 1, 0)[:, None, None]
-    final = jnp.take_along_axis(marginals, last, 1)[:, 0]  # (B, t); 0 for a sentence of length 0
-    change = jnp.sum(marginals * toward, (1, 2)) + moves.dot(chain_toward.transitions)
-    change += marginals[:, 0] @ chain_toward.start + final @ chain_toward.end
+    last = jnp.maximum(lengths - 1, 0)[None, None]
+    final = jnp.take_along_axis(marginals, last, 0)[0]  # (t, B); 0 for a sentence of length 0
+    marginals_of = jnp.transpose(marginals, (2, 0, 1))
+    change = jnp.sum(marginals_of * toward, (1, 2)) + moves.dot(chain_toward.transitions)
+    change += chain_toward.start @ marginals[0] + chain_toward.end @ final
     return value, change
 
 

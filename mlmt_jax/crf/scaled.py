@@ -1,6 +1,6 @@
 """Forward and backward recursions as matrix products of scaled probabilities: fast, where they are exact.
 
-    a_i = (E' a_(i-1)) * x_i / s_i       s_i = max(a_(i-1))
+    a_i = (E' a_(i-1)) * x_i / s_i       s_i = sum(a_(i-1))
     c_i = (E c_(i+1)) * x_i / s_i        E = exp(transitions - max), x_i = exp(emissions_i - max)
 
 (Rabiner 1989, section V.A; c has its own word's emission and scale in it here.) With c divided by the sum of
@@ -8,7 +8,7 @@ all sequences at the end, P(tag) is a_i * (E c_(i+1)) and P(tag, next tag) is a_
 rounding, which is taken out at each word. Where a_i is 0, c_i does not matter and is 0.
 
 Numbers that are not forbidden are kept away from underflow: of the floating-point range, log t is set aside,
-since a maximum may be up to t, and the rest is shared out between a or c, E and x. So a zero always means
+since a sum may be up to t, and the rest is shared out between a or c, E and x. So a zero always means
 "forbidden", and every product within a step is a normal number. What falls below its share is lifted to it,
 which adds paths that are not there: P(tag) at the lifted number bounds them. Where they matter, and where
 nothing goes backward to tell, the number becomes NaN, which reaches the last message of its sentence, so that
@@ -21,7 +21,7 @@ recursions: a pass over all words costs more than taking them twice.
 
 import functools
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -37,8 +37,9 @@ _SHARE_OF_WORDS, _SHARE_OF_CHAIN = 0.40, 0.19
 # So small a probability may be made up of lifted numbers, in a whole sentence: shared out between its n * t.
 _NOTHING = 1e-6
 
-# Up to so many tags products and maxima are written out as one vector operation.
-_WRITTEN_OUT = 32
+# Up to so many tags sums are written out as one vector operation, and products of so many
+# multiply-adds: a library's product is quicker than that, but not at once.
+_WRITTEN_OUT, _SMALL_PRODUCT = 32, 10_000
 
 
 class _Scaled(NamedTuple):
@@ -68,54 +69,43 @@ def _limit(x: jax.Array) -> float:
 
 
 def _scale(emissions: jax.Array, chain: Chain, lengths: jax.Array) -> _Scaled:
-    least = _SHARE_OF_CHAIN * math.log(emissions.shape[-1] * _tiny(emissions.dtype))
-
-    def scaled(scores: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        peak = _finite(jnp.max(scores))
-        shifted = scores - peak
-        within = ~jnp.any((scores > -jnp.inf) & (shifted < least))
-        return jnp.exp(shifted), peak, within
-
+    t = emissions.shape[-1]
+    least = _SHARE_OF_CHAIN * math.log(t * _tiny(emissions.dtype))
     emissions, inside = batch_last(emissions, lengths)
     peaks = _finite(jnp.max(emissions, 1, keepdims=True))
-    E, peak, exact = scaled(chain.transitions)
-    start, start_peak, exact_start = scaled(chain.start)
-    end, end_peak, exact_end = scaled(chain.end)
-    offset = jnp.sum(jnp.where(inside, peaks, 0.0), (0, 1)) + start_peak + end_peak
-    offset += peak * jnp.maximum(lengths - 1, 0)
+    # All the chain's scores in one array: each operation on its own would be one more to compile.
+    scores = jnp.concatenate([chain.transitions, chain.start[None], chain.end[None]])
+    largest = jnp.max(scores, 1)
+    peak = _finite(jnp.stack([jnp.max(largest[:t]), *largest[t:]]))
+    shifted = scores - jnp.concatenate([jnp.full(t, peak[0]), peak[1:]])[:, None]
+    exact = ~jnp.any((scores > -jnp.inf) & (shifted < least))
+    E = jnp.exp(shifted)
+    offset = jnp.sum(jnp.where(inside, peaks, 0.0), (0, 1)) + peak[1] + peak[2]
+    offset += peak[0] * jnp.maximum(lengths - 1, 0)
     moved = inside.at[0].set(False)
     # A transpose proper, not a view of E that is read across.
-    back = jnp.stack([E, E.T])[1]
+    back = jnp.stack([E[:t], E[:t].T])[1]
     return _Scaled(
-        emissions,
-        peaks,
-        inside,
-        moved,
-        E,
-        back,
-        start[:, None],
-        end[:, None],
-        offset,
-        exact & exact_start & exact_end,
+        emissions, peaks, inside, moved, E[:t], back, E[t][:, None], E[t + 1][:, None], offset, exact
     )
 
 
-def _move(E: jax.Array, messages: jax.Array) -> jax.Array:
-    """sum over "from" of E (from, to) * messages (from, B): (to, B)."""
-    if len(E) > _WRITTEN_OUT:
+def _move(by_source: jax.Array, by_goal: jax.Array, messages: jax.Array) -> jax.Array:
+    """sum over i of weights (i, j) * messages (i, B): (j, B). The weights are given both ways round."""
+    if len(messages) > _WRITTEN_OUT or len(messages) * messages.size > _SMALL_PRODUCT:
         # On a GPU the default would be TF32, of which three digits are right.
-        return jnp.matmul(E.T, messages, precision="highest")
-    total = E[0][:, None] * messages[:1]
-    for i in range(1, len(E)):
-        total += E[i][:, None] * messages[i : i + 1]
+        return jnp.matmul(by_goal, messages, precision="highest")
+    total = by_source[0][:, None] * messages[:1]
+    for i in range(1, len(messages)):
+        total += by_source[i][:, None] * messages[i : i + 1]
     return total
 
 
-def _over_tags(combine: Any, x: jax.Array) -> jax.Array:
-    """(t, B) combined by jnp.add or jnp.maximum: (1, B)."""
+def _total(x: jax.Array) -> jax.Array:
+    """(t, B) summed over the tags: (1, B)."""
     if len(x) > _WRITTEN_OUT:
-        return combine.reduce(x, axis=0, keepdims=True)
-    return functools.reduce(combine, [x[i : i + 1] for i in range(len(x))])
+        return jnp.matmul(jnp.ones((1, len(x)), x.dtype), x, precision="highest")
+    return functools.reduce(jnp.add, [x[i : i + 1] for i in range(len(x))])
 
 
 def _probability(emissions: jax.Array, peaks: jax.Array, least: jax.Array | float) -> jax.Array:
@@ -138,8 +128,8 @@ def _forward(s: _Scaled, *, lifting: bool) -> tuple[jax.Array, jax.Array, jax.Ar
 
     def step(a, now):
         emissions, peaks, moved = now
-        inverse = 1.0 / jnp.maximum(_over_tags(jnp.maximum, a), _tiny(a.dtype))
-        a = jnp.where(moved, _move(s.E, a), a) * _probability(emissions, peaks, least) * inverse
+        inverse = 1.0 / jnp.maximum(_total(a), _tiny(a.dtype))
+        a = jnp.where(moved, _move(s.E, s.back, a), a) * _probability(emissions, peaks, least) * inverse
         a = _within_share(a, least)
         return a, (a, inverse)
 
@@ -164,11 +154,11 @@ def _backward(
         emissions, peaks, a, inverse, moves, inside = now
         x = _probability(emissions, peaks, least)
         following = jnp.where(moves, c * share, 0.0)
-        c = jnp.where(moves, _move(s.back, c), c) * x * (inverse * share)
+        c = jnp.where(moves, _move(s.back, s.E, c), c) * x * (inverse * share)
         c = _within_share(jnp.where(a > 0, c, 0.0), least)
         # From c, which is kept; from the product that c is made of, XLA would compute that twice.
         joint = a * c / jnp.maximum(x * inverse, _tiny(c.dtype))
-        total = _over_tags(jnp.add, joint)  # 1, but for what rounding adds up to; 0 where no path is
+        total = _total(joint)  # 1, but for what rounding adds up to; 0 where no path is
         share = jnp.where(total > 0, 1.0 / total, 1.0)
         lifted = jnp.minimum(a, x) <= least
         c = jnp.where(lifted & (joint > nothing), jnp.nan, c)
@@ -208,4 +198,4 @@ def posterior(
         factors = factors._replace(left=a, right=following)
     log_z = _log_partition(s, last, inverses, lengths)
     exact = s.exact & jnp.all(jnp.isfinite(last + first))
-    return Posterior(log_z, jnp.transpose(marginals, (2, 0, 1)), factors), exact
+    return Posterior(log_z, marginals, factors), exact

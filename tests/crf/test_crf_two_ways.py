@@ -77,7 +77,7 @@ def test_what_the_fast_way_trusts_is_right(scale, forbidden):
                 found.log_partition[i], crf_log_partition(words, *case.chain), 1e-6, 1e-4
             )
             np.testing.assert_allclose(
-                found.marginals[i, :length], crf_marginals(words, *case.chain), 1e-5, 1e-5
+                found.marginals[:length, :, i], crf_marginals(words, *case.chain), 1e-5, 1e-5
             )
             moves = crf_expected_moves(words, *case.chain)
             np.testing.assert_allclose(expected[i], np.sum(moves * scores), 1e-4, 1e-4)
@@ -118,7 +118,7 @@ def test_many_lifted_numbers_that_matter_little_do_not_add_up():
         trusted.append(bool(exact))
         if exact:
             shares = crf_forward_backward(emissions, *chain)[1]
-            np.testing.assert_allclose(found.marginals[0], shares, 0, 2e-6)
+            np.testing.assert_allclose(found.marginals[..., 0], shares, 0, 2e-6)
     assert trusted[0]
     assert not trusted[-1]
 
@@ -164,14 +164,19 @@ def test_infinite_emissions_are_left_to_the_sure_way():
         assert not _posterior(*arguments)[1]
 
 
-def test_moves_weigh_alike_however_many_words(monkeypatch):
+@pytest.mark.parametrize("limit", ["_MOST_COPIED", "_MANY_SENTENCES"])
+def test_moves_weigh_alike_however_many_words_and_sentences(monkeypatch, limit):
     case = random_case(14, 6, 4)
     arguments = [jax.tree.map(jnp.asarray, x) for x in (case.emissions, case.chain, case.lengths)]
     moves = _posterior(*arguments)[0].moves
-    scores = jnp.asarray(np.random.default_rng(3).normal(size=(4, 4)), jnp.float32)
-    few = moves.dot(scores)
-    monkeypatch.setattr(messages, "_MOST_COPIED", 0)
-    np.testing.assert_allclose(moves.dot(scores), few, 1e-5, 1e-6)
+    random = np.random.default_rng(3)
+    scores = jnp.asarray(random.normal(size=(4, 4)), jnp.float32)
+    weights = jnp.asarray(random.normal(size=len(case.lengths)), jnp.float32)
+    few, pull = jax.vjp(moves.dot, scores)
+    monkeypatch.setattr(messages, limit, 0)
+    many, pull_many = jax.vjp(moves.dot, scores)
+    np.testing.assert_allclose(many, few, 1e-5, 1e-6)
+    np.testing.assert_allclose(pull_many(weights)[0], pull(weights)[0], 1e-5, 1e-6)
 
 
 def test_second_derivatives_are_the_slopes_of_the_first():
