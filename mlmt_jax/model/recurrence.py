@@ -20,6 +20,9 @@ from jax.custom_batching import custom_vmap
 
 __all__ = ["recurrence"]
 
+# Into so many parts a CPU cuts the places of packed words, to multiply no more of them than hold words.
+_PARTS = 8
+
 
 def _steps(starts: jax.Array) -> jax.Array:
     """How far to go. A GPU goes to the end: asking it how far would cost more than the padding."""
@@ -143,7 +146,7 @@ def _forward_pass(
     bias: jax.Array,
     starts: jax.Array,
 ) -> tuple[jax.Array, ...]:
-    projected = jnp.einsum("wpd,wdg->wpg", inputs, kernel) + bias[:, None]
+    projected = _projected(inputs, kernel, bias, starts)
 
     def step(i, state):
         h, c, hs, cs, gates = state
@@ -159,6 +162,36 @@ def _forward_pass(
     state = zero, zero, empty, empty, jnp.zeros_like(projected)
     _, _, hs, cs, gates = jax.lax.fori_loop(0, _steps(starts), step, state)
     return _cell(gates, cs)[0], hs, cs, gates
+
+
+def _projected(inputs: jax.Array, kernel: jax.Array, bias: jax.Array, starts: jax.Array) -> jax.Array:
+    """W x + b of every word, (ways, P, 4 h)."""
+    project = lambda x: (jnp.einsum("wpd,wdg->wpg", x, kernel) + bias[:, None],)
+    return _of_words(project, starts, inputs)[0]
+
+
+def _of_words(run: Callable[..., tuple[jax.Array, ...]], starts: jax.Array, *arrays: jax.Array):
+    """``run(*arrays)`` of packed words, (ways, P, ...), where a CPU leaves out most places without a word.
+
+    The first result of ``run`` has one row a word; it is filled up with zeros.
+    """
+
+    def of_words_there(starts, *arrays):
+        P = arrays[0].shape[1]
+        sizes = [P * k // _PARTS for k in range(1, _PARTS + 1)]
+
+        def of_first(size):
+            def cut(*arrays):
+                rows, *others = run(*(x[:, :size] for x in arrays))
+                return jnp.pad(rows, [(0, 0), (0, P - size), (0, 0)]), *others
+
+            return cut
+
+        enough = jnp.sum(starts[-1] > jnp.array(sizes), dtype=jnp.int32)
+        return jax.lax.switch(enough, [of_first(size) for size in sizes], *arrays)
+
+    every = lambda starts, *arrays: run(*arrays)
+    return jax.lax.platform_dependent(starts, *arrays, cpu=of_words_there, default=every)
 
 
 def _backward_pass(
@@ -193,9 +226,19 @@ def _backward_pass(
 
     zero = jnp.zeros_like(hs, shape=(hs.shape[0], rows, hs.shape[2]))
     _, _, dz = jax.lax.fori_loop(0, steps, step, (zero, zero, jnp.zeros_like(gates)))
-    against = lambda values: jnp.einsum("wpk,wpg->wkg", values, dz)
-    dx = jnp.einsum("wpg,wdg->wpd", dz, kernel)
-    return dx, against(inputs), against(hs), jnp.sum(dz, 1)
+    return _gradients(inputs, hs, dz, kernel, starts)
+
+
+def _gradients(
+    inputs: jax.Array, hs: jax.Array, dz: jax.Array, kernel: jax.Array, starts: jax.Array
+) -> tuple[jax.Array, ...]:
+    """The gradients by inputs, kernel, recurrent and bias, from those by W x + U h + b of every word."""
+
+    def run(inputs, hs, dz):
+        against = lambda values: jnp.einsum("wpk,wpg->wkg", values, dz)
+        return jnp.einsum("wpg,wdg->wpd", dz, kernel), against(inputs), against(hs), jnp.sum(dz, 1)
+
+    return _of_words(run, starts, inputs, hs, dz)
 
 
 _recurrence.defvjp(_forward, _backward)
