@@ -1,6 +1,7 @@
-"""One training step of one task model: pure, for one run."""
+"""One training step of one task model: pure, for one run, or for several in turn."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -8,11 +9,22 @@ import jax.numpy as jnp
 import optax
 
 from mlmt_jax.model import TaskModel, batch_loss
-from mlmt_jax.training.rows import TableUser, gathered, is_momentum, momentum_of, scattered, with_momentum
+from mlmt_jax.training.rows import (
+    Gathered,
+    TableUser,
+    gathered,
+    is_momentum,
+    momentum_of,
+    scattered,
+    with_momentum,
+)
 from mlmt_jax.training.state import RunState
 from mlmt_jax.types import Batch, Params
 
-__all__ = ["StepMetrics", "touches", "train_step"]
+__all__ = ["OF_RUNS", "StepMetrics", "touches", "train_step", "train_steps_in_turn"]
+
+#: The axes over which the batches of several runs are mapped: all runs take the same steps through words.
+OF_RUNS = Batch(**dict.fromkeys(Batch._fields, 0) | {"starts": None})  # type: ignore[arg-type]
 
 
 class StepMetrics(NamedTuple):
@@ -60,6 +72,62 @@ def train_step(
     table = task.word_embed.name
     own_users = users.get(table, ())
     found = gathered(own_users, table, state, batch)
+    state, found, metrics = _update(task, optimizer, own_users, state, found, batch, key)
+    return scattered(own_users, table, state, found), metrics
+
+
+def train_steps_in_turn(
+    task: TaskModel,
+    optimizer: optax.GradientTransformation,
+    users: Mapping[str, tuple[TableUser, ...]],
+    states: RunState,
+    batch: Batch,
+    keys: jax.Array,
+) -> tuple[RunState, StepMetrics]:
+    """``train_step`` of R runs, one after the other, as one program.
+
+    Word tables are read and written for all runs at once, where they are: a run's turn copies what it takes.
+
+    Args:
+        task, optimizer, users: as there.
+        states, keys: with a leading axis R.
+        batch: with a leading axis R, but for ``starts``.
+    """
+    table = task.word_embed.name
+    own_users = users.get(table, ())
+    found = jax.vmap(partial(gathered, own_users, table), (0, OF_RUNS))(states, batch)
+    by_row = lambda path: path[0].name == "synced" or is_momentum(path, table) or _is_table(path, table)
+    nothing = jnp.zeros(len(states.step))
+    small = jax.tree.map_with_path(lambda path, leaf: nothing if by_row(path) else leaf, states)
+    by_run = batch._asdict()
+    starts = by_run.pop("starts")
+
+    def turn(own):
+        state, found, by_run, key = own
+        return _update(task, optimizer, own_users, state, found, Batch(**by_run, starts=starts), key)
+
+    small, found, metrics = jax.lax.map(turn, (small, found, by_run, keys))
+    states = jax.tree.map_with_path(
+        lambda path, leaf, before: before if by_row(path) else leaf, small, states
+    )
+    return jax.vmap(partial(scattered, own_users, table))(states, found), metrics
+
+
+def _is_table(path: tuple, table: str) -> bool:
+    return path[0].name == "params" and path[1].key == table
+
+
+def _update(
+    task: TaskModel,
+    optimizer: optax.GradientTransformation,
+    own_users: tuple[TableUser, ...],
+    state: RunState,
+    found: Gathered,
+    batch: Batch,
+    key: jax.Array,
+) -> tuple[RunState, Gathered, StepMetrics]:
+    """The step on rows of the word table that are gathered; the table itself is not looked at."""
+    table = task.word_embed.name
     # The model sees the batch's rows as the whole table.
     batch = batch._replace(rows=jnp.arange(len(batch.rows)))
     own = {**task.own(state.params), table: {"table": found.rows}}
@@ -86,4 +154,4 @@ def train_step(
         step=state.step + 1,
         task_steps={**state.task_steps, task.name: state.task_steps[task.name] + 1},
     )
-    return scattered(own_users, table, state, found), StepMetrics(loss, optax.tree.norm(gradients))
+    return state, found, StepMetrics(loss, optax.tree.norm(gradients))
