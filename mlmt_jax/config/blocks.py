@@ -51,7 +51,7 @@ class TrainingConfig(Block):
     sample_seed: Seed | None = None
     """Decides which sentences `sample` takes; null: `seed` does."""
     replicas: Count = 1
-    """Runs trained in one program, on a CPU in turn; replica r, from 0, is the run that `seed` + r gives alone."""
+    """Runs in one program, on a CPU in turn; replica r, from 0, is the run that `seed` + r gives alone."""
     resample: bool = True
     """Whether each replica draws its own `sample` (`sample_seed` counts up as well); false: one for all."""
     data_parallel: Count = 1
