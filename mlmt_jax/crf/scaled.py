@@ -37,8 +37,8 @@ _SHARE_OF_WORDS, _SHARE_OF_CHAIN = 0.40, 0.19
 # So small a probability may be made up of lifted numbers, in a whole sentence: shared out between its n * t.
 _NOTHING = 1e-6
 
-# Up to so many tags sums are written out as one vector operation, and products of so many
-# multiply-adds: a library's product is quicker than that, but not at once.
+# Sums over so many tags, and products of so many multiply-adds besides, are written out as one vector
+# operation: a library's product is quicker, but calling it takes longer than that.
 _WRITTEN_OUT, _SMALL_PRODUCT = 32, 10_000
 
 
@@ -79,15 +79,14 @@ def _scale(emissions: jax.Array, chain: Chain, lengths: jax.Array) -> _Scaled:
     peak = _finite(jnp.stack([jnp.max(largest[:t]), *largest[t:]]))
     shifted = scores - jnp.concatenate([jnp.full(t, peak[0]), peak[1:]])[:, None]
     exact = ~jnp.any((scores > -jnp.inf) & (shifted < least))
-    E = jnp.exp(shifted)
+    weights = jnp.exp(shifted)
+    E, start, end = weights[:t], weights[t][:, None], weights[t + 1][:, None]
     offset = jnp.sum(jnp.where(inside, peaks, 0.0), (0, 1)) + peak[1] + peak[2]
     offset += peak[0] * jnp.maximum(lengths - 1, 0)
     moved = inside.at[0].set(False)
     # A transpose proper, not a view of E that is read across.
-    back = jnp.stack([E[:t], E[:t].T])[1]
-    return _Scaled(
-        emissions, peaks, inside, moved, E[:t], back, E[t][:, None], E[t + 1][:, None], offset, exact
-    )
+    back = jnp.stack([E, E.T])[1]
+    return _Scaled(emissions, peaks, inside, moved, E, back, start, end, offset, exact)
 
 
 def _move(by_source: jax.Array, by_goal: jax.Array, messages: jax.Array) -> jax.Array:

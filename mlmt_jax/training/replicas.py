@@ -113,8 +113,7 @@ class Group:
             return jax.jit(step, donate_argnums=0)
         step = jax.vmap(step, (0, OF_RUNS, 0))
         if self._mesh is None:
-            # One run keeps a CPU busy. Side by side, products with one more batch axis are slower there:
-            # eight runs took 13 times the step of one.
+            # One run keeps a CPU busy: side by side, eight took 13 times the step of one.
             in_turn = self._of_leaves(name, partial(train_steps_in_turn, *given))
             by_device = partial(jax.lax.platform_dependent, cpu=in_turn, default=step)
             return jax.jit(by_device, donate_argnums=0)

@@ -26,7 +26,7 @@ __all__ = [
     "Gathered",
     "TableUser",
     "gathered",
-    "is_momentum",
+    "is_of_table",
     "momentum_of",
     "scattered",
     "table_users",
@@ -122,19 +122,19 @@ def up_to_date(users: Mapping[str, tuple[TableUser, ...]], state: RunState) -> P
     return params
 
 
-def is_momentum(path: tuple, table: str) -> bool:
-    """Whether a key path within an optimizer state leads to the momentum of this table."""
+def is_of_table(path: tuple, table: str) -> bool:
+    """Whether a key path leads to this table, in parameters, or its momentum, in an optimizer state."""
     return [getattr(entry, "key", None) for entry in path[-2:]] == [table, "table"]
 
 
 def momentum_of(opt_state: optax.OptState, table: str) -> jax.Array:
     """The momentum of a table in an optimizer state: as many rows of it as the state has."""
-    [found] = [leaf for path, leaf in jax.tree.leaves_with_path(opt_state) if is_momentum(path, table)]
+    [found] = [leaf for path, leaf in jax.tree.leaves_with_path(opt_state) if is_of_table(path, table)]
     return found
 
 
 def with_momentum(opt_state: optax.OptState, table: str, momentum: jax.Array) -> optax.OptState:
     """The optimizer state with another momentum of the table: of some of its rows, or of all."""
     return jax.tree.map_with_path(
-        lambda path, leaf: momentum if is_momentum(path, table) else leaf, opt_state
+        lambda path, leaf: momentum if is_of_table(path, table) else leaf, opt_state
     )

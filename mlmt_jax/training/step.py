@@ -13,7 +13,7 @@ from mlmt_jax.training.rows import (
     Gathered,
     TableUser,
     gathered,
-    is_momentum,
+    is_of_table,
     momentum_of,
     scattered,
     with_momentum,
@@ -43,7 +43,7 @@ def touches(task: TaskModel, users: Mapping[str, tuple[TableUser, ...]], path: t
         case "params":
             return keys[0] in [part.name for part in task.parts.values()]
         case "opt_states":
-            return keys[0] == task.name or (keys[0] in partners and is_momentum(path, table))
+            return keys[0] == task.name or (keys[0] in partners and is_of_table(path, table))
         case "step":
             return True
         case _:  # task_steps, synced
@@ -96,7 +96,7 @@ def train_steps_in_turn(
     table = task.word_embed.name
     own_users = users.get(table, ())
     found = jax.vmap(partial(gathered, own_users, table), (0, OF_RUNS))(states, batch)
-    by_row = lambda path: path[0].name == "synced" or is_momentum(path, table) or _is_table(path, table)
+    by_row = lambda path: path[0].name == "synced" or is_of_table(path, table)
     nothing = jnp.zeros(len(states.step))
     small = jax.tree.map_with_path(lambda path, leaf: nothing if by_row(path) else leaf, states)
     by_run = batch._asdict()
@@ -111,10 +111,6 @@ def train_steps_in_turn(
         lambda path, leaf, before: before if by_row(path) else leaf, small, states
     )
     return jax.vmap(partial(scattered, own_users, table))(states, found), metrics
-
-
-def _is_table(path: tuple, table: str) -> bool:
-    return path[0].name == "params" and path[1].key == table
 
 
 def _update(
