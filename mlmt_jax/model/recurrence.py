@@ -213,6 +213,8 @@ def _backward_pass(
     of_h = exit_ * (1.0 - squashed * squashed)
     of_gates = jnp.concatenate([content, cs, entry, squashed], -1) * _gates_slope(gates)
 
+    across = jnp.swapaxes(recurrent, 1, 2)
+
     def step(back, state):
         dh, dc, dz = state
         i = steps - 1 - back
@@ -222,7 +224,7 @@ def _backward_pass(
         dc = dc + dh * _window(of_h, at, rows)
         now = jnp.concatenate([dc, dc, dc, dh], -1) * _window(of_gates, at, rows)
         dz = _put(dz, jnp.where(there, now, _window(dz, at, rows)), at)
-        return jnp.einsum("wbg,whg->wbh", now, recurrent), dc * _window(forget, at, rows), dz
+        return jnp.einsum("wbg,wgh->wbh", now, across), dc * _window(forget, at, rows), dz
 
     zero = jnp.zeros_like(hs, shape=(hs.shape[0], rows, hs.shape[2]))
     _, _, dz = jax.lax.fori_loop(0, steps, step, (zero, zero, jnp.zeros_like(gates)))
