@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     args = _parser().parse_args(argv)
     from mlmt_jax.data.conll import read_conll
-    from mlmt_jax.data.corpus import label
+    from mlmt_jax.data.dataset import label
     from mlmt_jax.training.journal import score_table, table
 
     tagger = load_tagger(args)

@@ -11,7 +11,8 @@ import numpy as np
 
 from mlmt_jax.config import Config, EmbeddingConfig, TaskConfig
 from mlmt_jax.data.conll import ColumnFormat
-from mlmt_jax.data.corpus import Example, Vocabulary, column_format
+from mlmt_jax.data.corpus import Vocabulary
+from mlmt_jax.data.dataset import Example, column_format
 from mlmt_jax.data.embeddings import read_vectors
 from mlmt_jax.data.encoding import encode_sentences, encode_tags
 from mlmt_jax.data.tagged import RankedTags, TaggedSentence, TaggedText, TagWriter

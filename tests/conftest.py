@@ -14,8 +14,12 @@ import tiny_corpus
 
 # Read when JAX is first imported, here and in the processes that tests start. Compiling is most of
 # the tests' time: programs are left as they are written, and one that was compiled is not again.
+# Workers of pytest-xdist inherit the environment, but not the folder: a program half-written by one would
+# be read by another.
 _PROGRAMS = tempfile.mkdtemp(prefix="mlmt-jax-programs-")
 atexit.register(shutil.rmtree, _PROGRAMS, ignore_errors=True)
+if "PYTEST_XDIST_WORKER" in os.environ:
+    del os.environ["JAX_COMPILATION_CACHE_DIR"]
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", _PROGRAMS)

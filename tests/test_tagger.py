@@ -12,7 +12,7 @@ import tiny_corpus
 import mlmt_jax
 from mlmt_jax import Tagger
 from mlmt_jax.data.conll import read_conll
-from mlmt_jax.data.corpus import label
+from mlmt_jax.data.dataset import label
 from mlmt_jax.errors import RunError
 from mlmt_jax.training.folder import RunFolder
 

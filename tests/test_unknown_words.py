@@ -12,7 +12,7 @@ import pytest
 from command_lines import is_one_message, status
 
 from mlmt_jax import Tagger, evaluate, predict
-from mlmt_jax.data.corpus import Example
+from mlmt_jax.data.dataset import Example
 from mlmt_jax.errors import DataError, RunError
 from mlmt_jax.exported import ExportedTagger
 from mlmt_jax.training.checkpoint import load_best_params

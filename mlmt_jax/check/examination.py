@@ -14,7 +14,8 @@ from mlmt_jax.config import Config, DatasetConfig, EmbeddingConfig
 from mlmt_jax.config.checks import missing_files
 from mlmt_jax.config.problems import format_path
 from mlmt_jax.data.conll import ColumnFormat, cell_column
-from mlmt_jax.data.corpus import Dataset, column_format, draw_sample, make_dataset, word_counts
+from mlmt_jax.data.corpus import word_counts
+from mlmt_jax.data.dataset import Dataset, column_format, draw_sample, make_dataset
 from mlmt_jax.data.decoding import open_text
 from mlmt_jax.data.findings import Finding
 from mlmt_jax.data.task_tags import check_tags, task_tags, unknown_tags

@@ -10,7 +10,8 @@ import numpy as np
 from mlmt_jax.config import Config, parse_config
 from mlmt_jax.convert.checkpoint import MODELS, Checkpoint
 from mlmt_jax.convert.weights import Rows, task_params
-from mlmt_jax.data.corpus import Corpus, Dataset, Vocabulary
+from mlmt_jax.data.corpus import Corpus, Vocabulary
+from mlmt_jax.data.dataset import Dataset
 from mlmt_jax.data.vocab import CharacterVocab, WordVocab
 from mlmt_jax.errors import RunError
 from mlmt_jax.types import Params

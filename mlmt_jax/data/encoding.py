@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from mlmt_jax.data.assembly import Encoded
-from mlmt_jax.data.corpus import Example, Vocabulary
+from mlmt_jax.data.corpus import Vocabulary
+from mlmt_jax.data.dataset import Example
 
 __all__ = ["encode", "encode_sentences", "encode_tags", "encode_tokens"]
 

@@ -1,18 +1,13 @@
 """The tags of a task over all its data sets: which there are, whether they are spans, what training lacks."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
 from mlmt_jax.config import Config, CRFConfig
+from mlmt_jax.data.dataset import Dataset
 from mlmt_jax.data.findings import Finding
 from mlmt_jax.data.tags import tag_names
 from mlmt_jax.errors import ConfigError, DataError, InputError
 from mlmt_jax.metrics.spans import split_tag
-
-if TYPE_CHECKING:
-    from mlmt_jax.data.corpus import Dataset
 
 __all__ = ["check_tags", "task_tags", "unknown_tags"]
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from mlmt_jax.config import Config
-from mlmt_jax.data.corpus import Corpus, Example
+from mlmt_jax.data.corpus import Corpus
+from mlmt_jax.data.dataset import Example
 from mlmt_jax.training.identity import checksum
 
 __all__ = ["data_files", "difference"]

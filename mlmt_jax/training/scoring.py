@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mlmt_jax.data.assembly import Encoded
-from mlmt_jax.data.corpus import Example
+from mlmt_jax.data.dataset import Example
 from mlmt_jax.data.tagged import span_probabilities
 from mlmt_jax.metrics.calibration import Calibration, calibration
 from mlmt_jax.metrics.scores import Score, score_spans, score_tokens

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from mlmt_jax.data.conll import Sentence
-from mlmt_jax.data.corpus import Corpus, Vocabulary, label
+from mlmt_jax.data.corpus import Corpus, Vocabulary
+from mlmt_jax.data.dataset import label
 from mlmt_jax.data.encoding import encode, encode_tokens
 from mlmt_jax.errors import DataError
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from mlmt_jax.config import Config
-from mlmt_jax.data.corpus import draw_sample, read_dataset
+from mlmt_jax.data.dataset import draw_sample, read_dataset
 
 # Prints what could depend on the process: the corpus and the batches of a config.
 LOADS_AND_BATCHES = """

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlmt_jax.data.corpus import Example
+from mlmt_jax.data.dataset import Example
 from mlmt_jax.training import scoring
 
 TAGS = ("O", "B-X", "I-X", "E-X", "S-X")
