@@ -1,5 +1,7 @@
 """The best tag sequence of a linear chain, and the k best ones."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +15,7 @@ __all__ = ["k_best", "viterbi"]
 # Up to so many tags the maximum over the tag before is written out: a chain of vector operations over the
 # batch, up to four times as fast on a CPU as a reduction.
 _WRITTEN_OUT = 64
+_AT_ONCE = 4
 
 
 def viterbi(emissions, chain: Chain, lengths) -> tuple[jax.Array, jax.Array]:
@@ -64,10 +67,12 @@ def _step(best: jax.Array, transitions: jax.Array) -> jax.Array:
     """max over "from" of best (from, B) + transitions (from, to): (to, B)."""
     if len(best) > _WRITTEN_OUT:
         return jnp.max(best[:, None] + transitions[..., None], 0)
-    reached = best[:1] + transitions[0][:, None]
-    for i in range(1, len(best)):
-        reached = jnp.maximum(reached, best[i : i + 1] + transitions[i][:, None])
-    return reached
+    # Several maxima at once: each operation of one alone would wait for the last.
+    parts = [best[i : i + 1] + transitions[i][:, None] for i in range(min(_AT_ONCE, len(best)))]
+    for i in range(len(parts), len(best)):
+        own = i % _AT_ONCE
+        parts[own] = jnp.maximum(parts[own], best[i : i + 1] + transitions[i][:, None])
+    return functools.reduce(jnp.maximum, parts)
 
 
 def _argmax(scores: jax.Array) -> jax.Array:
