@@ -15,6 +15,8 @@ __all__ = ["k_best", "viterbi"]
 # Up to so many tags the maximum over the tag before is written out: a chain of vector operations over the
 # batch, up to four times as fast on a CPU as a reduction.
 _WRITTEN_OUT = 64
+
+# Several maxima at once, of every fourth tag each: an operation of a single one would wait for the last.
 _AT_ONCE = 4
 
 
