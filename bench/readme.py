@@ -53,12 +53,15 @@ def _training(train: Mapping[str, Any]) -> str:
     ours, peer = train["ours"], train["PyTorch"]
     parts = train["parts"]["milliseconds"]
     split = ", ".join(f"{part} {ms:.1f}" for part, ms in parts.items() if part != "whole step")
+    compiled = train.get("torch.compile")
+    told = f"`torch.compile` makes that {compiled['time / ours']:.1f} times." if compiled else ""
     return _paragraph(
         "**A run.** `python bench/train.py` trains the isiXhosa config's four tasks at the published sizes, and",
         "the same model in PyTorch (packed `nn.LSTM`, `nn.Conv1d`, pytorch-crf, fused SGD; a test holds the two",
         f"to one loss) with the same weights on the same batches: {ours['steps/s']:.0f} steps a second",
         f"({ours['sentences/s']:.0f} sentences) against {peer['steps/s']:.0f}, {peer['time / ours']:.1f} times",
-        f"as many. That is {ours['GFLOP/s']:.0f} GFLOP/s of the model's own arithmetic,",
+        f"as many; {told}" if told else "as many.",
+        f"Ours is {ours['GFLOP/s']:.0f} GFLOP/s of the model's own arithmetic,",
         f"{ours['of matmul rate']:.2f} of what a large matrix product reaches; {train['programs']} programs,",
         f"{train['compile seconds']['ours']:.0f} s to compile them; {train['peak MiB']['ours']:.0f} MiB at the",
         f"most. Alone, the parts of one step of {parts['whole step']:.1f} ms take, in ms: {split}.",
