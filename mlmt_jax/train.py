@@ -67,7 +67,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     with contextlib.ExitStack() as stack:
         if args.resume and first:
             stack.enter_context(locked(output))
-        line, warning = choose_device(config.training.gpu)
+        shared = config.training.data_parallel > 1
+        sharing = config.training.data_parallel * config.training.replicas if shared else 1
+        line, warning = choose_device(config.training.gpu, sharing)
         print(line)
         if warning:
             print(f"warning: {warning}", file=sys.stderr)

@@ -1,6 +1,7 @@
 """From a config to everything the loop needs: device, corpus, model, optimizers, batches."""
 
 import importlib.metadata
+import os
 import platform
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +27,10 @@ __all__ = ["Setup", "choose_device", "fresh_state", "prepare", "prepare_replicas
 _TYPICAL_STEPS = 3000
 
 
+# XLA's executor of a program takes up to four threads beside its own.
+_THREADS_OF_A_DEVICE, _MOST_THREADS = 5, 200
+
+
 @dataclass(frozen=True)
 class Setup:
     """A run before its first step."""
@@ -40,17 +45,23 @@ class Setup:
     weights: dict[str, float]  # probability of each task model at a step
 
 
-def choose_device(gpu: bool | None) -> tuple[str, str | None]:
+def choose_device(gpu: bool | None, sharing: int = 1) -> tuple[str, str | None]:
     """Picks the device and names it; call it before anything else uses JAX.
 
     Args:
         gpu: ``training.gpu``: true wants one, false keeps to the CPU, null takes what is there.
+        sharing: devices among which batches are shared out.
 
     Returns:
         A line that says which device is used, and a warning where a GPU was asked for and none found.
     """
     if gpu is False:
         jax.config.update("jax_platforms", "cpu")
+    if sharing > 1:
+        # A CPU's devices meet in sums of gradients, where each waits in threads of one pool. With as many
+        # threads as cores, one device may hold them all, and wait for the other forever.
+        threads = (os.cpu_count() or 1) + min(_THREADS_OF_A_DEVICE * sharing, _MOST_THREADS)
+        os.environ.setdefault("NPROC", str(threads))
     device = jax.devices()[0]
     count = jax.device_count()
     many = f"{count} devices" if count > 1 else "device"

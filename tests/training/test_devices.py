@@ -14,6 +14,7 @@ import tiny_corpus
 from replica_runs import last_states, read, sampled, trained
 
 from mlmt_jax.errors import ConfigError
+from mlmt_jax.training.setup import choose_device
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,6 +29,18 @@ def test_more_devices_than_there_are(corpus: Path) -> None:
     with pytest.raises(ConfigError, match=r"training.data_parallel: got 2, but JAX has 1 device"):
         trained(corpus, sampled(data_parallel=2), "too_many")
     assert not (corpus.parent / "too_many" / "config.json").exists()
+
+
+def test_devices_that_share_a_batch_have_threads_to_wait_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NPROC", "")
+    monkeypatch.delenv("NPROC")  # undone at the end, whatever is set below
+    choose_device(None)
+    assert "NPROC" not in os.environ
+    choose_device(None, sharing=2)
+    assert int(os.environ["NPROC"]) >= 10 + 1
+    monkeypatch.setenv("NPROC", "3")
+    choose_device(None, sharing=2)
+    assert os.environ["NPROC"] == "3"  # the user's own
 
 
 def in_processes(corpus: Path, folder: Path, count: int, devices: int, *options: str) -> None:
