@@ -69,12 +69,9 @@ def _step(best: jax.Array, transitions: jax.Array) -> jax.Array:
     """max over "from" of best (from, B) + transitions (from, to): (to, B)."""
     if len(best) > _WRITTEN_OUT:
         return jnp.max(best[:, None] + transitions[..., None], 0)
-    # Several maxima at once: each operation of one alone would wait for the last.
-    parts = [best[i : i + 1] + transitions[i][:, None] for i in range(min(_AT_ONCE, len(best)))]
-    for i in range(len(parts), len(best)):
-        own = i % _AT_ONCE
-        parts[own] = jnp.maximum(parts[own], best[i : i + 1] + transitions[i][:, None])
-    return functools.reduce(jnp.maximum, parts)
+    terms = [best[i : i + 1] + transitions[i][:, None] for i in range(len(best))]
+    parts = [terms[first::_AT_ONCE] for first in range(min(_AT_ONCE, len(terms)))]
+    return functools.reduce(jnp.maximum, [functools.reduce(jnp.maximum, part) for part in parts])
 
 
 def _argmax(scores: jax.Array) -> jax.Array:

@@ -213,7 +213,7 @@ def _backward_pass(
     of_h = exit_ * (1.0 - squashed * squashed)
     of_gates = jnp.concatenate([content, cs, entry, squashed], -1) * _gates_slope(gates)
 
-    across = jnp.swapaxes(recurrent, 1, 2)
+    across = jnp.swapaxes(recurrent, 1, 2)  # once, lest each word's product read weights across
 
     def step(back, state):
         dh, dc, dz = state
