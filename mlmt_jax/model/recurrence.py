@@ -1,8 +1,9 @@
 """The LSTM's loop over words, with its gradient by hand: the time of a training step is spent here.
 
-Three things are had that differentiating a ``scan`` does not give: no step is taken, and hardly anything
-computed, for padding; the gradient of the weights is one large product instead of a small one a word; and
-activations are written once, as the backward loop reads them.
+Four things are had that differentiating a ``scan`` does not give: no step is taken, and hardly anything
+computed, for padding; the gradient of the weights is one large product instead of a small one a word;
+activations are written once, as the backward loop reads them; and a CPU steps through both directions on two
+cores.
 
 Packed words (``Batch``) of one number within their sentences are neighbours, those of the longest sentence
 first. So each step reads and writes a window of as many words as there are sentences. The sentences that are
@@ -10,49 +11,21 @@ over already meet the words of the next step there: they compute what nobody rea
 overwrites it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.custom_batching import custom_vmap
 
 __all__ = ["recurrence"]
 
 # Into so many parts a CPU cuts the places of packed words, to multiply no more of them than hold words.
 _PARTS = 8
 
-
-def _steps(starts: jax.Array) -> jax.Array:
-    """How far to go. A GPU goes to the end: asking it how far would cost more than the padding."""
-    longest = lambda starts: jnp.sum(starts[1:] > starts[:-1], dtype=jnp.int32)
-    return jax.lax.platform_dependent(
-        starts, cpu=longest, default=lambda starts: jnp.int32(starts.shape[0] - 1)
-    )
-
-
-def _quarters(like: jax.Array, *values: float) -> jax.Array:
-    return jnp.asarray(np.repeat(np.array(values, like.dtype), like.shape[-1] // 4))
-
-
-def _gates(z: jax.Array) -> jax.Array:
-    """sigmoid, sigmoid, tanh, sigmoid of the quarters i, f, g, o, all by tanh: one vector operation."""
-    inner = _quarters(z, 0.5, 0.5, 1.0, 0.5)
-    return jnp.tanh(z * inner) * inner + (1.0 - inner)
-
-
-def _gates_slope(gates: jax.Array) -> jax.Array:
-    """The derivative of ``_gates`` by z, from its value y: y (1 - y), for tanh 1 - y y."""
-    return _quarters(gates, 0, 0, 1, 0) + _quarters(gates, 1, 1, 0, 1) * gates - gates * gates
-
-
-def _window(values: jax.Array, start: jax.Array, rows: int) -> jax.Array:
-    return jax.lax.dynamic_slice_in_dim(values, start, rows, 1)
-
-
-def _put(values: jax.Array, value: jax.Array, start: jax.Array) -> jax.Array:
-    return jax.lax.dynamic_update_slice_in_dim(values, value, start, 1)
+# Arrays of one way or of several, which are their first axis.
+_Group = tuple[jax.Array, ...]
 
 
 def recurrence(
@@ -75,6 +48,84 @@ def recurrence(
     return _recurrence(inputs, kernel, recurrent, bias, jnp.asarray(starts), rows)
 
 
+@partial(jax.custom_vjp, nondiff_argnums=(5,))
+def _recurrence(
+    inputs: jax.Array, kernel: jax.Array, recurrent: jax.Array, bias: jax.Array, starts: jax.Array, rows: int
+) -> jax.Array:
+    found = _by_way(partial(_forward_loop, rows, False), starts, inputs, kernel, recurrent, bias)
+    return jnp.concatenate([hs for (hs,) in found])
+
+
+def _forward(
+    inputs: jax.Array, kernel: jax.Array, recurrent: jax.Array, bias: jax.Array, starts: jax.Array, rows: int
+):
+    kept = _by_way(partial(_forward_loop, rows, True), starts, inputs, kernel, recurrent, bias)
+    outputs = jnp.concatenate([_cell(gates, cs)[0] for _, cs, gates in kept])
+    return outputs, (inputs, kept, kernel, recurrent, starts)
+
+
+def _backward(rows: int, saved, slopes: jax.Array):
+    inputs, kept, kernel, recurrent, starts = saved
+    # Taken apart again in the same way, which costs nothing.
+    hs, cs, gates = map(jnp.concatenate, zip(*kept, strict=True))
+    arrays = inputs, hs, cs, gates, kernel, recurrent, slopes
+    found = _by_way(partial(_backward_pass, rows), starts, *arrays)
+    return *map(jnp.concatenate, zip(*found, strict=True)), None
+
+
+_recurrence.defvjp(_forward, _backward)
+
+
+def _by_way(run: Callable[..., Sequence[_Group]], starts: jax.Array, *arrays: jax.Array) -> list[_Group]:
+    """``run(on_cpu, starts, groups)``, and what it gives for each way, whose axis has a length of 1.
+
+    On a CPU every way is a group of its own: chains of operations that do not wait for one another take a
+    core each. Elsewhere one group of all halves the number of operations.
+    """
+    ways = len(arrays[0])
+
+    def cpu(starts: jax.Array, *arrays: jax.Array) -> list[_Group]:
+        return [tuple(own) for own in run(True, starts, _apart(ways, arrays))]
+
+    def default(starts: jax.Array, *arrays: jax.Array) -> list[_Group]:
+        [together] = run(False, starts, [arrays])
+        return _apart(ways, together)
+
+    return jax.lax.platform_dependent(starts, *arrays, cpu=cpu, default=default)
+
+
+def _apart(ways: int, arrays: _Group) -> list[_Group]:
+    return list(zip(*(jnp.split(x, ways) for x in arrays), strict=True))
+
+
+def _steps(on_cpu: bool, starts: jax.Array) -> jax.Array:
+    """How far to go. A GPU goes to the end: asking it how far would cost more than the padding."""
+    return jnp.sum(starts[1:] > starts[:-1], dtype=jnp.int32) if on_cpu else jnp.int32(len(starts) - 1)
+
+
+def _window(values: jax.Array, start: jax.Array, rows: int) -> jax.Array:
+    return jax.lax.dynamic_slice_in_dim(values, start, rows, 1)
+
+
+def _put(values: jax.Array, value: jax.Array, start: jax.Array) -> jax.Array:
+    return jax.lax.dynamic_update_slice_in_dim(values, value, start, 1)
+
+
+def _quarters(like: jax.Array, *values: float) -> jax.Array:
+    return jnp.asarray(np.repeat(np.array(values, like.dtype), like.shape[-1] // 4))
+
+
+def _gates(z: jax.Array) -> jax.Array:
+    """sigmoid, sigmoid, tanh, sigmoid of the quarters i, f, g, o, all by tanh: one vector operation."""
+    inner = _quarters(z, 0.5, 0.5, 1.0, 0.5)
+    return jnp.tanh(z * inner) * inner + (1.0 - inner)
+
+
+def _gates_slope(gates: jax.Array) -> jax.Array:
+    """The derivative of ``_gates`` by z, from its value y: y (1 - y), for tanh 1 - y y."""
+    return _quarters(gates, 0, 0, 1, 0) + _quarters(gates, 1, 1, 0, 1) * gates - gates * gates
+
+
 def _cell(gates: jax.Array, c: jax.Array) -> tuple[jax.Array, jax.Array]:
     """h and c after a word, from its gates and c before it."""
     entry, forget, content, exit_ = jnp.split(gates, 4, -1)
@@ -82,165 +133,87 @@ def _cell(gates: jax.Array, c: jax.Array) -> tuple[jax.Array, jax.Array]:
     return exit_ * jnp.tanh(c), c
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(5,))
-def _recurrence(
-    inputs: jax.Array, kernel: jax.Array, recurrent: jax.Array, bias: jax.Array, starts: jax.Array, rows: int
-) -> jax.Array:
-    # One product a word of input and state together: nothing as wide as the gates is kept for all words.
-    weights = jnp.concatenate([kernel, recurrent], 1)
+def _forward_loop(
+    rows: int, keep: bool, on_cpu: bool, starts: jax.Array, groups: Sequence[_Group]
+) -> list[_Group]:
+    """Of every word, for each group of (inputs, kernel, recurrent, bias): h after it.
 
-    def step(i, state):
-        h, c, hs = state
-        read = jnp.concatenate([_window(inputs, starts[i], rows), h], -1)
-        h, c = _cell(_gates(jnp.einsum("wbk,wkg->wbg", read, weights) + bias[:, None]), c)
-        return h, c, _put(hs, h, starts[i])
-
-    (ways, P, _), size = inputs.shape, recurrent.shape[1]
-    zero = jnp.zeros((ways, rows, size), inputs.dtype)
-    return jax.lax.fori_loop(0, _steps(starts), step, (zero, zero, jnp.zeros((ways, P, size), inputs.dtype)))[
-        2
-    ]
-
-
-def _side_by_side(run: Callable[..., tuple[jax.Array, ...]]) -> Callable[..., tuple[jax.Array, ...]]:
-    """``run(*arrays (ways, ...), starts)``, where under ``vmap`` runs that share ``starts`` are further ways.
-
-    Products have one batch axis then: with two, XLA multiplies several times slower on a CPU.
+    With ``keep``: h and c before it, and its gates. What comes after follows from these, for all at once.
     """
+    # One product a word of input and state together: nothing as wide as the gates is had beforehand.
+    weights = [jnp.concatenate([kernel, recurrent], 1) for _, kernel, recurrent, _ in groups]
 
-    @custom_vmap
-    def single(*args):
-        return run(*args)
+    def step(i, states):
+        at, after = starts[i], []
+        for (h, c, written), own, (inputs, _, _, bias) in zip(states, weights, groups, strict=True):
+            read = jnp.concatenate([_window(inputs, at, rows), h], -1)
+            gates = _gates(jnp.einsum("wbk,wkg->wbg", read, own) + bias[:, None])
+            next_h, next_c = _cell(gates, c)
+            values = (h, c, gates) if keep else (next_h,)
+            written = tuple(_put(whole, value, at) for whole, value in zip(written, values, strict=True))
+            after.append((next_h, next_c, written))
+        return after
 
-    @single.def_vmap
-    def _(size: int, batched, *args):
-        *arrays, starts = args
-        if batched[-1] or not all(batched[:-1]):
-            out = jax.vmap(run, [0 if own else None for own in batched])(*args)
-        else:
-            merged = single(*(x.reshape(-1, *x.shape[2:]) for x in arrays), starts)
-            out = jax.tree.map(lambda x: x.reshape(size, -1, *x.shape[1:]), merged)
-        return out, jax.tree.map(lambda _: True, out)
-
-    return single
-
-
-def _forward(
-    inputs: jax.Array, kernel: jax.Array, recurrent: jax.Array, bias: jax.Array, starts: jax.Array, rows: int
-):
-    run = _side_by_side(partial(_forward_pass, rows))
-    out, hs, cs, gates = run(inputs, kernel, recurrent, bias, starts)
-    return out, (inputs, hs, cs, gates, kernel, recurrent, starts)
+    states: list[Any] = []
+    for inputs, _, recurrent, _ in groups:
+        (ways, P, _), size = inputs.shape, recurrent.shape[1]
+        zero = jnp.zeros((ways, rows, size), inputs.dtype)
+        wide = (size, size, 4 * size) if keep else (size,)
+        states.append((zero, zero, tuple(jnp.zeros((ways, P, d), inputs.dtype) for d in wide)))
+    states = jax.lax.fori_loop(0, _steps(on_cpu, starts), step, states)
+    return [written for _, _, written in states]
 
 
-def _backward(rows: int, kept, slopes: jax.Array):
-    *arrays, starts = kept
-    return *_side_by_side(partial(_backward_pass, rows))(*arrays, slopes, starts), None
-
-
-def _forward_pass(
-    rows: int,
-    inputs: jax.Array,
-    kernel: jax.Array,
-    recurrent: jax.Array,
-    bias: jax.Array,
-    starts: jax.Array,
-) -> tuple[jax.Array, ...]:
-    projected = _projected(inputs, kernel, bias, starts)
-
-    def step(i, state):
-        h, c, hs, cs, gates = state
-        at = starts[i]
-        now = _gates(_window(projected, at, rows) + jnp.einsum("wbh,whg->wbg", h, recurrent))
-        hs, cs = _put(hs, h, at), _put(cs, c, at)
-        return *_cell(now, c), hs, cs, _put(gates, now, at)
-
-    (ways, P, _), size = inputs.shape, recurrent.shape[1]
-    zero = jnp.zeros((ways, rows, size), inputs.dtype)
-    empty = jnp.zeros((ways, P, size), inputs.dtype)
-    # Of every word: h and c before it, and its gates. What comes after follows from these, for all at once.
-    state = zero, zero, empty, empty, jnp.zeros_like(projected)
-    _, _, hs, cs, gates = jax.lax.fori_loop(0, _steps(starts), step, state)
-    return _cell(gates, cs)[0], hs, cs, gates
-
-
-def _projected(inputs: jax.Array, kernel: jax.Array, bias: jax.Array, starts: jax.Array) -> jax.Array:
-    """W x + b of every word, (ways, P, 4 h)."""
-    project = lambda x: (jnp.einsum("wpd,wdg->wpg", x, kernel) + bias[:, None],)
-    return _of_words(project, starts, inputs)[0]
-
-
-def _of_words(run: Callable[..., tuple[jax.Array, ...]], starts: jax.Array, *arrays: jax.Array):
-    """``run(*arrays)`` of packed words, (ways, P, ...), where a CPU leaves out most places without a word.
-
-    The first result of ``run`` has one row a word; it is filled up with zeros.
-    """
-
-    def of_words_there(starts, *arrays):
-        P = arrays[0].shape[1]
-        sizes = [P * k // _PARTS for k in range(1, _PARTS + 1)]
-
-        def of_first(size):
-            def cut(*arrays):
-                rows, *others = run(*(x[:, :size] for x in arrays))
-                return jnp.pad(rows, [(0, 0), (0, P - size), (0, 0)]), *others
-
-            return cut
-
-        enough = jnp.sum(starts[-1] > jnp.array(sizes), dtype=jnp.int32)
-        return jax.lax.switch(enough, [of_first(size) for size in sizes], *arrays)
-
-    every = lambda starts, *arrays: run(*arrays)
-    return jax.lax.platform_dependent(starts, *arrays, cpu=of_words_there, default=every)
-
-
-def _backward_pass(
-    rows: int,
-    inputs: jax.Array,
-    hs: jax.Array,
-    cs: jax.Array,
-    gates: jax.Array,
-    kernel: jax.Array,
-    recurrent: jax.Array,
-    slopes: jax.Array,
-    starts: jax.Array,
-) -> tuple[jax.Array, ...]:
+def _backward_pass(rows: int, on_cpu: bool, starts: jax.Array, groups: Sequence[_Group]) -> list[_Group]:
     """The gradients by inputs, kernel, recurrent and bias."""
-    steps = _steps(starts)
+    steps = _steps(on_cpu, starts)
     # All that the loop need not compute: how a word's c moves with its h, and its gates with c and h.
-    entry, forget, content, exit_ = jnp.split(gates, 4, -1)
-    squashed = jnp.tanh(forget * cs + entry * content)
-    of_h = exit_ * (1.0 - squashed * squashed)
-    of_gates = jnp.concatenate([content, cs, entry, squashed], -1) * _gates_slope(gates)
+    fixed, states = [], []
+    for _, hs, cs, gates, _, recurrent, slopes in groups:
+        entry, forget, content, exit_ = jnp.split(gates, 4, -1)
+        squashed = jnp.tanh(forget * cs + entry * content)
+        of_h = exit_ * (1.0 - squashed * squashed)
+        of_gates = jnp.concatenate([content, cs, entry, squashed], -1) * _gates_slope(gates)
+        across = jnp.swapaxes(recurrent, 1, 2)  # once, lest each word's product read weights across
+        fixed.append((of_h, of_gates, gates, across, slopes))
+        zero = jnp.zeros_like(hs[:, :rows])
+        states.append((zero, zero, jnp.zeros_like(gates)))
 
-    across = jnp.swapaxes(recurrent, 1, 2)  # once, lest each word's product read weights across
-
-    def step(back, state):
-        dh, dc, dz = state
+    def step(back, states):
         i = steps - 1 - back
         at, there = starts[i], (jnp.arange(rows) < starts[i + 1] - starts[i])[:, None]
-        # Sentences that are over by now have had no slope yet: all of theirs stay 0.
-        dh = dh + jnp.where(there, _window(slopes, at, rows), 0.0)
-        dc = dc + dh * _window(of_h, at, rows)
-        now = jnp.concatenate([dc, dc, dc, dh], -1) * _window(of_gates, at, rows)
-        dz = _put(dz, jnp.where(there, now, _window(dz, at, rows)), at)
-        return jnp.einsum("wbg,wgh->wbh", now, across), dc * _window(forget, at, rows), dz
+        before = []
+        for (dh, dc, dz), (of_h, of_gates, gates, across, slopes) in zip(states, fixed, strict=True):
+            # Sentences that are over by now have had no slope yet: all of theirs stay 0.
+            dh = dh + jnp.where(there, _window(slopes, at, rows), 0.0)
+            dc = dc + dh * _window(of_h, at, rows)
+            now = jnp.concatenate([dc, dc, dc, dh], -1) * _window(of_gates, at, rows)
+            dz = _put(dz, jnp.where(there, now, _window(dz, at, rows)), at)
+            forget = jax.lax.dynamic_slice(gates, (0, at, dc.shape[-1]), dc.shape)
+            before.append((jnp.einsum("wbg,wgh->wbh", now, across), dc * forget, dz))
+        return before
 
-    zero = jnp.zeros_like(hs, shape=(hs.shape[0], rows, hs.shape[2]))
-    _, _, dz = jax.lax.fori_loop(0, steps, step, (zero, zero, jnp.zeros_like(gates)))
-    return _gradients(inputs, hs, dz, kernel, starts)
+    states = jax.lax.fori_loop(0, steps, step, states)
+    dzs = [dz for _, _, dz in states]
+    return _gradients(on_cpu, starts, [(*group, dz) for group, dz in zip(groups, dzs, strict=True)])
 
 
-def _gradients(
-    inputs: jax.Array, hs: jax.Array, dz: jax.Array, kernel: jax.Array, starts: jax.Array
-) -> tuple[jax.Array, ...]:
+def _gradients(on_cpu: bool, starts: jax.Array, groups: Sequence[_Group]) -> list[_Group]:
     """The gradients by inputs, kernel, recurrent and bias, from those by W x + U h + b of every word."""
+    P = groups[0][0].shape[1]
 
-    def run(inputs, hs, dz):
-        against = lambda values: jnp.einsum("wpk,wpg->wkg", values, dz)
-        return jnp.einsum("wpg,wdg->wpd", dz, kernel), against(inputs), against(hs), jnp.sum(dz, 1)
+    def of_first(size: int, groups: Sequence[_Group]) -> list[_Group]:
+        found = []
+        for inputs, hs, _, _, kernel, _, _, dz in groups:
+            inputs, hs, dz = (x[:, :size] for x in (inputs, hs, dz))
+            of_inputs = jnp.pad(jnp.einsum("wpg,wdg->wpd", dz, kernel), [(0, 0), (0, P - size), (0, 0)])
+            of_kernel, of_recurrent = (jnp.einsum("wpk,wpg->wkg", values, dz) for values in (inputs, hs))
+            found.append((of_inputs, of_kernel, of_recurrent, jnp.sum(dz, 1)))
+        return found
 
-    return _of_words(run, starts, inputs, hs, dz)
-
-
-_recurrence.defvjp(_forward, _backward)
+    if not on_cpu:
+        return of_first(P, groups)
+    # Most places without a word are left out.
+    sizes = [P * k // _PARTS for k in range(1, _PARTS + 1)]
+    enough = jnp.sum(starts[-1] > jnp.array(sizes), dtype=jnp.int32)
+    return jax.lax.switch(enough, [partial(of_first, size) for size in sizes], groups)

@@ -44,6 +44,16 @@ def inputs(seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(len(LENGTHS), N, D)).astype(np.float32)
 
 
+@pytest.fixture(params=["cpu", "elsewhere"])
+def _device(request, monkeypatch):
+    """Builds what differs between a CPU and other devices for either: it runs here all the same."""
+    if request.param == "elsewhere":
+        monkeypatch.setattr(jax.lax, "platform_dependent", lambda *args, default, **_: default(*args))
+    jax.clear_caches()
+    yield
+    jax.clear_caches()
+
+
 @partial(jax.jit, static_argnums=0)
 def run(lstm: LSTM, params: Params, x, key=None) -> jax.Array:
     """Of inputs (B, N, D) the states (B, N, features), 0 beyond the lengths."""
@@ -54,6 +64,7 @@ def run(lstm: LSTM, params: Params, x, key=None) -> jax.Array:
     return jnp.asarray(found).at[BATCH.position].get(mode="fill", fill_value=0.0)
 
 
+@pytest.mark.usefixtures("_device")
 @pytest.mark.parametrize(("bidirectional", "layers"), [(False, 1), (False, 2), (True, 1), (True, 3)])
 def test_states_are_those_of_a_loop_over_each_sentence_alone(bidirectional, layers):
     lstm = module(bidirectional=bidirectional, layers=layers)
@@ -95,6 +106,7 @@ def test_what_stands_where_there_is_no_word_never_matters():
     jax.tree.map(np.testing.assert_array_equal, value(params, words), value(params, other))
 
 
+@pytest.mark.usefixtures("_device")
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_the_gradient_is_that_of_a_plain_loop(bidirectional):
     lstm = module(bidirectional=bidirectional)
