@@ -100,7 +100,7 @@ def _apart(ways: int, arrays: _Group) -> list[_Group]:
 
 def _steps(on_cpu: bool, starts: jax.Array) -> jax.Array:
     """How far to go. A GPU goes to the end: asking it how far would cost more than the padding."""
-    return jnp.sum(starts[1:] > starts[:-1], dtype=jnp.int32) if on_cpu else jnp.int32(len(starts) - 1)
+    return jnp.sum(starts[1:] > starts[:-1], dtype=jnp.int32) if on_cpu else jnp.int32(starts.shape[0] - 1)
 
 
 def _window(values: jax.Array, start: jax.Array, rows: int) -> jax.Array:
