@@ -85,7 +85,7 @@ def _by_way(run: Callable[..., Sequence[_Group]], starts: jax.Array, *arrays: ja
     ways = len(arrays[0])
 
     def cpu(starts: jax.Array, *arrays: jax.Array) -> list[_Group]:
-        return [tuple(own) for own in run(True, starts, _apart(ways, arrays))]
+        return list(run(True, starts, _apart(ways, arrays)))
 
     def default(starts: jax.Array, *arrays: jax.Array) -> list[_Group]:
         [together] = run(False, starts, [arrays])
@@ -194,8 +194,11 @@ def _backward_pass(rows: int, on_cpu: bool, starts: jax.Array, groups: Sequence[
         return before
 
     states = jax.lax.fori_loop(0, steps, step, states)
-    dzs = [dz for _, _, dz in states]
-    return _gradients(on_cpu, starts, [(*group, dz) for group, dz in zip(groups, dzs, strict=True)])
+    parts = [
+        (inputs, hs, kernel, dz)
+        for (inputs, hs, _, _, kernel, _, _), (_, _, dz) in zip(groups, states, strict=True)
+    ]
+    return _gradients(on_cpu, starts, parts)
 
 
 def _gradients(on_cpu: bool, starts: jax.Array, groups: Sequence[_Group]) -> list[_Group]:
@@ -204,7 +207,7 @@ def _gradients(on_cpu: bool, starts: jax.Array, groups: Sequence[_Group]) -> lis
 
     def of_first(size: int, groups: Sequence[_Group]) -> list[_Group]:
         found = []
-        for inputs, hs, _, _, kernel, _, _, dz in groups:
+        for inputs, hs, kernel, dz in groups:
             inputs, hs, dz = (x[:, :size] for x in (inputs, hs, dz))
             of_inputs = jnp.pad(jnp.einsum("wpg,wdg->wpd", dz, kernel), [(0, 0), (0, P - size), (0, 0)])
             of_kernel, of_recurrent = (jnp.einsum("wpk,wpg->wkg", values, dz) for values in (inputs, hs))
