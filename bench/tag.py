@@ -34,7 +34,7 @@ from timing import interleaved
 from mlmt_jax.cli import keep_memory
 from mlmt_jax.config import Config
 from mlmt_jax.data.batching import sorted_batches
-from mlmt_jax.data.encoding import encode_tokens
+from mlmt_jax.data.encoding import encode_sentences
 from mlmt_jax.data.tags import from_bioes
 from mlmt_jax.tagger import Tagger
 from mlmt_jax.training.checkpoint import Checkpoints
@@ -66,7 +66,7 @@ def peer_tagger(setup: Setup, params: Any) -> Callable[[Sentences, int], list[li
     names, dataset = vocabulary.tags[target.task], setup.corpus.datasets[target.dataset]
 
     def tag(sentences: Sentences, batch_size: int) -> list[list[str]]:
-        encoded = [encode_tokens(vocabulary, target.model.word_embed, tokens) for tokens in sentences]
+        encoded = encode_sentences(vocabulary, target.model.word_embed, sentences)
         tags: list[list[str]] = [[] for _ in sentences]
         for chosen, batch in sorted_batches(encoded, batch_size):
             for i, own in zip(chosen, trainer.decode(batch), strict=True):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mlmt_jax.data.tags import from_bioes
-from mlmt_jax.metrics.spans import Scheme, Span, lenient_spans, split_tag
+from mlmt_jax.metrics.spans import Scheme, Span, count_ill_formed, lenient_spans, split_tag
 
 __all__ = ["RankedTags", "TagWriter", "TaggedSentence", "TaggedSpan", "TaggedText", "span_probabilities"]
 
@@ -62,10 +62,17 @@ class TagWriter:
         written = [(prefixes.get(p, p), kind) for p, kind in map(split_tag, names)] if prefixes else names
         self._alike = np.array([[a == b for b in written] for a in written], np.float32)  # (t, t)
         self._index = {name: i for i, name in enumerate(names)}
+        self._pairs = _Pairs(self._names, scheme, bare)
 
     def tags(self, best: np.ndarray) -> list[str]:
         """The tags of a sentence, from their indices (n,) int."""
-        return from_bioes([self._names[tag] for tag in best.tolist()], self._scheme, bare=self._bare)
+        indices: list[int] = best.tolist()
+        if self._scheme == "none":
+            return [self._names[tag] for tag in indices]
+        written = [self._pairs[pair] for pair in zip([None, *indices], [*indices, None], strict=True)]
+        if None in written:
+            return from_bioes([self._names[tag] for tag in indices], self._scheme, bare=self._bare)
+        return written[:-1]  # type: ignore[return-value]
 
     def with_probabilities(
         self, best: np.ndarray, marginals: np.ndarray, steps: np.ndarray
@@ -97,6 +104,30 @@ class TagWriter:
             ],
             log_probability=float(np.sum(steps, dtype=np.float64)),
         )
+
+
+class _Pairs(dict[tuple[int | None, int | None], str | None]):
+    """How a scheme writes the second of two neighbouring BIOES tags, None for a pair that is ill-formed.
+
+    A tag index of None stands for the end of the sentence on either side. Well-formed tags are written by it
+    several times as fast as span by span.
+    """
+
+    def __init__(self, names: Sequence[str], scheme: Scheme, bare: bool):
+        super().__init__()
+        self._names, self._scheme, self._bare = names, scheme, bare
+
+    def __missing__(self, pair: tuple[int | None, int | None]) -> str | None:
+        before, tag = ([] if i is None else [self._names[i]] for i in pair)
+        # The rest of the spans in which the two are.
+        head = [f"B-{kind}" for prefix, kind in map(split_tag, before) if prefix in ("I", "E")]
+        tail = [f"E-{kind}" for prefix, kind in map(split_tag, tag) if prefix in ("B", "I")]
+        tags = [*head, *before, *tag, *tail]
+        if count_ill_formed(tags, "bioes"):
+            self[pair] = None
+        else:
+            self[pair] = ["", *from_bioes(tags, self._scheme, bare=self._bare)][len(tags) - len(tail)]
+        return self[pair]
 
 
 def span_probabilities(

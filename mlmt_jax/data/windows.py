@@ -1,6 +1,9 @@
 """Many sentences through the programs of a task model and back, in order; long ones window by window."""
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, islice
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +24,9 @@ CONTEXT = 64
 
 # Windows in a batch, so that the memory they take is bounded as well.
 _WINDOWS = 16
+
+# Batches under way at a time: one leaves cores idle between its larger operations, and while it is read.
+_UNDER_WAY = 2
 
 
 class Programs(NamedTuple):
@@ -60,11 +66,8 @@ def run_programs(
     """
     results: list[tuple[np.ndarray, ...]] = [()] * len(sentences)
     whole = [i for i, sentence in enumerate(sentences) if len(sentence.words) <= LONGEST]
-    # All batches are handed to the device before the first result is waited for.
     batches = sorted_batches([sentences[i] for i in whole], batch_size)
-    pending = [(chosen, programs.whole(batch)) for chosen, batch in batches]
-    for chosen, arrays in pending:
-        arrays = [np.asarray(array) for array in arrays]
+    for chosen, arrays in _results(programs.whole, batches):
         for row, i in enumerate(chosen):
             results[whole[i]] = tuple(array[row] for array in arrays)
     long = [i for i, sentence in enumerate(sentences) if len(sentence.words) > LONGEST]
@@ -72,6 +75,26 @@ def run_programs(
         for i, scores in _emissions(group, programs):
             results[i] = tuple(np.asarray(array)[0] for array in _read(sentences[i], scores, programs))
     return results
+
+
+def _results(
+    program: Callable[[Batch], Any], batches: Iterator[tuple[np.ndarray, Batch]]
+) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
+    """Which sentences each batch holds, and what a program gives of them, in the order of the batches."""
+    one_at_a_time = Lock()  # two threads would both compile what is new to both
+
+    def run(own: tuple[np.ndarray, Batch]) -> tuple[np.ndarray, list[np.ndarray]]:
+        chosen, batch = own
+        with one_at_a_time:
+            arrays = program(batch)
+        return chosen, [np.asarray(array) for array in arrays]
+
+    first = list(islice(batches, 2))
+    if len(first) < 2:
+        yield from map(run, first)
+        return
+    with ThreadPoolExecutor(_UNDER_WAY) as pool:
+        yield from pool.map(run, chain(first, batches))
 
 
 def _groups(windows: dict[int, list[Window]]) -> Iterator[dict[int, list[Window]]]:
@@ -91,8 +114,8 @@ def _emissions(group: dict[int, list[Window]], programs: Programs) -> Iterator[t
     windows = [window for own in group.values() for window in own]
     kept: list[Any] = [None] * len(windows)
     # Nearly all windows are of one length.
-    for chosen, batch in sorted_batches([window.sentence for window in windows], _WINDOWS, 1.0):
-        scores = np.asarray(programs.emissions(batch))
+    batches = sorted_batches([window.sentence for window in windows], _WINDOWS, 1.0)
+    for chosen, [scores] in _results(lambda batch: (programs.emissions(batch),), batches):
         for row, i in enumerate(chosen):
             kept[i] = scores[row, windows[i].skip : windows[i].skip + windows[i].keep].copy()
     first = 0

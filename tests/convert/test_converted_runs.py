@@ -22,7 +22,7 @@ from torch.nn import functional
 from mlmt_jax import Tagger, evaluate
 from mlmt_jax.convert import main
 from mlmt_jax.convert.assemble import _ACTIVATIONS
-from mlmt_jax.data.encoding import encode_tokens
+from mlmt_jax.data.encoding import encode_sentences
 from mlmt_jax.data.tags import from_bioes
 from mlmt_jax.model import best_tags, build_model, decode, emissions, init_params
 from mlmt_jax.training.checkpoint import load_best_params
@@ -82,7 +82,7 @@ def test_emissions_and_tags_are_the_originals(converted: dict[str, Converted], c
     own = model.tasks[task]
     like = jax.eval_shape(lambda key: init_params(model, key), jax.random.key(0))
     params = load_best_params(folder.checkpoints, folder.id, like)
-    encoded = [encode_tokens(vocabulary, config.task(task).model.word_embed, words) for words in SENTENCES]
+    encoded = encode_sentences(vocabulary, config.task(task).model.word_embed, SENTENCES)
     compute = jax.jit(
         lambda params, batch: (emissions(own, params, batch), decode(own, params, batch, best_tags)[0])
     )

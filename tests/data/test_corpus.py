@@ -9,7 +9,7 @@ import pytest
 from mlmt_jax.data.conll import Sentence
 from mlmt_jax.data.corpus import Corpus, Vocabulary
 from mlmt_jax.data.dataset import label
-from mlmt_jax.data.encoding import encode, encode_tokens
+from mlmt_jax.data.encoding import encode, encode_sentences
 from mlmt_jax.errors import DataError
 
 # Sentences as "word/tag word/tag".
@@ -158,7 +158,8 @@ def test_dev_and_test_add_no_word_and_no_character(load):
     words = corpus.vocabulary.words["xho words"]
     assert set(words.words) == {"file", "ab", "c"}
     assert corpus.vocabulary.characters.characters == ("a", "b", "c")
-    tokens = encode_tokens(corpus.vocabulary, "xho words", corpus.datasets["xho.ner"].splits["dev"][0].tokens)
+    first = corpus.datasets["xho.ner"].splits["dev"][0].tokens
+    [tokens] = encode_sentences(corpus.vocabulary, "xho words", [first])
     assert tokens.words.tolist() == [0, 1]
     assert tokens.chars.tolist() == [[1, 1, 1, 0], [1, 1, 1, 1]]
     assert tokens.tags.tolist() == [0, 0]
