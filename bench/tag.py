@@ -33,7 +33,7 @@ from timing import interleaved
 
 from mlmt_jax.cli import keep_memory
 from mlmt_jax.config import Config
-from mlmt_jax.data.batching import sorted_batches
+from mlmt_jax.data.assembly import apart, assemble, collect
 from mlmt_jax.data.encoding import encode_sentences
 from mlmt_jax.data.tags import from_bioes
 from mlmt_jax.tagger import Tagger
@@ -66,9 +66,13 @@ def peer_tagger(setup: Setup, params: Any) -> Callable[[Sentences, int], list[li
     names, dataset = vocabulary.tags[target.task], setup.corpus.datasets[target.dataset]
 
     def tag(sentences: Sentences, batch_size: int) -> list[list[str]]:
-        encoded = encode_sentences(vocabulary, target.model.word_embed, sentences)
+        encoded = apart(encode_sentences(vocabulary, target.model.word_embed, sentences))
         tags: list[list[str]] = [[] for _ in sentences]
-        for chosen, batch in sorted_batches(encoded, batch_size):
+        order = sorted(range(len(sentences)), key=lambda i: len(sentences[i]))
+        for first in range(0, len(order), batch_size):
+            chosen = order[first : first + batch_size]
+            contents = collect([encoded[i] for i in chosen])
+            batch = assemble(contents, len(chosen), contents.needs(len(chosen)).shape())
             for i, own in zip(chosen, trainer.decode(batch), strict=True):
                 bioes = [names[tag] for tag in own]
                 tags[i] = from_bioes(bioes, dataset.scheme, bare=dataset.bare)

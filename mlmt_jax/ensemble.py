@@ -94,5 +94,5 @@ class Ensemble(Tagger):
         if gold is None:
             rows = [np.zeros(len(tokens), np.int32) for tokens in sentences]
         else:
-            rows = encode_tags(self.tag_names, gold)
+            rows = [encode_tags(self.tag_names, tags) for tags in gold]
         return read_scores(read, self._chain, scores, rows, self._batch_size(paths))

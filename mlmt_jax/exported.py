@@ -3,11 +3,11 @@
 ``Tagger.export`` or ``python -m mlmt_jax.export`` writes the file, a zip archive of
 
 - ``about.json``: task, tag scheme, vocabulary;
-- ``emissions.stablehlo`` and ``tags.stablehlo``: ``jax.export`` programs from words to tag scores, and from
-  those to the best tags;
-- ``params/*.npy``: the parameters, the first argument of both.
+- ``features.stablehlo``, ``emissions.stablehlo``, ``tags.stablehlo``: ``jax.export`` programs from words to
+  their features, from these to tag scores, and from those to the best tags;
+- ``params/*.npy``: the parameters, the first argument of all three.
 
-Nothing in it is executable but the two programs, which compute on arrays alone.
+Nothing in it is executable but the programs, which compute on arrays alone.
 """
 
 import io
@@ -31,10 +31,11 @@ from mlmt_jax.errors import RunError
 
 __all__ = ["ExportedTagger", "write_exported"]
 
-_FORMAT = 2  # of the archive; a newer one is refused
+_FORMAT = 3  # of the archive; a newer one is refused
 # What reading a damaged archive raises; RuntimeError where a flag says that it is encrypted, say.
 _DAMAGED = (zipfile.BadZipFile, EOFError, RuntimeError, zlib.error, lzma.LZMAError)
-_ABOUT, _EMISSIONS, _TAGS, _PARAMS = "about.json", "emissions.stablehlo", "tags.stablehlo", "params/{:04}.npy"
+_ABOUT, _PROGRAM, _PARAMS = "about.json", "{}.stablehlo", "params/{:04}.npy"
+_PROGRAMS = ("features", "emissions", "tags")
 
 
 class ExportedTagger:
@@ -44,17 +45,15 @@ class ExportedTagger:
     new shape of batch.
     """
 
-    def __init__(
-        self, about: Mapping[str, Any], emissions: export.Exported, tags: export.Exported, params: list[Any]
-    ):
+    def __init__(self, about: Mapping[str, Any], programs: Mapping[str, export.Exported], params: list[Any]):
         self._vocabulary = Vocabulary.from_json(about["vocabulary"])
         [self._word_embed], [self._tag_names] = self._vocabulary.words, self._vocabulary.tags.values()
         self._task, self._batch_size = about["task"], about["batch_size"]
         self._writer = TagWriter(self._tag_names, about["scheme"], bare=about["bare"])
         self._params = jax.device_put(params)
-        self._emissions, self._read = jax.jit(emissions.call), jax.jit(tags.call)
-        scored = lambda params, *words: tags.call(params, emissions.call(params, *words), words[-1])
-        self._whole = jax.jit(scored)
+        features, emissions, tags = (programs[name].call for name in _PROGRAMS)
+        self._features, self._emissions, self._read = map(jax.jit, (features, emissions, tags))
+        self._whole = jax.jit(lambda params, *given: tags(params, emissions(params, *given), given[-1]))
 
     @classmethod
     def load(cls, path: str | Path) -> "ExportedTagger":
@@ -69,13 +68,15 @@ class ExportedTagger:
                 found = about.get("format")
                 if found != _FORMAT:
                     raise RunError(f"{path}: its format is {found!r}, expected {_FORMAT}")
-                program = lambda name: export.deserialize(bytearray(archive.read(name)))
-                emissions, tags = program(_EMISSIONS), program(_TAGS)
+                programs = {
+                    name: export.deserialize(bytearray(archive.read(_PROGRAM.format(name))))
+                    for name in _PROGRAMS
+                }
                 params = [
                     np.load(io.BytesIO(archive.read(_PARAMS.format(i))), allow_pickle=False)
                     for i in range(about["params"])
                 ]
-            return cls(about, emissions, tags, params)
+            return cls(about, programs, params)
         except OSError as error:
             raise RunError(f"{path}: cannot be read: {error.strerror or error}") from None
         except (*_DAMAGED, LookupError, ValueError, TypeError, AttributeError) as error:
@@ -104,20 +105,19 @@ class ExportedTagger:
         Raises:
             TypeError: a sentence that is a string.
         """
-        encoded = encode_sentences(self._vocabulary, self._word_embed, sentences)
+        contents = encode_sentences(self._vocabulary, self._word_embed, sentences)
         programs = Programs(
-            whole=lambda batch: (self._whole(self._params, *batch[:-1]),),
-            emissions=lambda batch: self._emissions(self._params, *batch[:-1]),
+            features=lambda words: self._features(self._params, *words),
+            whole=lambda x, batch: (self._whole(self._params, x, *batch[:-1]),),
+            emissions=lambda x, batch: self._emissions(self._params, x, *batch[:-1]),
             read=lambda scores, lengths, gold: (self._read(self._params, scores, lengths),),
         )
-        found = run_programs(encoded, self._batch_size, programs)
-        return [
-            self._writer.tags(tags[: len(own.words)]) for (tags,), own in zip(found, encoded, strict=True)
-        ]
+        found = run_programs(contents, self._batch_size, programs)
+        return [self._writer.tags(tags[:n]) for (tags,), n in zip(found, contents.lengths, strict=True)]
 
 
 def write_exported(
-    path: str | Path, about: Mapping[str, Any], emissions: bytes, tags: bytes, params: Sequence[np.ndarray]
+    path: str | Path, about: Mapping[str, Any], programs: Mapping[str, bytes], params: Sequence[np.ndarray]
 ) -> None:
     """Writes an exported tagger, whole or not at all.
 
@@ -125,7 +125,7 @@ def write_exported(
         path: of the file; one that is there is replaced.
         about: ``task``, ``batch_size``, ``scheme``, ``bare``, and ``vocabulary`` as ``Vocabulary.as_json``
             gives it, of the one task and its one word embedding.
-        emissions, tags: serialised programs.
+        programs: ``features``, ``emissions`` and ``tags``, serialised.
         params: their first argument.
 
     Raises:
@@ -137,8 +137,9 @@ def write_exported(
         try:
             with zipfile.ZipFile(temporary, "w") as archive:
                 text = json.dumps({"format": _FORMAT, "params": len(params), **about}, ensure_ascii=False)
-                for name, data in ((_ABOUT, text.encode()), (_EMISSIONS, emissions), (_TAGS, tags)):
-                    archive.writestr(name, data)
+                archive.writestr(_ABOUT, text)
+                for name in _PROGRAMS:
+                    archive.writestr(_PROGRAM.format(name), programs[name])
                 for i, array in enumerate(params):
                     with archive.open(_PARAMS.format(i), "w", force_zip64=True) as file:
                         np.lib.format.write_array(file, array, allow_pickle=False)

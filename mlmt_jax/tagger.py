@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import jax
@@ -212,12 +213,11 @@ class Tagger:
         paths: int = 1,
     ) -> list[tuple[np.ndarray, ...]]:
         """What a reader of so many ``paths`` gives of each sentence, whose tags inside may be given."""
-        encoded = encode_sentences(self._vocabulary, self._task.model.word_embed, sentences)
+        contents = encode_sentences(self._vocabulary, self._task.model.word_embed, sentences)
         if gold is not None:
-            rows = encode_tags(self.tag_names, gold)
-            encoded = [own._replace(tags=tags) for own, tags in zip(encoded, rows, strict=True)]
+            contents = contents._replace(tags=encode_tags(self.tag_names, chain.from_iterable(gold)))
         size = self._batch_size(paths)
-        return infer(self._models[self.task], self._params, read, encoded, size)
+        return infer(self._models[self.task], self._params, read, contents, size)
 
     def _batch_size(self, paths: int) -> int:
         return min(self._config.training.eval_batch_size, max(1, _MOST_PATHS // paths))
@@ -255,8 +255,8 @@ class Tagger:
                 spans={own.task: vocabulary.spans[own.task]},
             ).as_json(),
         }
-        emissions, tags, params = export_programs(self._models[self.task], self._params)
-        write_exported(path, about, emissions, tags, [np.asarray(leaf) for leaf in params])
+        programs, params = export_programs(self._models[self.task], self._params)
+        write_exported(path, about, programs, [np.asarray(leaf) for leaf in params])
 
     def evaluate(self, examples: Sequence[Example]) -> SplitScore:
         """Scores the tagger on labelled sentences, spans in BIOES.

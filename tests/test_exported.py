@@ -61,6 +61,7 @@ def test_what_is_in_the_file(tiny_run: Any, file: Path) -> None:
         about = json.loads(archive.read("about.json"))
     assert {name.split("/")[0] for name in names} == {
         "about.json",
+        "features.stablehlo",
         "emissions.stablehlo",
         "tags.stablehlo",
         "params",
@@ -110,11 +111,12 @@ def edited(file: Path, path: Path, name: str, data: bytes | None) -> Path:
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [
-        ("about.json", b'{"format": 3}', "its format is 3, expected 2"),
+        ("about.json", b'{"format": 4}', "its format is 4, expected 3"),
         ("about.json", b"[]", "not an exported tagger"),
-        ("about.json", b'{"format": 2}', "not an exported tagger"),
+        ("about.json", b'{"format": 3}', "not an exported tagger"),
         ("about.json", b"{", "not an exported tagger"),
         ("about.json", None, "not an exported tagger"),
+        ("features.stablehlo", None, "not an exported tagger"),
         ("tags.stablehlo", None, "not an exported tagger"),
         ("params/0000.npy", b"?", "not an exported tagger"),
     ],

@@ -1,14 +1,25 @@
-"""From a few encoded sentences to one batch of a given shape."""
+"""From encoded sentences to batches of given shapes."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 from mlmt_jax.data.shapes import Shape
-from mlmt_jax.types import Batch
+from mlmt_jax.types import Batch, Sentences, Words
 
-__all__ = ["Contents", "Encoded", "Needs", "assemble", "collect", "together"]
+__all__ = [
+    "Contents",
+    "Encoded",
+    "Needs",
+    "apart",
+    "assemble",
+    "collect",
+    "pack_sentences",
+    "pack_words",
+    "together",
+]
 
 
 class Encoded(NamedTuple):
@@ -47,8 +58,8 @@ class Contents(NamedTuple):
     """What some sentences hold, before it is padded. T words in the order of the sentences."""
 
     lengths: np.ndarray  # words of each sentence
-    rows: np.ndarray  # as in Batch
-    words: np.ndarray  # as in Batch
+    rows: np.ndarray  # as in Words
+    words: np.ndarray  # as in Words
     letters: np.ndarray  # characters of the distinct words, end to end
     sizes: np.ndarray  # characters of each distinct word
     tokens: np.ndarray  # (T,) index of the distinct word
@@ -59,6 +70,19 @@ class Contents(NamedTuple):
         lengths = np.zeros(rows, np.int32)
         lengths[: len(self.lengths)] = np.sort(self.lengths)[::-1]
         return Needs(lengths, len(self.words), len(self.letters))
+
+
+def apart(contents: Contents) -> list[Encoded]:
+    """The sentences: the inverse of ``collect``, but for the order of the distinct words."""
+    sizes, words = contents.sizes, contents.rows[contents.words]
+    chars = np.zeros((len(sizes), int(sizes.max(initial=0))), np.int32)
+    chars[np.arange(chars.shape[1]) < sizes[:, None]] = contents.letters
+    sentences = []
+    for start, end in pairwise([0, *np.cumsum(contents.lengths).tolist()]):
+        own = contents.tokens[start:end]
+        width = int(sizes[own].max(initial=0))
+        sentences.append(Encoded(words[own], chars[:, :width][own], contents.tags[start:end]))
+    return sentences
 
 
 def collect(sentences: Sequence[Encoded]) -> Contents:
@@ -99,11 +123,45 @@ def assemble(
             Arrays that belong to sentences or packed words then have a leading axis of parts.
     """
     n, packed, distinct, letters = shape
+    own = contents.lengths, contents.tokens, contents.tags
+    tokens, sentences = pack_sentences(*own, rows, n, packed, room, parts)
+    return Batch(*pack_words(contents, distinct, letters), tokens, *sentences)
+
+
+def pack_words(contents: Contents, distinct: int, letters: int) -> Words:
+    """The distinct words, with room for as many and for so many characters."""
+    owners = np.repeat(np.arange(len(contents.sizes)), contents.sizes)
+    return Words(
+        rows=_padded(contents.rows, distinct),
+        words=_padded(contents.words, distinct),
+        chars=_padded(contents.letters, letters),
+        owners=_padded(owners, letters, distinct - 1),
+        ends=_padded(np.cumsum(contents.sizes), distinct),
+    )
+
+
+def pack_sentences(
+    own_lengths: np.ndarray,
+    own_tokens: np.ndarray,
+    own_tags: np.ndarray,
+    rows: int,
+    n: int,
+    packed: int,
+    room: np.ndarray | None = None,
+    parts: int | None = None,
+) -> tuple[np.ndarray, Sentences]:
+    """``tokens`` as in ``Batch``, and the sentences.
+
+    Args:
+        own_lengths, own_tokens, own_tags: as in ``Contents``.
+        rows, room, parts: as in ``assemble``.
+        n, packed: words and packed words of the ``Shape``.
+    """
     lengths = np.zeros(rows, np.int32)
-    lengths[: len(contents.lengths)] = contents.lengths
+    lengths[: len(own_lengths)] = own_lengths
     inside = np.arange(n) < lengths[:, None]
     tags, index = np.zeros((2, rows, n), np.int32)
-    tags[inside], index[inside] = contents.tags, contents.tokens
+    tags[inside], index[inside] = own_tags, own_tokens
     order = np.argsort(-lengths, kind="stable")
     room = (lengths[order] if room is None else room)[:: parts or 1]
     starts = np.concatenate([[0], np.cumsum(np.sum(room > np.arange(n)[:, None], 1))]).astype(np.int32)
@@ -115,22 +173,7 @@ def assemble(
     else:
         tokens, places, back, position = map(np.stack, zip(*packs, strict=True))
         lengths, tags = lengths[np.array(dealt)], tags[np.array(dealt)]
-    ends = np.cumsum(contents.sizes)
-    owners = np.repeat(np.arange(len(contents.sizes)), contents.sizes)
-    return Batch(
-        rows=_padded(contents.rows, distinct),
-        words=_padded(contents.words, distinct),
-        chars=_padded(contents.letters, letters),
-        owners=_padded(owners, letters, distinct - 1),
-        ends=_padded(ends, distinct),
-        tokens=tokens,
-        places=places,
-        back=back,
-        starts=starts,
-        position=position,
-        lengths=lengths,
-        tags=tags,
-    )
+    return tokens, Sentences(places, back, starts, position, lengths, tags)
 
 
 def _pack(

@@ -1,8 +1,7 @@
-"""From encoded sentences to batches of few shapes; the order is a function of (seed, task, step)."""
+"""Training batches of few shapes; their order is a function of (seed, task, step)."""
 
-import math
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -11,59 +10,13 @@ from mlmt_jax.data.assembly import Contents, Encoded, Needs, assemble, collect
 from mlmt_jax.data.shapes import Shape, choose_shapes, fit
 from mlmt_jax.types import Batch
 
-__all__ = ["TrainingBatches", "padded_rows", "padded_words", "sorted_batches"]
-
-# In evaluation and tagging, sentences are padded to the next power of two of words from 16 on.
-_SMALLEST_WORDS = 16
+__all__ = ["TrainingBatches"]
 
 # Independent random streams of one seed and name; the corpus draws samples from stream 1.
 _ORDER_STREAM, _UNKNOWN_STREAM, _TURN_STREAM = 2, 3, 4
 
 # Sentences that differ by less than so many words may change places within an epoch's order of length.
 _LENGTH_JITTER = 4.0
-
-
-def sorted_batches(
-    sentences: Sequence[Encoded], batch_size: int, share: float = 0.75
-) -> Iterator[tuple[np.ndarray, Batch]]:
-    """Every sentence once, batched by length: the indices of a batch's sentences, and the batch.
-
-    A batch has at most ``batch_size`` rows, and where it has as many, room for words in this share of their
-    places: it is closed when either is full, so that all batches of one number of places are one program.
-    Fewer sentences get the next power of four of rows, so that a single one does not pay for a whole batch.
-    """
-    lengths = np.array([len(s.words) for s in sentences], np.int64)
-    order = np.argsort(lengths, kind="stable")
-    first = 0
-    while first < len(order):
-        behind = min(first + batch_size, len(order))
-        rows = padded_rows(behind - first, batch_size)
-        words = padded_words(int(lengths[order[behind - 1]]))
-        room = rows * words if rows < batch_size or rows == 1 else math.ceil(share * rows * words)
-        behind = first + int(np.searchsorted(np.cumsum(lengths[order[first:behind]]), room, "right"))
-        chosen = order[first:behind]
-        first = behind
-        contents = collect([sentences[i] for i in chosen])
-        yield chosen, assemble(contents, rows, _inference_shape(contents, rows, words, room))
-
-
-def _inference_shape(contents: Contents, rows: int, words: int, room: int) -> Shape:
-    distinct = 3 * room // 4
-    if rows == 1 or len(contents.words) > distinct:
-        distinct = room
-    # Words have six characters in the mean, more or less.
-    sizes = (size << k for k in range(32) for size in (6 * distinct, 9 * distinct))
-    return Shape(words, room + rows, distinct, next(size for size in sizes if size >= len(contents.letters)))
-
-
-def padded_rows(count: int, batch_size: int) -> int:
-    """The rows of a batch of ``count`` sentences: the next power of four, at most ``batch_size``."""
-    return min(batch_size, next(4**k for k in range(16) if 4**k >= count))
-
-
-def padded_words(size: int) -> int:
-    """The words that a sentence of ``size`` is padded to in evaluation and tagging."""
-    return max(_SMALLEST_WORDS, 1 << max(size - 1, 0).bit_length())
 
 
 class TrainingBatches:

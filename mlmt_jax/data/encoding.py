@@ -4,14 +4,14 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from mlmt_jax.data.assembly import Encoded
+from mlmt_jax.data.assembly import Contents
 from mlmt_jax.data.corpus import Vocabulary
 from mlmt_jax.data.dataset import Example
 
 __all__ = ["encode", "encode_sentences", "encode_tags"]
 
 
-def encode(vocabulary: Vocabulary, word_embed: str, task: str, examples: Iterable[Example]) -> list[Encoded]:
+def encode(vocabulary: Vocabulary, word_embed: str, task: str, examples: Iterable[Example]) -> Contents:
     """Encodes examples for a task model.
 
     Args:
@@ -21,36 +21,39 @@ def encode(vocabulary: Vocabulary, word_embed: str, task: str, examples: Iterabl
         examples: sentences with their tags.
     """
     examples = list(examples)
-    encoded = encode_sentences(vocabulary, word_embed, [example.tokens for example in examples])
-    tags = encode_tags(vocabulary.tags[task], [example.tags for example in examples])
-    return [sentence._replace(tags=own) for sentence, own in zip(encoded, tags, strict=True)]
+    contents = encode_sentences(vocabulary, word_embed, [example.tokens for example in examples])
+    tags = [tag for example in examples for tag in example.tags]
+    return contents._replace(tags=encode_tags(vocabulary.tags[task], tags))
 
 
-def encode_tags(names: Sequence[str], sentences: Iterable[Sequence[str]]) -> list[np.ndarray]:
-    """(n,) int32 of each sentence, the places of its tags among ``names``; -1 for one that is not there."""
+def encode_tags(names: Sequence[str], tags: Iterable[str]) -> np.ndarray:
+    """(n,) int32, the places of tags among ``names``; -1 for one that is not there."""
     index = {tag: i for i, tag in enumerate(names)}
-    return [np.array([index.get(tag, -1) for tag in tags], np.int32) for tags in sentences]
+    return np.array([index.get(tag, -1) for tag in tags], np.int32)
 
 
-def encode_sentences(
-    vocabulary: Vocabulary, word_embed: str, sentences: Iterable[Sequence[str]]
-) -> list[Encoded]:
+def encode_sentences(vocabulary: Vocabulary, word_embed: str, sentences: Iterable[Sequence[str]]) -> Contents:
     """Encodes tokenised sentences without tags (all 0).
 
     Raises:
         TypeError: a sentence that is a string.
     """
-    sentences = list(sentences)
-    distinct: dict[str, int] = {}  # each word is looked up once
-    places = []
-    for tokens in sentences:
-        if isinstance(tokens, str):  # a sequence as well, of letters
-            raise TypeError(f"got the sentence {tokens[:40]!r}; expected a list of its tokens")
-        places.append(np.array([distinct.setdefault(token, len(distinct)) for token in tokens], np.int32))
-    words, chars = vocabulary.words[word_embed].rows(distinct), vocabulary.characters.rows(list(distinct))
-    widths = np.count_nonzero(chars, 1)
-    encoded = []
-    for own in places:
-        width = int(widths[own].max(initial=0))
-        encoded.append(Encoded(words[own], chars[:, :width][own], np.zeros(len(own), np.int32)))
-    return encoded
+    distinct: dict[str, int] = {}
+    tokens: list[int] = []
+    lengths = []
+    for sentence in sentences:
+        if isinstance(sentence, str):  # a sequence as well, of letters
+            raise TypeError(f"got the sentence {sentence[:40]!r}; expected a list of its tokens")
+        tokens += [distinct.setdefault(token, len(distinct)) for token in sentence]
+        lengths.append(len(sentence))
+    rows, words = np.unique(vocabulary.words[word_embed].rows(distinct), return_inverse=True)
+    letters, sizes = vocabulary.characters.letters(distinct)
+    return Contents(
+        lengths=np.array(lengths, np.int32),
+        rows=rows,
+        words=words,
+        letters=letters,
+        sizes=sizes,
+        tokens=np.array(tokens, np.int32),
+        tags=np.zeros(len(tokens), np.int32),
+    )

@@ -115,7 +115,8 @@ class _Pairs(dict[tuple[int | None, int | None], str | None]):
 
     def __init__(self, names: Sequence[str], scheme: Scheme, bare: bool):
         super().__init__()
-        self._names, self._scheme, self._bare = names, scheme, bare
+        self._names, self._bare = names, bare
+        self._scheme: Scheme = scheme
 
     def __missing__(self, pair: tuple[int | None, int | None]) -> str | None:
         before, tag = ([] if i is None else [self._names[i]] for i in pair)

@@ -5,7 +5,7 @@ Row 0 of a word table is the unknown word. Of the characters, 0 is "no character
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -113,15 +113,22 @@ class CharacterVocab:
         """Rows of a character table, "no character" and the unknown one included."""
         return len(self.characters) + 2
 
-    def rows(self, words: Sequence[str]) -> np.ndarray:
-        """(n, c) int32 rows of the characters of n words, c those of the longest; 0 behind a word's end."""
+    def letters(self, words: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of the characters of words end to end (C,) int32, and how many each word has (n,).
+
+        A word without characters has one, "no character".
+        """
         cut = [word[:MAX_CHARACTERS] for word in words]
-        lengths = np.array([len(word) for word in cut], np.int32)
-        rows = np.zeros((len(cut), max(map(len, cut), default=0)), np.int32)
+        sizes = np.array([len(word) for word in cut], np.int32)
         get = self._rows.get
         # All at once: a word at a time takes longer than all else that is done for it here.
-        rows[np.arange(rows.shape[1]) < lengths[:, None]] = [get(char, 1) for word in cut for char in word]
-        return rows
+        found = np.array([get(char, 1) for char in "".join(cut)], np.int32)
+        if np.all(sizes):
+            return found, sizes
+        there = np.repeat(sizes > 0, np.maximum(sizes, 1))
+        letters = np.zeros(len(there), np.int32)
+        letters[there] = found
+        return letters, np.maximum(sizes, 1)
 
 
 def build_word_vocab(

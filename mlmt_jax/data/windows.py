@@ -2,15 +2,21 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from mlmt_jax.data.assembly import Encoded
-from mlmt_jax.data.batching import padded_words, sorted_batches
-from mlmt_jax.types import Batch
+from mlmt_jax.data.assembly import Contents
+from mlmt_jax.data.sorted_batches import (
+    WORDS_OF_FULL_BATCHES,
+    Piece,
+    padded_words,
+    sorted_batches,
+    word_blocks,
+)
+from mlmt_jax.types import Sentences, Words
 
 __all__ = ["LONGEST", "Programs", "Window", "cut", "run_programs"]
 
@@ -32,69 +38,85 @@ _UNDER_WAY = 2
 class Programs(NamedTuple):
     """Run on a device; ``whole`` and ``read`` return tuples of arrays that begin with the batch axis."""
 
-    whole: Callable[[Batch], Any]  # of whole sentences
-    emissions: Callable[[Batch], Any]  # of windows: (B, n, t)
+    features: Callable[[Words], Any]  # of distinct words: (U, d)
+    whole: Callable[[np.ndarray, Sentences], Any]  # of features of packed words (P, d), and whole sentences
+    emissions: Callable[[np.ndarray, Sentences], Any]  # of features of packed words, and windows: (B, n, t)
     read: Callable[[Any, Any, Any], Any]  # of emissions (1, n, t), lengths (1,) and gold tags (1, n)
 
 
 class Window(NamedTuple):
     """A part of a long sentence."""
 
-    sentence: Encoded  # the words that are read
-    skip: int  # how many of them come before those that are kept
+    start: int  # its first word
+    end: int  # behind its last word
+    skip: int  # how many of its words come before those that are kept
     keep: int
 
 
-def cut(sentence: Encoded) -> list[Window]:
-    """The windows of a sentence; what they keep is the whole sentence, in order."""
-    n, stride = len(sentence.words), LONGEST - 2 * CONTEXT
+def cut(n: int) -> list[Window]:
+    """The windows of a sentence of n words; what they keep is the whole sentence, in order."""
+    stride = LONGEST - 2 * CONTEXT
     windows = []
     for first in range(0, n, stride):
-        start, end = max(0, first - CONTEXT), min(n, first + stride + CONTEXT)
-        part = Encoded(*(values[start:end] for values in sentence))
-        windows.append(Window(part, first - start, min(stride, n - first)))
+        start = max(0, first - CONTEXT)
+        end = min(n, first + stride + CONTEXT)
+        windows.append(Window(start, end, first - start, min(stride, n - first)))
     return windows
 
 
-def run_programs(
-    sentences: Sequence[Encoded], batch_size: int, programs: Programs
-) -> list[tuple[np.ndarray, ...]]:
+def run_programs(contents: Contents, batch_size: int, programs: Programs) -> list[tuple[np.ndarray, ...]]:
     """What the programs return of every sentence, in the order given: its rows, padded.
 
     Of a sentence of more than ``LONGEST`` words the emissions come from overlapping windows, and are read as
     one sequence: time and memory are linear in its length, and what is read is exact for those emissions.
     """
-    results: list[tuple[np.ndarray, ...]] = [()] * len(sentences)
-    whole = [i for i, sentence in enumerate(sentences) if len(sentence.words) <= LONGEST]
-    batches = sorted_batches([sentences[i] for i in whole], batch_size)
-    for chosen, arrays in _results(programs.whole, batches):
+    if not len(contents.lengths):
+        return []
+    features = _features(contents, programs)
+    ends = np.cumsum(contents.lengths).tolist()
+    pieces = [
+        Piece(contents.tokens[start:end], contents.tags[start:end]) for start, end in pairwise([0, *ends])
+    ]
+    results: list[tuple[np.ndarray, ...]] = [()] * len(pieces)
+    whole = [i for i, piece in enumerate(pieces) if len(piece.tokens) <= LONGEST]
+    batches = sorted_batches([pieces[i] for i in whole], batch_size)
+    given = ((chosen, (features[tokens], batch)) for chosen, tokens, batch in batches)
+    for chosen, arrays in _results(programs.whole, given):
         for row, i in enumerate(chosen):
             results[whole[i]] = tuple(array[row] for array in arrays)
-    long = [i for i, sentence in enumerate(sentences) if len(sentence.words) > LONGEST]
-    for group in _groups({i: cut(sentences[i]) for i in long}):
-        for i, scores in _emissions(group, programs):
-            results[i] = tuple(np.asarray(array)[0] for array in _read(sentences[i], scores, programs))
+    long = [i for i, piece in enumerate(pieces) if len(piece.tokens) > LONGEST]
+    for group in _groups({i: cut(len(pieces[i].tokens)) for i in long}):
+        for i, scores in _emissions(pieces, features, group, programs):
+            results[i] = tuple(np.asarray(array)[0] for array in _read(pieces[i], scores, programs))
     return results
 
 
+def _features(contents: Contents, programs: Programs) -> np.ndarray:
+    """What is computed of every distinct word, (U, d): once, whatever batches it is in."""
+    program = lambda words: (programs.features(words),)
+    blocks = ((count, (words,)) for count, words in word_blocks(contents))
+    found = np.concatenate([block[:count] for count, [block] in _results(program, blocks)])
+    return found if len(found) else np.zeros((1, found.shape[1]), found.dtype)  # what fills up needs one
+
+
 def _results(
-    program: Callable[[Batch], Any], batches: Iterator[tuple[np.ndarray, Batch]]
-) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
-    """Which sentences each batch holds, and what a program gives of them, in the order of the batches."""
+    program: Callable[..., Any], given: Iterator[tuple[Any, tuple[Any, ...]]]
+) -> Iterator[tuple[Any, list[np.ndarray]]]:
+    """What a program gives of arguments, each behind what it is known by; in their order."""
     one_at_a_time = Lock()  # two threads would both compile what is new to both
 
-    def run(own: tuple[np.ndarray, Batch]) -> tuple[np.ndarray, list[np.ndarray]]:
-        chosen, batch = own
+    def run(own: tuple[Any, tuple[Any, ...]]) -> tuple[Any, list[np.ndarray]]:
+        name, arguments = own
         with one_at_a_time:
-            arrays = program(batch)
-        return chosen, [np.asarray(array) for array in arrays]
+            arrays = program(*arguments)
+        return name, [np.asarray(array) for array in arrays]
 
-    first = list(islice(batches, 2))
+    first = list(islice(given, 2))
     if len(first) < 2:
         yield from map(run, first)
         return
     with ThreadPoolExecutor(_UNDER_WAY) as pool:
-        yield from pool.map(run, chain(first, batches))
+        yield from pool.map(run, chain(first, given))
 
 
 def _groups(windows: dict[int, list[Window]]) -> Iterator[dict[int, list[Window]]]:
@@ -109,23 +131,29 @@ def _groups(windows: dict[int, list[Window]]) -> Iterator[dict[int, list[Window]
         yield group
 
 
-def _emissions(group: dict[int, list[Window]], programs: Programs) -> Iterator[tuple[int, np.ndarray]]:
+def _emissions(
+    sentences: Sequence[Piece], features: np.ndarray, group: dict[int, list[Window]], programs: Programs
+) -> Iterator[tuple[int, np.ndarray]]:
     """The emissions (n, t) of each sentence."""
-    windows = [window for own in group.values() for window in own]
+    windows = [(sentences[i], window) for i, own in group.items() for window in own]
+    pieces = [Piece(*(values[own.start : own.end] for values in sentence)) for sentence, own in windows]
     kept: list[Any] = [None] * len(windows)
     # Nearly all windows are of one length.
-    batches = sorted_batches([window.sentence for window in windows], _WINDOWS, 1.0)
-    for chosen, [scores] in _results(lambda batch: (programs.emissions(batch),), batches):
+    batches = sorted_batches(pieces, _WINDOWS * LONGEST // WORDS_OF_FULL_BATCHES, 1.0)
+    program = lambda x, batch: (programs.emissions(x, batch),)
+    given = ((chosen, (features[tokens], batch)) for chosen, tokens, batch in batches)
+    for chosen, [scores] in _results(program, given):
         for row, i in enumerate(chosen):
-            kept[i] = scores[row, windows[i].skip : windows[i].skip + windows[i].keep].copy()
+            _, own = windows[i]
+            kept[i] = scores[row, own.skip : own.skip + own.keep].copy()
     first = 0
     for i, own in group.items():
         yield i, np.concatenate(kept[first : first + len(own)])
         first += len(own)
 
 
-def _read(sentence: Encoded, scores: np.ndarray, programs: Programs) -> Any:
-    n = len(sentence.words)
+def _read(sentence: Piece, scores: np.ndarray, programs: Programs) -> Any:
+    n = len(sentence.tokens)
     behind = (0, padded_words(n) - n)
     scores, gold = np.pad(scores, (behind, (0, 0))), np.pad(sentence.tags, behind)
     return programs.read(scores[None], np.array([n], np.int32), gold[None])

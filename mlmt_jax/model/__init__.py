@@ -11,7 +11,14 @@ from mlmt_jax.model.decoding import (
     tags_and_probabilities,
 )
 from mlmt_jax.model.exporting import export_programs
-from mlmt_jax.model.tagger import TaskModel, batch_loss, emissions, sentence_losses
+from mlmt_jax.model.tagger import (
+    TaskModel,
+    batch_loss,
+    emissions,
+    emissions_of,
+    sentence_losses,
+    word_features,
+)
 
 __all__ = [
     "Model",
@@ -23,6 +30,7 @@ __all__ = [
     "build_model",
     "decode",
     "emissions",
+    "emissions_of",
     "export_programs",
     "init_params",
     "put_vectors",
@@ -30,4 +38,5 @@ __all__ = [
     "tag_marginals",
     "tags_and_losses",
     "tags_and_probabilities",
+    "word_features",
 ]

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 from mlmt_jax import crf
 from mlmt_jax.crf import Chain
 from mlmt_jax.model.masking import length_mask
-from mlmt_jax.model.tagger import TaskModel, emissions
-from mlmt_jax.types import Batch, Params
+from mlmt_jax.model.tagger import TaskModel, emissions_of
+from mlmt_jax.types import Params, Sentences
 
 __all__ = [
     "NBest",
@@ -29,10 +29,12 @@ __all__ = [
 Reader = Callable[[jax.Array, Chain, jax.Array, jax.Array], tuple[jax.Array, ...]]
 
 
-def decode(task: TaskModel, params: Params, batch: Batch, read: Reader) -> tuple[jax.Array, ...]:
-    """What a reader gives of a batch of whole sentences."""
-    scores, chain = emissions(task, params, batch), task.crf(params)
-    return read(scores, chain, jnp.asarray(batch.lengths), jnp.asarray(batch.tags))
+def decode(
+    task: TaskModel, params: Params, x: jax.Array, sentences: Sentences, read: Reader
+) -> tuple[jax.Array, ...]:
+    """What a reader gives of whole sentences, from the features of their packed words (P, d)."""
+    scores, chain = emissions_of(task, params, x, sentences), task.crf(params)
+    return read(scores, chain, jnp.asarray(sentences.lengths), jnp.asarray(sentences.tags))
 
 
 def best_tags(scores: jax.Array, chain: Chain, lengths: jax.Array, gold: jax.Array) -> tuple[jax.Array, ...]:

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jax import export
 
 from mlmt_jax.model.decoding import best_tags
-from mlmt_jax.model.tagger import TaskModel, emissions
-from mlmt_jax.types import Batch, Params
+from mlmt_jax.model.tagger import TaskModel, emissions_of, word_features
+from mlmt_jax.types import Params, Sentences, Words
 
 __all__ = ["PLATFORMS", "export_programs"]
 
@@ -16,22 +16,28 @@ __all__ = ["PLATFORMS", "export_programs"]
 PLATFORMS = ("cpu", "cuda")
 
 
-def export_programs(task: TaskModel, params: Params) -> tuple[bytes, bytes, list[Any]]:
+def export_programs(task: TaskModel, params: Params) -> tuple[dict[str, bytes], list[Any]]:
     """The programs of a task model, for any number of sentences, words and characters.
 
     Returns:
-        Serialised ``jax.export.Exported`` of two functions, and the parameters that are their first argument:
+        Serialised ``jax.export.Exported`` of three functions, and the parameters that are their first
+        argument:
 
-        - (parameters, all of a ``Batch`` but its tags) -> emissions (B, n, t) float32;
-        - (parameters, emissions (B, n, t), lengths (B,)) -> tags (B, n) int32.
+        - ``features``: (parameters, all of ``Words``) -> features (U, d) float32;
+        - ``emissions``: (parameters, features of packed words (P, d), all of ``Sentences`` but the tags)
+          -> emissions (B, n, t) float32;
+        - ``tags``: (parameters, emissions (B, n, t), lengths (B,)) -> tags (B, n) int32.
 
         n is a multiple of 16.
     """
     leaves, structure = jax.tree.flatten(task.own(params))
 
-    def score(leaves, *words):
-        batch = Batch(*words, tags=words[-2])
-        return emissions(task, jax.tree.unflatten(structure, leaves), batch)
+    def features(leaves, *words):
+        return word_features(task, jax.tree.unflatten(structure, leaves), Words(*words))
+
+    def score(leaves, x, *sentences):
+        own = Sentences(*sentences, tags=sentences[-2])
+        return emissions_of(task, jax.tree.unflatten(structure, leaves), x, own)
 
     def tag(leaves, scores, lengths):
         chain = task.crf(jax.tree.unflatten(structure, leaves))
@@ -44,15 +50,19 @@ def export_programs(task: TaskModel, params: Params) -> tuple[bytes, bytes, list
 
     # A loop over n - 1 words can be traced where n is known to be above 1.
     sentence = "B, 16*m"
+    packed = "B + p"  # there is room for more than B words
     given = [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves]
-    sizes = dict.fromkeys(Batch._fields, "U") | dict.fromkeys(("chars", "owners"), "C")
-    sizes |= dict.fromkeys(("tokens", "places", "back"), "B + p")  # there is room for more than B words
-    sizes |= {"starts": "16*m + 1", "position": sentence, "lengths": "B"}
-    words = [array(sizes[name], jnp.uint32 if name == "places" else jnp.int32) for name in Batch._fields[:-1]]
+    words = [array("C" if name in ("chars", "owners") else "U") for name in Words._fields]
+    [_, d] = jax.eval_shape(features, given, *words).shape
+    places, back, starts = array(packed, jnp.uint32), array(packed), array("16*m + 1")
+    sentences = places, back, starts, array(sentence), array("B")
     t = task.crf(params).start.shape[0]
-    scores = array(f"{sentence}, {t}", jnp.float32), array("B")
-    programs = [
-        export.export(jax.jit(function), platforms=PLATFORMS)(given, *arguments).serialize()
-        for function, arguments in ((score, words), (tag, scores))
-    ]
-    return bytes(programs[0]), bytes(programs[1]), leaves
+    programs = {
+        "features": (features, words),
+        "emissions": (score, [array(f"{packed}, {d}", jnp.float32), *sentences]),
+        "tags": (tag, [array(f"{sentence}, {t}", jnp.float32), array("B")]),
+    }
+    return {
+        name: bytes(export.export(jax.jit(function), platforms=PLATFORMS)(given, *arguments).serialize())
+        for name, (function, arguments) in programs.items()
+    }, leaves

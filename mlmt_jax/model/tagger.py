@@ -19,9 +19,18 @@ from flax import linen as nn
 from mlmt_jax import crf
 from mlmt_jax.model.components import Linear, side_by_side
 from mlmt_jax.model.masking import dropout, random_bytes
-from mlmt_jax.types import BY_SENTENCE, Batch, Params
+from mlmt_jax.types import BY_SENTENCE, Batch, Params, Sentences, Words
 
-__all__ = ["Part", "TaskModel", "batch_loss", "emissions", "sentence_losses", "tag_scores"]
+__all__ = [
+    "Part",
+    "TaskModel",
+    "batch_loss",
+    "emissions",
+    "emissions_of",
+    "sentence_losses",
+    "tag_scores",
+    "word_features",
+]
 
 # The axes over which a batch that is dealt out to parts is mapped.
 _OF_PARTS = Batch(**dict.fromkeys(Batch._fields) | dict.fromkeys(BY_SENTENCE, 0))  # type: ignore[arg-type]
@@ -77,18 +86,29 @@ class TaskModel:
 
 def emissions(task: TaskModel, params: Params, batch: Batch, key: jax.Array | None = None) -> jax.Array:
     """Tag scores of every word, (B, n, t) float32, nats. Dropout acts where a key is given."""
-    drawn = _Drawn() if key is None else _draw(task, key, batch.places)
-    features = [task.word_embed(params, batch.rows)[batch.words]]  # (U, d)
+    return emissions_of(task, params, word_features(task, params, batch)[batch.tokens], batch, key)
+
+
+def word_features(task: TaskModel, params: Params, words: Words | Batch) -> jax.Array:
+    """[E(w); highway(charcnn(c))] of distinct words, (U, d) float32."""
+    features = [task.word_embed(params, words.rows)[words.words]]
     if task.char_embed is not None:
-        letters = task.char_embed(params, batch.chars, batch.owners, batch.ends)
+        letters = task.char_embed(params, words.chars, words.owners, words.ends)
         features.append(letters if task.char_highway is None else task.char_highway(params, letters))
-    x = jnp.concatenate(features, -1)[batch.tokens]  # (P, d)
+    return jnp.concatenate(features, -1)
+
+
+def emissions_of(
+    task: TaskModel, params: Params, x: jax.Array, sentences: Sentences | Batch, key: jax.Array | None = None
+) -> jax.Array:
+    """``emissions`` from the features of packed words (P, d)."""
+    drawn = _Drawn() if key is None else _draw(task, key, sentences.places)
     x = dropout(x, task.embed_dropout, drawn.embed)
-    h = task.lstm(params, x, batch.back, batch.starts, batch.position.shape[0], drawn.between)
+    h = task.lstm(params, x, sentences.back, sentences.starts, sentences.position.shape[0], drawn.between)
     h = dropout(h, task.lstm_dropout, drawn.lstm)
     e = tag_scores(task, params, h)  # (P, t)
     e = dropout(e, task.linear_dropout, drawn.linear)
-    return e.at[batch.position].get(mode="fill", fill_value=0.0)
+    return e.at[sentences.position].get(mode="fill", fill_value=0.0)
 
 
 def tag_scores(task: TaskModel, params: Params, h: jax.Array) -> jax.Array:

@@ -7,16 +7,17 @@ import jax
 import numpy as np
 
 from mlmt_jax.crf import Chain
-from mlmt_jax.data.assembly import Encoded
-from mlmt_jax.data.batching import padded_rows, padded_words
+from mlmt_jax.data.assembly import Contents
+from mlmt_jax.data.sorted_batches import padded_rows, padded_words
 from mlmt_jax.data.windows import LONGEST, Programs, run_programs
-from mlmt_jax.model import Reader, TaskModel, decode, emissions
+from mlmt_jax.model import Reader, TaskModel, decode, emissions_of, word_features
 from mlmt_jax.types import Params
 
 __all__ = ["infer", "read_scores"]
 
-_decode = jax.jit(decode, static_argnums=(0, 3))
-_emissions = jax.jit(emissions, static_argnums=0)
+_features = jax.jit(word_features, static_argnums=0)
+_decode = jax.jit(decode, static_argnums=(0, 4))
+_emissions = jax.jit(emissions_of, static_argnums=0)
 
 
 @partial(jax.jit, static_argnums=(0, 2))
@@ -25,7 +26,7 @@ def _read(task: TaskModel, params: Params, read: Reader, scores, lengths, gold) 
 
 
 def infer(
-    task: TaskModel, params: Params, read: Reader, sentences: Sequence[Encoded], batch_size: int
+    task: TaskModel, params: Params, read: Reader, contents: Contents, batch_size: int
 ) -> list[tuple[np.ndarray, ...]]:
     """Reads every sentence.
 
@@ -33,7 +34,7 @@ def infer(
         task: the task model.
         params: of the run, or the task model's own.
         read: what to read; nothing else is computed.
-        sentences: any number, of any length.
+        contents: of any number of sentences, of any length.
         batch_size: sentences in a batch.
 
     Returns:
@@ -41,11 +42,12 @@ def infer(
     """
     own = task.own(params)
     programs = Programs(
-        whole=lambda batch: _decode(task, own, batch, read),
-        emissions=lambda batch: _emissions(task, own, batch),
+        features=lambda words: _features(task, own, words),
+        whole=lambda x, batch: _decode(task, own, x, batch, read),
+        emissions=lambda x, batch: _emissions(task, own, x, batch),
         read=lambda scores, lengths, gold: _read(task, own, read, scores, lengths, gold),
     )
-    return run_programs(sentences, batch_size, programs)
+    return run_programs(contents, batch_size, programs)
 
 
 @partial(jax.jit, static_argnums=0)

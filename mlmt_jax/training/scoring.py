@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mlmt_jax.data.assembly import Encoded
+from mlmt_jax.data.assembly import Contents
 from mlmt_jax.data.dataset import Example
 from mlmt_jax.data.tagged import span_probabilities
 from mlmt_jax.metrics.calibration import Calibration, calibration
@@ -39,13 +39,13 @@ def evaluate_split(
     params: Params,
     tag_names: Sequence[str],
     examples: Sequence[Example],
-    sentences: Sequence[Encoded],
+    contents: Contents,
     *,
     spans: bool,
     batch_size: int,
 ) -> SplitScore:
-    """Scores a task model on labelled sentences (``sentences`` are the encoded ``examples``)."""
-    found = infer(task, params, tags_and_losses, sentences, batch_size)
+    """Scores a task model on labelled sentences (``contents`` are the encoded ``examples``)."""
+    found = infer(task, params, tags_and_losses, contents, batch_size)
     return score_found(found, tag_names, examples, spans=spans)
 
 

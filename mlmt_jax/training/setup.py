@@ -10,7 +10,7 @@ import jax
 import optax
 
 from mlmt_jax.config import Config
-from mlmt_jax.data.assembly import Encoded
+from mlmt_jax.data.assembly import Contents, apart
 from mlmt_jax.data.batching import TrainingBatches
 from mlmt_jax.data.corpus import Corpus, load_corpora, load_corpus
 from mlmt_jax.data.encoding import encode
@@ -38,7 +38,7 @@ class Setup:
     config: Config
     corpus: Corpus
     model: Model
-    encoded: dict[str, dict[str, list[Encoded]]]  # by task model, by split
+    encoded: dict[str, dict[str, Contents]]  # by task model, by split
     batches: dict[str, TrainingBatches]  # by task model that is ever drawn
     optimizers: dict[str, optax.GradientTransformation]  # by task model
     users: dict[str, tuple[TableUser, ...]]  # by word table that is trained
@@ -106,7 +106,7 @@ def prepare_replicas(config: Config) -> list[Setup]:
     return [_prepared(own, corpus, encoded[id(corpus)]) for own, corpus in zip(configs, corpora, strict=True)]
 
 
-_Encodings = dict[str, dict[str, list[Encoded]]]
+_Encodings = dict[str, dict[str, Contents]]
 
 
 def _encoded(config: Config, corpus: Corpus) -> _Encodings:
@@ -126,7 +126,7 @@ def _prepared(config: Config, corpus: Corpus, encoded: _Encodings) -> Setup:
     batches = {
         task.name: TrainingBatches(
             task.name,
-            encoded[task.name]["train"],
+            apart(encoded[task.name]["train"]),
             config.dataset(task.dataset).batch_size,
             seed=config.training.seed,
             rare_words=corpus.rare_words[task.model.word_embed],

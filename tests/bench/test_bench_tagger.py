@@ -11,7 +11,7 @@ import pytest
 from small_model import SIZES, random_batch, random_params, small_config
 
 from mlmt_jax.config import Config
-from mlmt_jax.model import Model, TaskModel, batch_loss, best_tags, build_model, decode
+from mlmt_jax.model import Model, TaskModel, batch_loss, best_tags, build_model, emissions
 from mlmt_jax.training.optim import build_optimizer
 from mlmt_jax.types import Batch, Params
 
@@ -46,7 +46,12 @@ def built(case: str) -> tuple[Config, Model, Params]:
 @partial(jax.jit, static_argnums=0)
 def outputs(task: TaskModel, params: Params, batch: Batch) -> tuple[jax.Array, Params, jax.Array]:
     loss, slopes = jax.value_and_grad(partial(batch_loss, task))(params, batch)
-    return loss, slopes, decode(task, params, batch, best_tags)[0]
+    scores = emissions(task, params, batch)
+    return (
+        loss,
+        slopes,
+        best_tags(scores, task.crf(params), jnp.asarray(batch.lengths), jnp.asarray(batch.tags))[0],
+    )
 
 
 def assert_close(found: Params, expected: Params) -> None:

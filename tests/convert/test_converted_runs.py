@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from command_lines import process, status
@@ -22,9 +23,10 @@ from torch.nn import functional
 from mlmt_jax import Tagger, evaluate
 from mlmt_jax.convert import main
 from mlmt_jax.convert.assemble import _ACTIVATIONS
+from mlmt_jax.data.assembly import apart
 from mlmt_jax.data.encoding import encode_sentences
 from mlmt_jax.data.tags import from_bioes
-from mlmt_jax.model import best_tags, build_model, decode, emissions, init_params
+from mlmt_jax.model import best_tags, build_model, emissions, init_params
 from mlmt_jax.training.checkpoint import load_best_params
 from mlmt_jax.training.folder import RunFolder
 
@@ -82,11 +84,11 @@ def test_emissions_and_tags_are_the_originals(converted: dict[str, Converted], c
     own = model.tasks[task]
     like = jax.eval_shape(lambda key: init_params(model, key), jax.random.key(0))
     params = load_best_params(folder.checkpoints, folder.id, like)
-    encoded = encode_sentences(vocabulary, config.task(task).model.word_embed, SENTENCES)
-    compute = jax.jit(
-        lambda params, batch: (emissions(own, params, batch), decode(own, params, batch, best_tags)[0])
-    )
-    found, tags = map(np.asarray, compute(params, batch_of(encoded, 5, 6)))
+    encoded = apart(encode_sentences(vocabulary, config.task(task).model.word_embed, SENTENCES))
+    batch = batch_of(encoded, 5, 6)
+    found = jax.jit(partial(emissions, own))(params, batch)
+    lengths, gold = jnp.asarray(batch.lengths), jnp.asarray(batch.tags)
+    [tags] = map(np.asarray, best_tags(found, own.crf(params), lengths, gold))
 
     scores, best = expected(run, task)
     names = vocabulary.tags[config.task(task).task]

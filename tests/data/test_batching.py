@@ -1,34 +1,19 @@
 """Batches against what they are made of: every sentence, whole, in few shapes, replayable."""
 
-from itertools import combinations, pairwise
+from itertools import combinations
 
 import numpy as np
-import pytest
+from batch_checks import CHARACTER_ROWS, WORD_ROWS, assert_packed, make_sentences
 from dense import batch_of, chars_of, words_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlmt_jax.data.assembly import Encoded, assemble, collect, together
-from mlmt_jax.data.batching import TrainingBatches, sorted_batches
+from mlmt_jax.data.assembly import assemble, collect, together
+from mlmt_jax.data.batching import TrainingBatches
 from mlmt_jax.data.shapes import Shape
 from mlmt_jax.types import BY_SENTENCE
 
-WORD_ROWS, CHARACTER_ROWS = 40, 20
 LENGTHS = st.lists(st.integers(1, 30), min_size=1, max_size=50)
-
-
-def make_sentences(lengths, seed: int = 0, longest_word: int = 12) -> list[Encoded]:
-    """Sentences of known words, with ragged words; every index may occur."""
-    random = np.random.default_rng(seed)
-    sentences = []
-    for n in lengths:
-        sizes = random.integers(1, longest_word + 1, n)
-        chars = random.integers(2, CHARACTER_ROWS, (n, max(sizes, default=0)))
-        chars[np.arange(chars.shape[1]) >= sizes[:, None]] = 0
-        words = random.integers(1, WORD_ROWS, n)
-        tags = random.integers(0, 5, n)
-        sentences.append(Encoded(*(a.astype(np.int32) for a in (words, chars, tags))))
-    return sentences
 
 
 def make_batches(sentences, batch_size: int, *, seed=7, name="task", rate=0.0, words=None, characters=None):
@@ -64,7 +49,7 @@ def assert_holds(batch, sentences) -> None:
     np.testing.assert_array_equal(wide(found), wide(chars))
     dtypes = {name: np.dtype(np.int32) for name in batch._fields} | {"places": np.dtype(np.uint32)}
     assert {name: part.dtype for name, part in batch._asdict().items()} == dtypes
-    assert_packed(batch)
+    assert_packed(batch.tokens, batch)
     # Every word stands there once, and so does every row of the table.
     inside = np.arange(n) < lengths[:, None]
     lines = {(row, tuple(own)) for row, own in zip(words[inside], chars[inside].tolist(), strict=True)}
@@ -78,23 +63,6 @@ def assert_holds(batch, sentences) -> None:
     np.testing.assert_array_equal(batch.owners[:letters], np.repeat(np.arange(len(lines)), sizes))
     assert np.all(batch.owners[letters:] == len(batch.words) - 1)
     assert not np.any(batch.chars[letters:])
-
-
-def assert_packed(batch) -> None:
-    """First words of all sentences, from the longest to the shortest, then second ones, and so on."""
-    order = sorted(range(len(batch.lengths)), key=lambda i: -batch.lengths[i])
-    wanted = [(i, j) for j in range(max(batch.lengths, default=0)) for i in order if j < batch.lengths[i]]
-    assert len(batch.tokens) >= len(wanted) + len(order)  # a window may begin behind the last word
-    place = {where: p for p, where in enumerate(wanted)}
-    for (i, j), p in place.items():
-        assert batch.position[i, j] == p
-        assert batch.places[p] == (i << 16) + j
-        assert batch.back[p] == place[i, batch.lengths[i] - 1 - j]
-    assert np.sum(batch.position < len(batch.tokens)) == len(wanted)
-    np.testing.assert_array_equal(batch.back[len(wanted) :], np.arange(len(wanted), len(batch.back)))
-    numbers = [j for _, j in wanted]
-    firsts = np.searchsorted(numbers, np.arange(batch.position.shape[1] + 1))
-    np.testing.assert_array_equal(batch.starts, firsts)
 
 
 def assert_same(a, b) -> None:
@@ -257,42 +225,3 @@ def test_rate_zero_replaces_nothing():
     batches = make_batches(sentences, 2, words=every[0], characters=every[1])
     for step in range(10):
         assert_holds(batches.batch(step), [sentences[i] for i in batches.indices(step)])
-
-
-@given(st.lists(st.integers(0, 40), max_size=40), st.integers(1, 20))
-@settings(max_examples=40)
-def test_sorted_batches_hold_every_sentence_once_by_length(lengths, batch_size):
-    sentences = make_sentences(lengths, longest_word=64)
-    seen, longest, programs = [], [], {}
-    for chosen, batch in sorted_batches(sentences, batch_size):
-        seen.append(chosen.tolist())
-        longest.append(max(lengths[i] for i in chosen))
-        assert_holds(batch, [sentences[i] for i in chosen])
-        rows, n = batch.position.shape
-        assert rows in {1, 4, 16, batch_size}
-        assert len(chosen) <= rows <= batch_size
-        assert n in {16, 32, 64}
-        room = rows * n if rows < batch_size or rows == 1 else -(-3 * rows * n // 4)
-        _, packed, distinct, letters = shape_of(batch)
-        assert packed == room + rows
-        assert distinct in {room, 3 * room // 4}
-        assert letters in {count * distinct << k for count in (6, 9) for k in range(12)}
-        if rows == batch_size:
-            programs.setdefault(n, set()).add(packed)
-    assert sorted(i for batch in seen for i in batch) == list(range(len(lengths)))
-    assert all(len(sizes) == 1 for sizes in programs.values())
-    assert all(a <= b for a, b in pairwise(longest))
-
-
-def test_full_batches_have_as_many_words_as_there_is_room_for():
-    sentences = make_sentences([16] * 40 + [10] * 40)
-    found = [(len(chosen), batch.position.shape[0]) for chosen, batch in sorted_batches(sentences, 8)]
-    # Of ten words all 8 sentences; of sixteen, three of four.
-    assert found[:5] == [(8, 8)] * 5
-    assert found[5:12] == [(6, 8)] * 6 + [(4, 4)]
-
-
-@pytest.mark.parametrize(("count", "rows"), [(1, 1), (2, 4), (4, 4), (5, 16), (17, 20), (20, 20)])
-def test_a_few_sentences_do_not_pay_for_a_whole_batch(count, rows):
-    [(_, batch)] = sorted_batches(make_sentences([3] * count), 20)
-    assert batch.lengths.shape == (rows,)

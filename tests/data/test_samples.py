@@ -16,6 +16,7 @@ from mlmt_jax.data.dataset import draw_sample, read_dataset
 LOADS_AND_BATCHES = """
 import json, sys
 from mlmt_jax.config import parse_config
+from mlmt_jax.data.assembly import apart
 from mlmt_jax.data.batching import TrainingBatches
 from mlmt_jax.data.corpus import load_corpus
 from mlmt_jax.data.encoding import encode
@@ -24,7 +25,7 @@ corpus = load_corpus(parse_config(json.loads(sys.argv[1])))
 print(corpus.vocabulary.as_json(), *corpus.findings, sep="\\n")
 for name, dataset in corpus.datasets.items():
     print(name, dataset.sample.tolist())
-    sentences = encode(corpus.vocabulary, "xho words", dataset.task, dataset.splits["train"])
+    sentences = apart(encode(corpus.vocabulary, "xho words", dataset.task, dataset.splits["train"]))
     rare = corpus.rare_words["xho words"]
     batches = TrainingBatches(
         name, sentences, 5, seed=1, rare_words=rare, rare_characters=corpus.rare_characters,

@@ -103,18 +103,19 @@ def test_no_words_give_no_rows():
 
 def test_characters_of_words():
     vocab = CharacterVocab(("a", "b", "ŵ"))
-    rows = vocab.rows(["ab", "", "ŵxaa", "A"])
-    assert rows.tolist() == [[2, 3, 0, 0], [0, 0, 0, 0], [4, 1, 2, 2], [1, 0, 0, 0]]
-    assert (rows.dtype, vocab.size) == (np.int32, 5)
-    assert vocab.rows([]).shape == (0, 0)
-    assert vocab.rows([""]).shape == (1, 0)
+    letters, sizes = vocab.letters(["ab", "", "ŵxaa", "A"])
+    assert (letters.tolist(), sizes.tolist()) == ([2, 3, 0, 4, 1, 2, 2, 1], [2, 1, 4, 1])
+    assert (letters.dtype, vocab.size) == (np.int32, 5)
+    for words, expected in (([], []), ([""], [0]), (["b"], [3])):
+        letters, sizes = vocab.letters(words)
+        assert (letters.tolist(), sizes.tolist(), letters.dtype) == (expected, [1] * len(words), np.int32)
 
 
 def test_the_end_of_a_very_long_word_is_not_read():
     vocab = CharacterVocab(("a", "b"))
-    rows = vocab.rows(["a" * MAX_CHARACTERS + "b", "b"])
-    assert rows.shape == (2, MAX_CHARACTERS)
-    assert (rows[0] == 2).all()
+    letters, sizes = vocab.letters(["a" * MAX_CHARACTERS + "b", "b"])
+    assert letters.tolist() == [2] * MAX_CHARACTERS + [3]
+    assert sizes.tolist() == [MAX_CHARACTERS, 1]
 
 
 def test_the_files_words_come_first_and_then_training_words_by_frequency():

@@ -4,11 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dense import words_of
 
-from mlmt_jax.data.assembly import Encoded
+from mlmt_jax.data.assembly import Encoded, collect
 from mlmt_jax.data.windows import CONTEXT, LONGEST, Programs, cut, run_programs
-from mlmt_jax.types import Batch
+from mlmt_jax.types import Sentences, Words
 
 REACH = 3  # words on either side that an emission depends on
 
@@ -32,12 +31,16 @@ class Recorder:
     def __init__(self):
         self.shapes: list[tuple[str, tuple[int, ...]]] = []
 
-    def emissions(self, batch: Batch) -> np.ndarray:
-        self.shapes.append(("emissions", np.shape(batch.position)))
-        return self._emissions(batch)
+    def features(self, words: Words) -> np.ndarray:
+        return np.asarray(words.rows)[words.words][:, None]
 
-    def _emissions(self, batch: Batch) -> np.ndarray:
-        words = words_of(batch)
+    def emissions(self, x: np.ndarray, batch: Sentences) -> np.ndarray:
+        self.shapes.append(("emissions", np.shape(batch.position)))
+        return self._emissions(x, batch)
+
+    def _emissions(self, x: np.ndarray, batch: Sentences) -> np.ndarray:
+        position = np.asarray(batch.position)
+        words = np.append(x[:, 0], 0)[position]
         out = np.full((*words.shape, 2), -1)
         for row, length in enumerate(batch.lengths):
             out[row, :length] = nearby(words[row, :length])
@@ -48,24 +51,26 @@ class Recorder:
         assert np.all(scores[0, lengths[0] :] == 0)
         return scores, lengths, gold
 
-    def whole(self, batch: Batch) -> tuple[np.ndarray, ...]:
+    def whole(self, x: np.ndarray, batch: Sentences) -> tuple[np.ndarray, ...]:
         self.shapes.append(("whole", np.shape(batch.position)))
-        return self._emissions(batch), np.asarray(batch.lengths), np.asarray(batch.tags)
+        return self._emissions(x, batch), np.asarray(batch.lengths), np.asarray(batch.tags)
 
     def run(self, sentences: list[Encoded], batch_size: int = 8) -> list[tuple[np.ndarray, ...]]:
-        return run_programs(sentences, batch_size, Programs(self.whole, self.emissions, self.read))
+        programs = Programs(self.features, self.whole, self.emissions, self.read)
+        return run_programs(collect(sentences), batch_size, programs)
 
 
 @pytest.mark.parametrize("n", [1, 383, 384, 385, 447, 448, 449, 513, 768, 3000])
 def test_windows_keep_every_word_once_and_see_its_context(n: int) -> None:
     one = sentence(n)
     kept, first = [], 0
-    for window in cut(one):
-        assert len(window.sentence.words) <= LONGEST
+    for window in cut(n):
+        tags = one.tags[window.start : window.end]
+        assert len(tags) <= LONGEST
         assert window.skip == min(CONTEXT, first)
-        behind = len(window.sentence.words) - window.skip - window.keep
+        behind = len(tags) - window.skip - window.keep
         assert behind == min(CONTEXT, n - first - window.keep)
-        kept.append(window.sentence.tags[window.skip : window.skip + window.keep])
+        kept.append(tags[window.skip : window.skip + window.keep])
         first += window.keep
     np.testing.assert_array_equal(np.concatenate(kept), np.arange(n))
 

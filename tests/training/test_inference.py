@@ -13,7 +13,7 @@ from tag_oracles import well_formed
 from mlmt_jax import crf
 from mlmt_jax.config import load_config
 from mlmt_jax.data import windows
-from mlmt_jax.data.assembly import Encoded
+from mlmt_jax.data.assembly import Encoded, apart, collect
 from mlmt_jax.data.windows import LONGEST
 from mlmt_jax.model import NBest, best_tags, emissions, init_params, tags_and_losses, tags_and_probabilities
 from mlmt_jax.training.inference import infer
@@ -33,7 +33,7 @@ class Setting:
         self.chain = crf.Chain(*map(np.asarray, self.task.crf(self.params)))
 
     def infer(self, read: Any):
-        return infer(self.task, self.params, read, self.sentences, 8)
+        return infer(self.task, self.params, read, collect(self.sentences), 8)
 
     def scores(self) -> list[np.ndarray]:
         batch = random_batch("xho ner", LENGTHS, 16)
@@ -134,7 +134,8 @@ def test_a_long_sentence_is_read_as_a_whole(setting: Setting, monkeypatch: pytes
     given = make_sentences([1200])
     given[0].tags[700] = -1
     run = lambda: [
-        infer(setting.task, params, read, given, 8) for read in (tags_and_probabilities, tags_and_losses)
+        infer(setting.task, params, read, collect(given), 8)
+        for read in (tags_and_probabilities, tags_and_losses)
     ]
     in_windows = run()
     assert np.isnan(in_windows[1][0][1])  # of 1200 gold tags one is not known
@@ -153,9 +154,10 @@ def test_the_batch_does_not_matter(tiny_config: Any) -> None:
     random = np.random.default_rng(1)
     shapes = jax.eval_shape(lambda: init_params(setup.model, jax.random.key(0)))
     params = jax.tree.map(lambda x: random.normal(size=x.shape).astype(np.float32), shapes)
-    task, given = setup.model.tasks["nld ner"], setup.encoded["nld ner"]["dev"]
-    together = infer(task, params, tags_and_losses, given, 16)
-    alone = [infer(task, params, tags_and_losses, [one], 16)[0] for one in given]
+    task, contents = setup.model.tasks["nld ner"], setup.encoded["nld ner"]["dev"]
+    given = apart(contents)
+    together = infer(task, params, tags_and_losses, contents, 16)
+    alone = [infer(task, params, tags_and_losses, collect([one]), 16)[0] for one in given]
     cut = lambda found: [own[: len(one.words)].tolist() for (own, _), one in zip(found, given, strict=True)]
     assert cut(alone) == cut(together)
     assert len(set(map(tuple, cut(together)))) > 3

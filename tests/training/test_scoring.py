@@ -18,8 +18,8 @@ def evaluated(monkeypatch: pytest.MonkeyPatch, gold: list[list[str]], predicted:
     padded = [np.array([*(index[tag] for tag in tags), 0, 0]) for tags in predicted]
     found = list(zip(padded, np.array(nats, np.float32), strict=True))
     monkeypatch.setattr(scoring, "infer", lambda *given: found)
-    task: Any = None
-    return scoring.evaluate_split(task, {}, TAGS, examples, [], spans=True, batch_size=2)
+    nothing: Any = None
+    return scoring.evaluate_split(nothing, {}, TAGS, examples, nothing, spans=True, batch_size=2)
 
 
 def test_a_split(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import pytest
 import tiny_corpus
 
 from mlmt_jax.config import load_config
+from mlmt_jax.data.assembly import apart
 from mlmt_jax.data.batching import TrainingBatches
 from mlmt_jax.model import batch_loss, init_params
 from mlmt_jax.training.optim import learning_rate_schedule
@@ -142,7 +143,7 @@ def test_the_second_epoch_compiles_nothing(setup: Setup, step: Any) -> None:
     corpus, state = setup.corpus, random_state(setup, 3)
     batches = TrainingBatches(
         NAME,
-        setup.encoded[NAME]["train"],
+        apart(setup.encoded[NAME]["train"]),
         4,
         seed=1,
         rare_words=corpus.rare_words["nld_words"],
