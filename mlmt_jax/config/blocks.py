@@ -67,7 +67,7 @@ class TrainingConfig(Block):
     patience: Count | None = None
     """Evaluations without a better score of the target that end the run; null: none do."""
     eval_batch_size: Size = 128
-    """Sentences in a batch of evaluation."""
+    """Sentences in a batch of evaluation, fewer where they have more than 32 words."""
     keep: Count = 2
     """Last states that stay in the run folder, to go on from an older one where the newest is damaged."""
     unknown_rate: Probability = 0.1

@@ -80,8 +80,9 @@ def run_programs(contents: Contents, batch_size: int, programs: Programs) -> lis
     results: list[tuple[np.ndarray, ...]] = [()] * len(pieces)
     whole = [i for i, piece in enumerate(pieces) if len(piece.tokens) <= LONGEST]
     batches = sorted_batches([pieces[i] for i in whole], batch_size)
-    given = ((chosen, (features[tokens], batch)) for chosen, tokens, batch in batches)
-    for chosen, arrays in _results(programs.whole, given):
+    # Features are put in place when a batch's turn comes: those of all batches would be many.
+    program = lambda tokens, batch: programs.whole(features[tokens], batch)
+    for chosen, arrays in _results(program, batches):
         for row, i in enumerate(chosen):
             results[whole[i]] = tuple(array[row] for array in arrays)
     long = [i for i, piece in enumerate(pieces) if len(piece.tokens) > LONGEST]
@@ -94,29 +95,29 @@ def run_programs(contents: Contents, batch_size: int, programs: Programs) -> lis
 def _features(contents: Contents, programs: Programs) -> np.ndarray:
     """What is computed of every distinct word, (U, d): once, whatever batches it is in."""
     program = lambda words: (programs.features(words),)
-    blocks = ((count, (words,)) for count, words in word_blocks(contents))
-    found = np.concatenate([block[:count] for count, [block] in _results(program, blocks)])
+    blocks = _results(program, word_blocks(contents))
+    found = np.concatenate([features[:count] for count, [features] in blocks])
     return found if len(found) else np.zeros((1, found.shape[1]), found.dtype)  # what fills up needs one
 
 
 def _results(
-    program: Callable[..., Any], given: Iterator[tuple[Any, tuple[Any, ...]]]
+    program: Callable[..., Any], batches: Iterator[tuple[Any, ...]]
 ) -> Iterator[tuple[Any, list[np.ndarray]]]:
-    """What a program gives of arguments, each behind what it is known by; in their order."""
+    """The first entry of each batch, and what a program gives of the others; in the order of the batches."""
     one_at_a_time = Lock()  # two threads would both compile what is new to both
 
-    def run(own: tuple[Any, tuple[Any, ...]]) -> tuple[Any, list[np.ndarray]]:
-        name, arguments = own
+    def run(batch: tuple[Any, ...]) -> tuple[Any, list[np.ndarray]]:
+        name, *given = batch
         with one_at_a_time:
-            arrays = program(*arguments)
+            arrays = program(*given)
         return name, [np.asarray(array) for array in arrays]
 
-    first = list(islice(given, 2))
+    first = list(islice(batches, 2))
     if len(first) < 2:
         yield from map(run, first)
         return
     with ThreadPoolExecutor(_UNDER_WAY) as pool:
-        yield from pool.map(run, chain(first, given))
+        yield from pool.map(run, chain(first, batches))
 
 
 def _groups(windows: dict[int, list[Window]]) -> Iterator[dict[int, list[Window]]]:
@@ -140,9 +141,8 @@ def _emissions(
     kept: list[Any] = [None] * len(windows)
     # Nearly all windows are of one length.
     batches = sorted_batches(pieces, _WINDOWS * LONGEST // WORDS_OF_FULL_BATCHES, 1.0)
-    program = lambda x, batch: (programs.emissions(x, batch),)
-    given = ((chosen, (features[tokens], batch)) for chosen, tokens, batch in batches)
-    for chosen, [scores] in _results(program, given):
+    program = lambda tokens, batch: (programs.emissions(features[tokens], batch),)
+    for chosen, [scores] in _results(program, batches):
         for row, i in enumerate(chosen):
             _, own = windows[i]
             kept[i] = scores[row, own.skip : own.skip + own.keep].copy()
