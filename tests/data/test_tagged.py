@@ -5,7 +5,7 @@ import pytest
 from tag_oracles import render, well_formed
 
 from mlmt_jax.data.tagged import TagWriter
-from mlmt_jax.data.tags import tag_names
+from mlmt_jax.data.tags import from_bioes, tag_names
 from mlmt_jax.metrics.spans import Scheme
 
 TYPES = ["LOC", "PER"]
@@ -54,6 +54,20 @@ def test_a_token_has_the_probability_of_its_written_tag(scheme: Scheme, seed: in
             for i in range(LENGTH)
         ]
         np.testing.assert_allclose(found.probabilities, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "bare"), [("bioes", False), ("iob2", False), ("iob1", False), ("io", False), ("io", True)]
+)
+def test_tags_are_written_as_span_by_span(scheme: Scheme, bare: bool) -> None:
+    writer = TagWriter(NAMES, scheme, bare=bare)
+    random = np.random.default_rng(1)
+    paths = [tag for n in range(LENGTH + 1) for tag in sorted(well_formed(n, TYPES, "bioes"))]
+    # Ill-formed ones as well, which a CRF without constraints may leave.
+    paths += [tuple(random.choice(NAMES, n)) for n in range(1, 7) for _ in range(50)]
+    for path in paths:
+        best = np.array([NAMES.index(tag) for tag in path], int)
+        assert writer.tags(best) == from_bioes(path, scheme, bare=bare)
 
 
 def test_spans() -> None:
