@@ -65,6 +65,11 @@ class Contents(NamedTuple):
     tokens: np.ndarray  # (T,) index of the distinct word
     tags: np.ndarray  # (T,)
 
+    @property
+    def bounds(self) -> list[tuple[int, int]]:
+        """Where the words of each sentence begin and end."""
+        return list(pairwise([0, *np.cumsum(self.lengths).tolist()]))
+
     def needs(self, rows: int) -> Needs:
         """Of a batch of so many sentences, most of which are these."""
         lengths = np.zeros(rows, np.int32)
@@ -78,7 +83,7 @@ def apart(contents: Contents) -> list[Encoded]:
     chars = np.zeros((len(sizes), int(sizes.max(initial=0))), np.int32)
     chars[np.arange(chars.shape[1]) < sizes[:, None]] = contents.letters
     sentences = []
-    for start, end in pairwise([0, *np.cumsum(contents.lengths).tolist()]):
+    for start, end in contents.bounds:
         own = contents.tokens[start:end]
         width = int(sizes[own].max(initial=0))
         sentences.append(Encoded(words[own], chars[:, :width][own], contents.tags[start:end]))

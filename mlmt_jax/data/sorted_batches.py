@@ -9,14 +9,10 @@ import numpy as np
 from mlmt_jax.data.assembly import Contents, pack_sentences, pack_words
 from mlmt_jax.types import Sentences, Words
 
-__all__ = ["WORDS_OF_FULL_BATCHES", "Piece", "padded_rows", "padded_words", "sorted_batches", "word_blocks"]
+__all__ = ["Piece", "padded_rows", "padded_words", "sorted_batches", "word_blocks"]
 
 # Sentences are padded to the next power of two of words from 16 on.
 _SMALLEST_WORDS = 16
-
-#: Of sentences that are padded to more words than these a batch has fewer: its longest one would be long, and
-#: all others would wait for it.
-WORDS_OF_FULL_BATCHES = 32
 
 # Distinct words of a block, and characters for each.
 _BLOCKS, _LETTERS = (16, 64, 256, 1024), 8
@@ -53,14 +49,15 @@ def word_blocks(contents: Contents) -> Iterator[tuple[int, Words]]:
 
 
 def sorted_batches(
-    pieces: Sequence[Piece], batch_size: int, share: float = 0.75
+    pieces: Sequence[Piece], batch_size: int, share: float = 0.75, full: int = 32
 ) -> Iterator[tuple[np.ndarray, np.ndarray, Sentences]]:
     """Every piece once, batched by length: which pieces a batch has, ``tokens`` as in ``Batch``, the batch.
 
-    A batch has at most ``batch_size`` rows, in proportion fewer of pieces that are padded to more than 32
-    words. Where it has as many as it may, there is room for words in this share of its places: it is closed
-    when either is full, so that all full batches of one number of words are one program. Fewer pieces get the
-    next power of four of rows, so that a single one does not pay for a whole batch.
+    A batch has at most ``batch_size`` rows, in proportion fewer of pieces that are padded to more than some
+    words (``full``): its longest one would be long, and all others would wait for it. Where it has as many as
+    it may, there is room for words in this share of its places: it is closed when either is full, so that all
+    full batches of one number of words are one program. Fewer pieces get the next power of four of rows, so
+    that a single one does not pay for a whole batch.
     """
     lengths = np.array([len(piece.tokens) for piece in pieces], np.int64)
     order = np.argsort(lengths, kind="stable")
@@ -68,7 +65,7 @@ def sorted_batches(
     while first < len(order):
         behind = min(first + batch_size, len(order))
         words = padded_words(int(lengths[order[behind - 1]]))
-        most = max(1, batch_size * WORDS_OF_FULL_BATCHES // max(words, WORDS_OF_FULL_BATCHES))
+        most = max(1, batch_size * full // max(words, full))
         behind = min(behind, first + most)
         rows = padded_rows(behind - first, most)
         room = rows * words if rows < most or rows == 1 else math.ceil(share * rows * words)

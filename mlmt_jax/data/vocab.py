@@ -119,16 +119,13 @@ class CharacterVocab:
         A word without characters has one, "no character".
         """
         cut = [word[:MAX_CHARACTERS] for word in words]
-        sizes = np.array([len(word) for word in cut], np.int32)
+        lengths = np.array([len(word) for word in cut], np.int32)
+        sizes = np.maximum(lengths, 1)
+        letters = np.zeros(sizes.sum(), np.int32)
         get = self._rows.get
         # All at once: a word at a time takes longer than all else that is done for it here.
-        found = np.array([get(char, 1) for char in "".join(cut)], np.int32)
-        if np.all(sizes):
-            return found, sizes
-        there = np.repeat(sizes > 0, np.maximum(sizes, 1))
-        letters = np.zeros(len(there), np.int32)
-        letters[there] = found
-        return letters, np.maximum(sizes, 1)
+        letters[np.repeat(lengths > 0, sizes)] = [get(char, 1) for char in "".join(cut)]
+        return letters, sizes
 
 
 def build_word_vocab(

@@ -2,20 +2,14 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain, islice, pairwise
+from itertools import chain, islice
 from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mlmt_jax.data.assembly import Contents
-from mlmt_jax.data.sorted_batches import (
-    WORDS_OF_FULL_BATCHES,
-    Piece,
-    padded_words,
-    sorted_batches,
-    word_blocks,
-)
+from mlmt_jax.data.sorted_batches import Piece, padded_words, sorted_batches, word_blocks
 from mlmt_jax.types import Sentences, Words
 
 __all__ = ["LONGEST", "Programs", "Window", "cut", "run_programs"]
@@ -73,10 +67,7 @@ def run_programs(contents: Contents, batch_size: int, programs: Programs) -> lis
     if not len(contents.lengths):
         return []
     features = _features(contents, programs)
-    ends = np.cumsum(contents.lengths).tolist()
-    pieces = [
-        Piece(contents.tokens[start:end], contents.tags[start:end]) for start, end in pairwise([0, *ends])
-    ]
+    pieces = [Piece(contents.tokens[start:end], contents.tags[start:end]) for start, end in contents.bounds]
     results: list[tuple[np.ndarray, ...]] = [()] * len(pieces)
     whole = [i for i, piece in enumerate(pieces) if len(piece.tokens) <= LONGEST]
     batches = sorted_batches([pieces[i] for i in whole], batch_size)
@@ -140,7 +131,7 @@ def _emissions(
     pieces = [Piece(*(values[own.start : own.end] for values in sentence)) for sentence, own in windows]
     kept: list[Any] = [None] * len(windows)
     # Nearly all windows are of one length.
-    batches = sorted_batches(pieces, _WINDOWS * LONGEST // WORDS_OF_FULL_BATCHES, 1.0)
+    batches = sorted_batches(pieces, _WINDOWS, share=1.0, full=LONGEST)
     program = lambda tokens, batch: (programs.emissions(features[tokens], batch),)
     for chosen, [scores] in _results(program, batches):
         for row, i in enumerate(chosen):

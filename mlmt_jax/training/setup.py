@@ -10,7 +10,7 @@ import jax
 import optax
 
 from mlmt_jax.config import Config
-from mlmt_jax.data.assembly import Contents, apart
+from mlmt_jax.data.assembly import Contents, Encoded, apart
 from mlmt_jax.data.batching import TrainingBatches
 from mlmt_jax.data.corpus import Corpus, load_corpora, load_corpus
 from mlmt_jax.data.encoding import encode
@@ -90,7 +90,7 @@ def prepare(config: Config) -> Setup:
         InputError: on anything in config or data that cannot be used.
     """
     corpus = load_corpus(config)
-    return _prepared(config, corpus, _encoded(config, corpus))
+    return _prepared(config, corpus, *_encoded(config, corpus))
 
 
 def prepare_replicas(config: Config) -> list[Setup]:
@@ -103,30 +103,35 @@ def prepare_replicas(config: Config) -> list[Setup]:
     configs = [config.replica(number) for number in range(count)] if count > 1 else [config]
     corpora = load_corpora(configs)
     encoded = {id(corpus): _encoded(config, corpus) for corpus in corpora}
-    return [_prepared(own, corpus, encoded[id(corpus)]) for own, corpus in zip(configs, corpora, strict=True)]
+    pairs = zip(configs, corpora, strict=True)
+    return [_prepared(own, corpus, *encoded[id(corpus)]) for own, corpus in pairs]
 
 
 _Encodings = dict[str, dict[str, Contents]]
 
 
-def _encoded(config: Config, corpus: Corpus) -> _Encodings:
-    return {
+def _encoded(config: Config, corpus: Corpus) -> tuple[_Encodings, dict[str, list[Encoded]]]:
+    """All splits, and the training sentences of each task model."""
+    encoded = {
         task.name: {
             split: encode(corpus.vocabulary, task.model.word_embed, task.task, examples)
             for split, examples in corpus.datasets[task.dataset].splits.items()
         }
         for task in config.tasks
     }
+    return encoded, {name: apart(splits["train"]) for name, splits in encoded.items()}
 
 
-def _prepared(config: Config, corpus: Corpus, encoded: _Encodings) -> Setup:
+def _prepared(
+    config: Config, corpus: Corpus, encoded: _Encodings, training: dict[str, list[Encoded]]
+) -> Setup:
     counts = {task.name: len(corpus.datasets[task.dataset].splits["train"]) for task in config.tasks}
     weights = mixing_weights(config, counts)
     check_weights(config, weights)
     batches = {
         task.name: TrainingBatches(
             task.name,
-            apart(encoded[task.name]["train"]),
+            training[task.name],
             config.dataset(task.dataset).batch_size,
             seed=config.training.seed,
             rare_words=corpus.rare_words[task.model.word_embed],

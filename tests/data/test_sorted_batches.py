@@ -13,8 +13,7 @@ from mlmt_jax.data.sorted_batches import Piece, sorted_batches, word_blocks
 
 
 def pieces_of(contents: Contents) -> list[Piece]:
-    ends = [0, *np.cumsum(contents.lengths).tolist()]
-    return [Piece(contents.tokens[start:end], contents.tags[start:end]) for start, end in pairwise(ends)]
+    return [Piece(contents.tokens[start:end], contents.tags[start:end]) for start, end in contents.bounds]
 
 
 def lines(sentences: list[Encoded]) -> set[tuple[int, ...]]:
