@@ -35,7 +35,7 @@ from mlmt_jax.cli import keep_memory
 from mlmt_jax.config import Config
 from mlmt_jax.data.assembly import apart, assemble, collect
 from mlmt_jax.data.encoding import encode_sentences
-from mlmt_jax.data.tags import from_bioes
+from mlmt_jax.data.tagged import TagWriter
 from mlmt_jax.tagger import Tagger
 from mlmt_jax.training.checkpoint import Checkpoints
 from mlmt_jax.training.folder import RunFolder
@@ -63,7 +63,8 @@ def peer_tagger(setup: Setup, params: Any) -> Callable[[Sentences, int], list[li
 
     target, vocabulary = setup.config.target, setup.corpus.vocabulary
     trainer = build_trainers(setup.config, setup.model, params)[target.name]
-    names, dataset = vocabulary.tags[target.task], setup.corpus.datasets[target.dataset]
+    dataset = setup.corpus.datasets[target.dataset]
+    writer = TagWriter(vocabulary.tags[target.task], dataset.scheme, bare=dataset.bare)
 
     def tag(sentences: Sentences, batch_size: int) -> list[list[str]]:
         encoded = apart(encode_sentences(vocabulary, target.model.word_embed, sentences))
@@ -74,8 +75,7 @@ def peer_tagger(setup: Setup, params: Any) -> Callable[[Sentences, int], list[li
             contents = collect([encoded[i] for i in chosen])
             batch = assemble(contents, len(chosen), contents.needs(len(chosen)).shape())
             for i, own in zip(chosen, trainer.decode(batch), strict=True):
-                bioes = [names[tag] for tag in own]
-                tags[i] = from_bioes(bioes, dataset.scheme, bare=dataset.bare)
+                tags[i] = writer.tags(np.array(own, int))
         return tags
 
     return tag
