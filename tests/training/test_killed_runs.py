@@ -1,4 +1,4 @@
-"""Real processes that are killed at random moments, and go on as if they had not been."""
+"""Real processes that are killed, or lose power, at random moments, and go on as if they had not."""
 
 import contextlib
 import json
@@ -19,6 +19,7 @@ import pytest
 import tiny_corpus
 import training_process
 from config_edits import edited
+from lossy_disk import mounted
 
 RUNS, KILLS = 4, 5  # processes that are killed for each run: 20 of all
 IN_A_WRITE = 3  # of them, while they write a checkpoint
@@ -181,12 +182,28 @@ def assert_same_run(folder: Path, whole: Path) -> None:
 def test_a_run_that_is_killed_again_and_again(
     server: Any, trained: Trained, tmp_path: Path, seed: int
 ) -> None:
-    choose, folder = random.Random(seed), tmp_path / "run"
+    kill_again_and_again(server, trained, tmp_path, seed)
+
+
+def test_a_run_whose_machine_loses_power_again_and_again(
+    server: Any, trained: Trained, tmp_path: Path
+) -> None:
+    with mounted(tmp_path) as disk:
+        if disk is None:
+            pytest.skip("may not mount a file system")
+        kill_again_and_again(server, trained, disk.root, RUNS, after=disk.lose_power)
+
+
+def kill_again_and_again(
+    server: Any, trained: Trained, root: Path, seed: int, after: Callable[[], None] = lambda: None
+) -> None:
+    """Kills a run so many times, does ``after`` each time, and compares what it comes to."""
+    choose, folder = random.Random(seed), root / "run"
     killed = {True: 0, False: 0}  # in a write, and at any moment
     while sum(killed.values()) < KILLS:
         if (folder / "summary.json").exists():  # it was too quick: the rest are killed in another run
             assert_same_run(folder, trained.folder)
-            folder = tmp_path / f"{folder.name}-again"
+            folder = root / f"{folder.name}-again"
         process = start(server, trained.config, folder)
         left = {True: IN_A_WRITE - killed[True], False: KILLS - IN_A_WRITE - killed[False]}
         in_a_write = choose.choices([True, False], [left[True], left[False]])[0]
@@ -196,6 +213,7 @@ def test_a_run_that_is_killed_again_and_again(
             killed[False] += kill_at_some_moment(process, folder, trained.seconds / 2, choose)
         log = folder.with_suffix(".log")
         assert process.exitcode in (0, -signal.SIGKILL), log.read_text(encoding="utf-8")
+        after()
     assert killed == {True: IN_A_WRITE, False: KILLS - IN_A_WRITE}
     finish(server, trained.config, folder)
     assert_same_run(folder, trained.folder)
