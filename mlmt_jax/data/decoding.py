@@ -38,7 +38,7 @@ def decode_lines(
     try:
         b" ".decode(encoding, "replace")  # refuses the codecs that are no text encodings
         decoder = codecs.getincrementaldecoder(encoding)()
-    except LookupError:
+    except (LookupError, UnicodeError):
         refuse(errors, path, None, f"there is no text encoding {encoding!r}")
         return
     number, width = 1, 0
@@ -46,16 +46,13 @@ def decode_lines(
     # The incremental decoder is for UTF-16, where the byte "\n" can be half a character.
     for raw in stream:
         try:
-            text = decoder.decode(raw)
+            text = _decoded(decoder, raw)
         except UnicodeDecodeError as error:
             likely = _refuse_bytes(error, width, raw, encoding, path, number, errors)
             if likely is None:
                 return
             text = error.object.decode(likely)
             decoder.reset()
-        except UnicodeError as error:  # UTF-16 without a byte-order mark
-            refuse(errors, path, number, f"not {encoding}: {error}")
-            return
         if "\0" in text:
             advice = "expected text, and this looks like a binary file"
             column = width + text.index("\0") + 1
@@ -75,15 +72,22 @@ def decode_lines(
         if likely is None:
             return
         pending.append(error.object.decode(likely))
-    except UnicodeError as error:
-        refuse(errors, path, number, f"not {encoding}: {error}")
-        return
     line = "".join(pending)
     if number == 1 and "\r" in line.strip("\r"):
         refuse(errors, path, None, "its only line endings are carriage returns; expected newlines")
         return
     if line:
         yield line
+
+
+def _decoded(decoder: codecs.IncrementalDecoder, raw: bytes) -> str:
+    try:
+        return decoder.decode(raw)
+    except UnicodeDecodeError:
+        raise
+    except UnicodeError as error:  # before Python 3.13: UTF-16 without a byte-order mark
+        pending, _ = decoder.getstate()
+        raise UnicodeDecodeError("utf-16", pending + raw, 0, 1, str(error)) from None
 
 
 def _refuse_bytes(
