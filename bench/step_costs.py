@@ -12,7 +12,7 @@ import optax
 from mlmt_jax import crf
 from mlmt_jax.model import TaskModel
 from mlmt_jax.model.masking import dropout, random_bytes
-from mlmt_jax.model.tagger import tag_scores
+from mlmt_jax.model.tagger import tag_scores, word_features
 from mlmt_jax.types import Batch, Params
 
 __all__ = ["multiply_adds", "step_parts"]
@@ -69,11 +69,7 @@ def step_parts(
     batch = batch._replace(rows=jnp.arange(len(batch.rows)))
 
     def features(own: Params) -> jax.Array:
-        found = [task.word_embed(own, batch.rows)[batch.words]]
-        if task.char_embed is not None:
-            letters = task.char_embed(own, batch.chars, batch.owners, batch.ends)
-            found.append(letters if task.char_highway is None else task.char_highway(own, letters))
-        return jnp.concatenate(found, -1)
+        return word_features(task, own, batch)
 
     def encoded(own: Params, x: jax.Array) -> jax.Array:
         drawn = random_bytes(key, batch.places, (x.shape[-1], task.lstm.module.features))

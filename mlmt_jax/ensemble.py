@@ -8,9 +8,8 @@ import numpy as np
 
 from mlmt_jax import crf
 from mlmt_jax.data.encoding import encode_tags
-from mlmt_jax.data.tags import tag_names
+from mlmt_jax.data.tags import tags_of_task
 from mlmt_jax.errors import RunError
-from mlmt_jax.metrics.spans import split_tag
 from mlmt_jax.model import Reader, tag_marginals
 from mlmt_jax.tagger import Tagger
 from mlmt_jax.training.folder import RunFolder
@@ -34,10 +33,7 @@ class Ensemble(Tagger):
         task = first._task
         vocabulary = first._vocabulary
         every = {tag for member in members for tag in member.tag_names}
-        if vocabulary.spans[task.task]:
-            names = tuple(tag_names(split_tag(tag)[1] for tag in every if tag != "O"))
-        else:
-            names = tuple(sorted(every))
+        names = tags_of_task(every, spans=vocabulary.spans[task.task])
         seen = [member._vocabulary.seen.get(task.dataset) for member in members]
         if all(words is not None for words in seen):
             union = frozenset(word for words in seen for word in words or ())

@@ -1,7 +1,6 @@
 """``python -m mlmt_jax.evaluate RUN FILE``: score a run on any labelled file."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,13 +33,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mlmt_jax.data.conll import read_conll
     from mlmt_jax.data.dataset import label
     from mlmt_jax.training.journal import score_table, table
+    from mlmt_jax.training.report import print_findings
 
     tagger = load_tagger(args)
     sentences, findings = read_conll(args.file, tagger.column_format)
     examples = label(sentences, tagger.scheme, args.file, findings)
     score = tagger.evaluate(examples)
-    for finding in findings:
-        print(f"warning: {finding}", file=sys.stderr)
+    print_findings(findings)
     print(score_table({tagger.task: {Path(args.file).name: score}}))
     rows = [
         (name, *(f"{100 * x:.2f}" for x in (c.precision, c.recall, c.f1)), c.gold, c.predicted)

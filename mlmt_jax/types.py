@@ -1,4 +1,4 @@
-"""The shapes that layers hand to each other. Imports no library at run time but NumPy's types.
+"""The shapes that layers hand to each other. Imports no library at run time.
 
 Axis letters: B sentences, n words, c characters, t tags, d features; of a whole batch P packed words, U
 distinct words, C characters.
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     Array = jax.Array | np.ndarray
-    Key = jax.Array
 
 __all__ = ["BY_SENTENCE", "Batch", "Params", "Sentences", "Sizes", "Words"]
 

@@ -216,7 +216,7 @@ class TaskConfig(Block):
     metric: Literal["auto", "span_f1", "accuracy"] = "auto"
     """Its score: `"auto"` is strict span F1 for spans and accuracy for tags of single words."""
     gpu: bool | None = None
-    """Accepted, without effect: the whole run is on one device, see `training.gpu`."""
+    """Accepted, without effect: devices are chosen for the whole run, see `training.gpu`."""
 
 
 class Config(Block):

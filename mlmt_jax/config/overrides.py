@@ -64,6 +64,4 @@ def _require_place(data: Any, override: Override, depth: int) -> None:
             entries = f"0 to {len(data) - 1}" if data else "none"
             raise ConfigError(f"{source}: {here} has no entry {quoted(key)}; known: {entries}")
     elif not isinstance(data, dict):
-        raise ConfigError(
-            f"--set {override.text}: {here} is {quoted(data)}, which has no entry {quoted(key)}"
-        )
+        raise ConfigError(f"{source}: {here} is {quoted(data)}, which has no entry {quoted(key)}")

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mlmt_jax.configure.sources import Source, vector_length
+from mlmt_jax.configure.sources import Source
+from mlmt_jax.data.embeddings import read_dimension
 
 __all__ = ["build_config"]
 
@@ -63,7 +64,7 @@ def build_config(args: argparse.Namespace, sources: Sequence[Source], folder: Pa
 
 def _embedding(args: argparse.Namespace, number: int, language: str, folder: Path) -> dict[str, Any]:
     file = getattr(args, f"word_embed_{number}", None)
-    dimension = vector_length(file) if file else 100
+    dimension = read_dimension(file) if file else 100
     return {
         "name": f"{language}_word_embed",
         "model": "embedding",

@@ -1,7 +1,6 @@
 """What the data files look like: columns, tag scheme, and so the names of the tasks."""
 
 import argparse
-import gzip
 from typing import NamedTuple
 
 from mlmt_jax.configure.flags import ARRANGEMENTS
@@ -9,7 +8,7 @@ from mlmt_jax.data.conll import ColumnFormat, guess_format, read_conll
 from mlmt_jax.data.tags import detect_scheme
 from mlmt_jax.errors import ConfigError
 
-__all__ = ["Source", "read_sources", "vector_length"]
+__all__ = ["Source", "read_sources"]
 
 _KINDS = {"ner": "spans", "pos": "tags of single words"}
 
@@ -70,21 +69,3 @@ def _enough(names: list[str], count: int, flag: str) -> list[str]:
     if len(names) < count:
         raise ConfigError(f"{flag} {','.join(names)}: {len(names)} given; expected {count}")
     return names[:count]
-
-
-def vector_length(file: str) -> int:
-    """The length of a file's vectors, from its first line: a header, of binary files as well, or a vector.
-
-    Raises:
-        ConfigError: a file that cannot be read.
-    """
-    try:
-        with open(file, "rb") as stream:
-            zipped = stream.read(2) == b"\x1f\x8b"
-        with gzip.open(file) if zipped else open(file, "rb") as stream:
-            cells = stream.readline(1 << 20).split()
-    except (OSError, EOFError) as error:
-        raise ConfigError(f"{file}: cannot be read: {error}") from None
-    if len(cells) == 2 and all(cell.isdigit() for cell in cells):
-        return int(cells[1])
-    return max(1, len(cells) - 1)

@@ -1,6 +1,5 @@
 """From a checkpoint of the original to a run: config, vocabulary and parameters."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,15 +11,16 @@ from mlmt_jax.convert.checkpoint import MODELS, Checkpoint
 from mlmt_jax.convert.weights import Rows, task_params
 from mlmt_jax.data.corpus import Corpus, Vocabulary
 from mlmt_jax.data.dataset import Dataset
+from mlmt_jax.data.tags import is_bioes
 from mlmt_jax.data.vocab import CharacterVocab, WordVocab
 from mlmt_jax.errors import RunError
+from mlmt_jax.model.build import gate_name
 from mlmt_jax.types import Params
 
 __all__ = ["Run", "assemble"]
 
 _PADDING, _UNKNOWN = 0, 1  # rows of the original's tables
 _PADDING_LABEL = "<$PAD$>"
-_BIOES = re.compile(r"O|[BIES]-.+", re.DOTALL)
 _COLUMNS = {1: {}, 2: {"token_col": 1, "label_col": 3}}  # of names, and of parts of speech in CoNLL-U
 # What torch.nn.functional calls them. Only those that compute the same: its gelu is not jax's.
 _ACTIVATIONS = {
@@ -118,7 +118,7 @@ def _task(name: str, language: int, kind: int, parts: Mapping[str, Params]) -> _
         "lstm": "lstm",
         "univ_layer": f"univ_linear_{kind}",
         "spec_layer": f"spec_linear_{kind}_{language}",
-        "gate": f"{name}/gate",
+        "gate": gate_name(name),
         "crf": f"crf_{kind}",
     }
     components = {role: names[role] for role in parts}
@@ -133,7 +133,7 @@ def _equal(a: Any, b: Any) -> bool:
 
 def _are_bioes(labels: tuple[str, ...]) -> bool:
     """Whether the labels are of spans in BIOES, which is what span scores are made for here."""
-    return all(map(_BIOES.fullmatch, labels)) and any(label[0] in "ES" for label in labels)
+    return all(map(is_bioes, labels)) and any(label[0] in "ES" for label in labels)
 
 
 def _corpus(tasks: list[_Task], vocabulary: Vocabulary) -> Corpus:

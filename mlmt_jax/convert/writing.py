@@ -1,5 +1,6 @@
 """The run folder of a converted checkpoint, written whole or not at all."""
 
+import contextlib
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -30,10 +31,9 @@ def write_run(run: Run, checkpoint: Checkpoint, output: Path) -> None:
         with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as beside:
             folder = RunFolder(Path(beside) / "run")
             folder.create(run.config, [(run.config, run.corpus)])
-            checkpoints = Checkpoints(folder.checkpoints, folder.id)
-            checkpoints.save_best(0, run.params)
-            checkpoints.wait()
-            checkpoints.close()
+            with contextlib.closing(Checkpoints(folder.checkpoints, folder.id)) as checkpoints:
+                checkpoints.save_best(0, run.params)
+                checkpoints.wait()
             folder.write("summary.json", _summary(run, checkpoint))
             folder.path.replace(output)
     except OSError as error:

@@ -45,12 +45,12 @@ def constraints(tag_names: Sequence[str], scheme: str) -> Chain:
     """
     if scheme not in _FOLLOWS:
         raise ValueError(f"scheme is {scheme!r}, expected one of {sorted(_FOLLOWS)}")
-    prefixes = set("".join(_FOLLOWS[scheme].get("any", ()))) | set("".join(_FOLLOWS[scheme].get("same", ())))
+    follows = _FOLLOWS[scheme]
+    prefixes = {letter for pairs in follows.values() for pair in pairs for letter in pair}
     split = [_split(name) for name in tag_names]
     for name, (prefix, kind) in zip(tag_names, split, strict=True):
         if prefix not in prefixes or (prefix == "O") != (not kind):
             raise ValueError(f"tag {name!r} is not one of the scheme {scheme!r}")
-    follows = _FOLLOWS[scheme]
     t = len(split)
     transitions = np.full((t, t), -np.inf, np.float32)
     for i, (prefix, kind) in enumerate(split):

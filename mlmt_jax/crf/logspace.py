@@ -40,7 +40,7 @@ def relative(x: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def forward(emissions: jax.Array, chain: Chain, inside: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Relative log alpha (n, B, t), and the sum of what was taken off up to each word (B,) at the last."""
+    """Relative log alpha (n, B, t), and the sum (B,) of what was taken off at all words."""
     transitions = chain.transitions[None]
 
     def step(alpha, now):
@@ -72,7 +72,10 @@ def backward(emissions: jax.Array, chain: Chain, inside: jax.Array) -> jax.Array
 def log_partition(emissions: jax.Array, chain: Chain, lengths: jax.Array) -> jax.Array:
     """log Z (B,) nats."""
     emissions, inside = time_first(emissions, lengths)
-    alpha, peaks = forward(emissions, chain, inside)
+    return _total(*forward(emissions, chain, inside), chain, lengths)
+
+
+def _total(alpha: jax.Array, peaks: jax.Array, chain: Chain, lengths: jax.Array) -> jax.Array:
     return jnp.where(lengths > 0, logsumexp(alpha[-1] + chain.end[None], -1) + peaks, 0.0)
 
 
@@ -81,7 +84,7 @@ def posterior(emissions: jax.Array, chain: Chain, lengths: jax.Array, *, moves: 
     emissions, inside = time_first(emissions, lengths)
     alpha, peaks = forward(emissions, chain, inside)
     beta = backward(emissions, chain, inside)
-    log_z = jnp.where(lengths > 0, logsumexp(alpha[-1] + chain.end[None], -1) + peaks, 0.0)
+    log_z = _total(alpha, peaks, chain, lengths)
     marginals = jnp.where(inside, softmax(alpha + beta, -1), 0.0)
     n, B, t = emissions.shape
     expected = jnp.zeros((B, t, t), emissions.dtype)

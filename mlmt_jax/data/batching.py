@@ -6,14 +6,12 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
+from mlmt_jax.data import streams
 from mlmt_jax.data.assembly import Contents, Encoded, Needs, assemble, collect
 from mlmt_jax.data.shapes import Shape, choose_shapes, fit
 from mlmt_jax.types import Batch
 
 __all__ = ["TrainingBatches"]
-
-# Independent random streams of one seed and name; the corpus draws samples from stream 1.
-_ORDER_STREAM, _UNKNOWN_STREAM, _TURN_STREAM = 2, 3, 4
 
 # Sentences that differ by less than so many words may change places within an epoch's order of length.
 _LENGTH_JITTER = 4.0
@@ -90,7 +88,7 @@ class TrainingBatches:
 
     def _with_unknowns(self, indices: np.ndarray, step: int) -> list[Encoded]:
         """Sentences with some rare words and characters replaced by the unknown ones."""
-        random = np.random.default_rng((*self._entropy, _UNKNOWN_STREAM, step))
+        random = np.random.default_rng((*self._entropy, streams.UNKNOWN, step))
 
         def replaced(values: np.ndarray, places: np.ndarray, unknown: int) -> np.ndarray:
             chosen = places[random.random(len(places)) < self._unknown_rate]
@@ -116,9 +114,9 @@ class TrainingBatches:
 
     def _plan_epoch(self, epoch: int) -> list[np.ndarray]:
         seed, name = self._entropy
-        random = np.random.default_rng((seed, name, _ORDER_STREAM, epoch))
+        random = np.random.default_rng((seed, name, streams.ORDER, epoch))
         order = np.argsort(self._lengths + random.uniform(0.0, _LENGTH_JITTER, len(self._lengths)))
         batches = np.array_split(order, self.batches_per_epoch)
         # Whatever the seed, short and long batches come alike: side by side, runs have one shape.
-        turns = np.random.default_rng((name, _TURN_STREAM, epoch)).permutation(len(batches))
+        turns = np.random.default_rng((name, streams.TURN, epoch)).permutation(len(batches))
         return [batches[i] for i in turns]

@@ -53,7 +53,7 @@ class ColumnFormat:
 
 
 class Sentence(NamedTuple):
-    """One sentence; `tags` is empty where the file was read without labels."""
+    """One sentence; `tags` is empty where its block was read without labels."""
 
     tokens: tuple[str, ...]
     tags: tuple[str, ...]
@@ -75,16 +75,14 @@ class Block(NamedTuple):
     line: int  # 1-based line of lines[0]
 
 
-def read_conll(
-    path: str | os.PathLike[str], fmt: ColumnFormat, *, labelled: bool = True
-) -> tuple[list[Sentence], list[Finding]]:
+def read_conll(path: str | os.PathLike[str], fmt: ColumnFormat) -> tuple[list[Sentence], list[Finding]]:
     """Read the sentences of a column file, and what in it is suspicious.
 
     Raises: DataError with file and line for undecodable text, missing columns, empty tags, no tokens.
     """
     name = os.fspath(path)
     findings: list[Finding] = []
-    blocks = iter_blocks(open_text(path, fmt.encoding), fmt, labelled=labelled, path=name, findings=findings)
+    blocks = iter_blocks(open_text(path, fmt.encoding), fmt, labelled=True, path=name, findings=findings)
     sentences = [sentence_of(block) for block in blocks if block.rows]
     if not sentences:
         raise DataError(f"{name}: {NO_SENTENCE}")

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mlmt_jax.config import Config, DatasetConfig
+from mlmt_jax.data import streams
 from mlmt_jax.data.conll import ColumnFormat, Sentence, read_conll
 from mlmt_jax.data.findings import Finding
 from mlmt_jax.data.tags import detect_scheme, has_bare_labels, to_bioes
@@ -24,9 +25,6 @@ __all__ = [
     "make_dataset",
     "read_dataset",
 ]
-
-# Independent of the random streams of batching.
-_SAMPLE_STREAM = 1
 
 
 class Example(NamedTuple):
@@ -140,5 +138,5 @@ def _sample(available: int, spec: DatasetConfig, seed: int) -> np.ndarray:
     if spec.sample == "all":
         return np.arange(available)
     size = max(1, round(spec.sample * available)) if isinstance(spec.sample, float) else spec.sample
-    random = np.random.default_rng((seed, zlib.crc32(spec.name.encode()), _SAMPLE_STREAM))
+    random = np.random.default_rng((seed, zlib.crc32(spec.name.encode()), streams.SAMPLE))
     return np.sort(random.permutation(available)[:size])

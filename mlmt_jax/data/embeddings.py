@@ -6,7 +6,9 @@ import os
 import re
 import zlib
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
+from itertools import takewhile
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +16,7 @@ import numpy as np
 from mlmt_jax.data.findings import Finding, add_finding
 from mlmt_jax.errors import DataError
 
-__all__ = ["Vectors", "read_vectors"]
+__all__ = ["Vectors", "read_dimension", "read_vectors"]
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
@@ -71,20 +73,38 @@ def read_vectors(
         number, and for a file that is cut short, holds no vectors or no word that can be used, or
         cannot be opened.
     """
+    with _opened(path) as stream:
+        return _read(stream, os.fspath(path), dimension, max_words, frozenset(wanted), skip)
+
+
+def read_dimension(path: str | os.PathLike[str]) -> int:
+    """The dimension of a vector file, from its first line: a header, of binary files as well, or a word's.
+
+    Raises: DataError for a first line that is neither, and for a file that cannot be opened.
+    """
+    with _opened(path) as stream:
+        first = stream.readline(_LINE_BYTES).removeprefix(_BOM).strip()
+    header = _HEADER.fullmatch(first)
+    fields = first.split()[1:]
+    dimension = int(header[2]) if header else len(list(takewhile(_NUMBER.fullmatch, reversed(fields))))
+    if not dimension:
+        raise DataError(f"{os.fspath(path)}:1: expected a header, or a word and its numbers: {_clip(first)}")
+    return dimension
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[io.BufferedIOBase]:
+    """The content of a file, unzipped; DataError where it cannot be read or unzipped."""
     name = os.fspath(path)
     try:
-        with _open(path) as stream:
-            return _read(stream, name, dimension, max_words, frozenset(wanted), skip)
+        with open(path, "rb") as stream:
+            is_gzip = stream.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+        with gzip.open(path, "rb") if is_gzip else open(path, "rb") as stream:
+            yield stream
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{name}: damaged or cut short: {error}; expected a whole gzip file") from None
     except OSError as error:
         raise DataError(f"{name}: cannot be read: {error.strerror or error}") from None
-
-
-def _open(path: str | os.PathLike[str]) -> io.BufferedIOBase:
-    with open(path, "rb") as stream:
-        is_gzip = stream.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
-    return gzip.open(path, "rb") if is_gzip else open(path, "rb")
 
 
 def _read(

@@ -1,5 +1,6 @@
 """Tag schemes of files: found out, read into BIOES for training, and written back for the reader."""
 
+import re
 from collections.abc import Iterable, Sequence
 
 from mlmt_jax.metrics.spans import (
@@ -14,6 +15,8 @@ from mlmt_jax.metrics.spans import (
 # Of schemes that fit equally well the first is taken: a file that holds only O is taken for iob2, one
 # without B for io, and iob1 needs a B between two spans of one type.
 _CANDIDATES: tuple[Scheme, ...] = ("iob2", "bioes", "io", "iob1")
+
+_BIOES = re.compile(r"O|[BIES]-.+", re.DOTALL)
 
 
 def detect_scheme(sentences: Iterable[Sequence[str]]) -> Scheme:
@@ -74,6 +77,18 @@ def from_bioes(tags: Sequence[str], scheme: Scheme, *, bare: bool = False) -> li
     if scheme == "none":
         return list(tags)
     return span_tags(lenient_spans(tags), len(tags), scheme, bare=bare)
+
+
+def is_bioes(tag: str) -> bool:
+    """Say whether a tag is O, or B-, I-, E- or S- and a type."""
+    return bool(_BIOES.fullmatch(tag))
+
+
+def tags_of_task(seen: Iterable[str], *, spans: bool) -> tuple[str, ...]:
+    """List the tags of a task, in the order of their indices, from those that were seen in its data."""
+    if spans:
+        return tuple(tag_names(split_tag(tag)[1] for tag in seen if tag != OUTSIDE))
+    return tuple(sorted(set(seen)))
 
 
 def tag_names(span_types: Iterable[str]) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from mlmt_jax.config import Config, CRFConfig
 from mlmt_jax.data.dataset import Dataset
 from mlmt_jax.data.findings import Finding
-from mlmt_jax.data.tags import tag_names
+from mlmt_jax.data.tags import tags_of_task
 from mlmt_jax.errors import ConfigError, DataError, InputError
 from mlmt_jax.metrics.spans import split_tag
 
@@ -41,10 +41,7 @@ def task_tags(
                 f"task {task!r} has no training sentence at all (datasets: {names}); expected one or more"
             )
         spans[task] = kinds == {False}
-        if spans[task]:
-            tags[task] = tuple(tag_names(split_tag(tag)[1] for tag in seen if tag != "O"))
-        else:
-            tags[task] = tuple(sorted(seen))
+        tags[task] = tags_of_task(seen, spans=spans[task])
     return tags, spans
 
 

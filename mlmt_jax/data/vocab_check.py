@@ -1,14 +1,13 @@
 """Whether what a run folder's ``vocab.json`` holds can be the vocabulary of its config."""
 
-import re
 from typing import Any, get_args
 
 from mlmt_jax.config import Config, EmbeddingConfig
+from mlmt_jax.data.tags import is_bioes
 from mlmt_jax.metrics.spans import Scheme
 
 __all__ = ["find_wrong"]
 
-_BIOES = re.compile(r"O|[BIES]-.+", re.DOTALL)
 _SCHEMES = get_args(Scheme)
 
 
@@ -30,7 +29,7 @@ def find_wrong(data: Any, config: Config) -> str | None:
             if not isinstance(part, dict) or not is_right(part.get(name)):
                 return f"{key}[{name!r}]: expected {what}"
     for task in tasks:
-        if data["spans"][task] and not all(map(_BIOES.fullmatch, data["tags"][task])):
+        if data["spans"][task] and not all(map(is_bioes, data["tags"][task])):
             return f"tags[{task!r}]: expected tags of BIOES"
     if not _are_different(data.get("characters")) or any(len(one) != 1 for one in data["characters"]):
         return "characters: expected a list of different characters"

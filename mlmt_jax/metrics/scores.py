@@ -117,7 +117,7 @@ def score_tokens(gold: Iterable[Tags], predicted: Iterable[Tags]) -> Score:
         f1=None,
         lenient_f1=None,
         accuracy=_accuracy(pairs),
-        types=_counts_by_type((_token_spans(g), _token_spans(p)) for g, p in pairs),
+        types=_counts_by_type((token_spans(g), token_spans(p)) for g, p in pairs),
         tokens=sum(len(g) for g, _ in pairs),
         sentences=len(pairs),
     )
@@ -144,7 +144,8 @@ def _counts_by_type(pairs: Iterable[SpanPair]) -> dict[str, Counts]:
     return {name: Counts(correct[name], predicted[name], gold[name]) for name in names}
 
 
-def _token_spans(tags: Tags) -> list[Span]:
+def token_spans(tags: Tags) -> list[Span]:
+    """Each token as a span of its own, of the type that its tag is."""
     return [Span(tag, position, position) for position, tag in enumerate(tags)]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 
-from mlmt_jax.metrics.scores import Counts, Tags
+from mlmt_jax.metrics.scores import Counts, Tags, token_spans
 from mlmt_jax.metrics.spans import Scheme, Span, strict_spans
 
 __all__ = ["ByWords", "count_by_words"]
@@ -34,7 +34,7 @@ def count_by_words(
     """
     spans: Callable[[Tags], Iterable[Span]] = lambda tags: strict_spans(tags, scheme)
     if scheme == "none":
-        spans = lambda tags: [Span(tag, place, place) for place, tag in enumerate(tags)]
+        spans = token_spans
     counts = {True: Counts(0, 0, 0), False: Counts(0, 0, 0)}
     for own, g, p in zip(tokens, gold, predicted, strict=True):
         known = [word in words for word in own]

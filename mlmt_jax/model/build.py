@@ -65,13 +65,17 @@ def _build_task(config: Config, sizes: Sizes, task: TaskConfig) -> TaskModel:
         lstm=part("lstm"),
         univ_layer=part("univ_layer"),
         spec_layer=optional("spec_layer"),
-        # The slash keeps the gate's key apart from components, whose names have none.
-        gate=Part(f"{task.name}/gate", Linear(len(tags))) if "spec_layer" in names else None,
+        gate=Part(gate_name(task.name), Linear(len(tags))) if "spec_layer" in names else None,
         crf=part("crf"),
         embed_dropout=task.model.embed_dropout,
         lstm_dropout=task.model.lstm_dropout,
         linear_dropout=task.model.linear_dropout,
     )
+
+
+def gate_name(task: str) -> str:
+    """The key of a task model's gate; its slash keeps it apart from components, whose names have none."""
+    return f"{task}/gate"
 
 
 def _embedding(spec: EmbeddingConfig, sizes: Sizes, task: str, tags: tuple[str, ...]) -> nn.Module:

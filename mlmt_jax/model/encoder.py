@@ -14,7 +14,7 @@ __all__ = ["LSTM", "WordEmbedding"]
 
 
 class WordEmbedding(nn.Module):
-    """One row a word. Rows that come from a vector file are put in by ``init_params``."""
+    """One row a word. Rows that come from a vector file are put in by ``put_vectors``."""
 
     rows: int
     dimension: int

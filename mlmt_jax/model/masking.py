@@ -1,4 +1,4 @@
-"""Masks from lengths, and dropout. The one place where padding is decided."""
+"""Masks from lengths, and dropout that does not depend on padding."""
 
 from collections.abc import Sequence
 from functools import partial

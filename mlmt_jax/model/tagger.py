@@ -8,7 +8,7 @@ after Lin, Yang, Stoyanov & Ji (ACL 2018), equations 1 to 6.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 import jax
@@ -67,17 +67,8 @@ class TaskModel:
     @property
     def parts(self) -> dict[str, Part]:
         """The parts that are there, by role."""
-        roles = (
-            "word_embed",
-            "char_embed",
-            "char_highway",
-            "lstm",
-            "univ_layer",
-            "spec_layer",
-            "gate",
-            "crf",
-        )
-        return {role: getattr(self, role) for role in roles if getattr(self, role) is not None}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {role: value for role, value in values.items() if isinstance(value, Part)}
 
     def own(self, params: Params) -> Params:
         """The sub-dict of the components that this task model uses."""

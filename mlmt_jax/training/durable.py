@@ -25,6 +25,11 @@ def writing(path: Path) -> Iterator[None]:
 
 def sync(path: Path) -> None:
     """Has the system put a file's content, or a folder's entries, on the disk before it goes on."""
+    if os.name == "nt":  # opens no folder, and syncs only what is open for writing
+        if path.is_file():
+            with path.open("r+b") as file:
+                os.fsync(file.fileno())
+        return
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -61,7 +66,7 @@ def remove(path: Path) -> None:
 def add_line(path: Path, line: str) -> None:
     """Adds a line to a file, which is made where there is none. The end of the process may cut it off."""
     new = not path.exists()
-    with path.open("a", encoding="utf-8") as file:
+    with path.open("a", encoding="utf-8", newline="\n") as file:
         file.write(f"{line}\n")
         file.flush()
         os.fsync(file.fileno())

@@ -63,7 +63,7 @@ class Fleet:
 
     @property
     def live(self) -> list[int]:
-        """Those of them that have not come to an end of their own."""
+        """Those of ``own`` that have not come to an end."""
         return [number for number in self.own if not self.runs[number].ended]
 
     def restore(self) -> bool:
@@ -225,7 +225,7 @@ class Fleet:
             if best is None:  # it diverged before it was evaluated
                 continue
             params = run.checkpoints.restore_best(best, group.own_shapes(i).params)
-            _, scores = run.finish(group.padded(params))
+            scores = run.finish(group.padded(params))
             if self.alone:
                 progress = run.progress
                 print(f"best step {best} of {progress.step}, {progress.seconds:.0f} s\n{score_table(scores)}")

@@ -151,10 +151,17 @@ class RunFolder:
         return [self] if count == 1 else [self.replica(number) for number in range(count)]
 
     def _check_config(self, config: Config) -> None:
-
         def essence(data: dict[str, Any]) -> dict[str, Any]:
-            free = ("max_step", "max_epoch", "patience", "output", "gpu", "eval_batch_size", "keep")
-            free = (*free, "data_parallel")
+            free = (
+                "max_step",
+                "max_epoch",
+                "patience",
+                "output",
+                "gpu",
+                "eval_batch_size",
+                "keep",
+                "data_parallel",
+            )
             training = {key: value for key, value in data["training"].items() if key not in free}
             return {**data, "training": training, "data_root": None, "$schema": None}
 

@@ -44,7 +44,7 @@ def label_params(params: Params, rules: Sequence[tuple[str, str]]) -> Params:
 
     Args:
         params: nested dicts.
-        rules: (pattern, group) pairs; patterns are matched against paths such as "lstm/forward_0_bias".
+        rules: (pattern, group) pairs; patterns are matched against paths such as "lstm/bias_0".
 
     Raises:
         ValueError: naming a leaf that no rule covers.

@@ -14,7 +14,7 @@ from mlmt_jax.errors import ConfigError
 from mlmt_jax.model import build_model, init_params
 from mlmt_jax.training import processes
 from mlmt_jax.training.rows import up_to_date
-from mlmt_jax.training.setup import Setup
+from mlmt_jax.training.setup import STEP_KEY, Setup
 from mlmt_jax.training.state import RunState, init_state
 from mlmt_jax.training.step import OF_RUNS, StepMetrics, touches, train_step, train_steps_in_turn
 from mlmt_jax.types import BY_SENTENCE, Batch, Params
@@ -84,7 +84,9 @@ class Group:
         # Runs that fill the devices up are copies of the last one.
         self._runs = [min(i, len(setups) - 1) for i in range(-(-len(setups) // ways) * ways)]
         seeds = [setups[i].config.training.seed for i in self._runs]
-        keys = jax.vmap(lambda seed: jax.random.fold_in(jax.random.key(seed), 1))(np.array(seeds, np.uint32))
+        keys = jax.vmap(lambda seed: jax.random.fold_in(jax.random.key(seed), STEP_KEY))(
+            np.array(seeds, np.uint32)
+        )
         current = partial(up_to_date, first.users)
         if self._alone:
             self.batches: Mapping[str, Any] = first.batches

@@ -169,7 +169,7 @@ class Run:
             "scores": scores_as_json(scores),
         }
 
-    def finish(self, params: Params) -> tuple[dict[str, Any], Scores]:
+    def finish(self, params: Params) -> Scores:
         """Scores the best parameters on all dev and test files and writes ``summary.json``."""
         scores = evaluate(self.setup, params, lambda task, split: True)
         progress = self.progress
@@ -186,7 +186,7 @@ class Run:
         if self.diverged is not None:
             summary["diverged"] = self.diverged
         self.folder.write("summary.json", summary)
-        return summary, scores
+        return scores
 
     def finished_summary(self) -> dict[str, Any] | None:
         """The summary that was written after the steps that the run has had, if it was.

@@ -20,12 +20,23 @@ from mlmt_jax.training.optim import build_optimizer
 from mlmt_jax.training.rows import TableUser, table_users
 from mlmt_jax.training.state import RunState, init_state
 
-__all__ = ["Setup", "choose_device", "fresh_state", "prepare", "prepare_replicas", "versions"]
+__all__ = [
+    "INITIAL_KEY",
+    "STEP_KEY",
+    "Setup",
+    "choose_device",
+    "fresh_state",
+    "prepare",
+    "prepare_replicas",
+    "versions",
+]
 
 # How long a run is thought to be when its padding is chosen. Not how long it is: a resumed run with another
 # max_step must compute the same.
 _TYPICAL_STEPS = 3000
 
+# What a seed's keys are for: the first parameters, and what each step draws.
+INITIAL_KEY, STEP_KEY = 0, 1
 
 # XLA's executor of a program takes up to four threads beside its own.
 _THREADS_OF_A_DEVICE, _MOST_THREADS = 5, 200
@@ -150,7 +161,7 @@ def _prepared(
 
 def fresh_state(setup: Setup) -> RunState:
     """Initialised parameters and optimizer states."""
-    key = jax.random.fold_in(jax.random.key(setup.config.training.seed), 0)
+    key = jax.random.fold_in(jax.random.key(setup.config.training.seed), INITIAL_KEY)
     # As whole programs: a component at a time would compile some hundred small ones.
     params = jax.jit(partial(init_params, setup.model))(key)
     params = put_vectors(params, setup.corpus.pretrained)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlmt_jax.data.embeddings import read_vectors
+from mlmt_jax.data.embeddings import read_dimension, read_vectors
 from mlmt_jax.errors import DataError
 
 WORDS = ["de", "Gent", "t ex", "10 000", ",", "#", "é", "a\xa0b"]
@@ -58,7 +58,9 @@ BINARIES = {
 @pytest.mark.parametrize("compress", [bytes, gzip.compress])
 @pytest.mark.parametrize("name", TEXTS | BINARIES)
 def test_every_format_by_its_content(write, name, compress):
-    (words, matrix), findings = read_vectors(write(compress((TEXTS | BINARIES)[name])), 5, max_words=100)
+    path = write(compress((TEXTS | BINARIES)[name]))
+    assert read_dimension(path) == 5
+    (words, matrix), findings = read_vectors(path, 5, max_words=100)
     n = 3 if name in BINARIES else len(WORDS)
     assert words == (["de", "Gent", "é"] if name in BINARIES else WORDS)
     assert matrix.dtype == np.float32
@@ -79,6 +81,27 @@ def test_one_dimension(write, content, words, column):
     vectors, _ = read_vectors(write(content), 1, max_words=9)
     assert vectors.words == words
     np.testing.assert_allclose(vectors.matrix[:, 0], column)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", ":1: expected a header, or a word and its numbers: ''"),
+        (b"word\na 1 2\n", ":1: expected a header, or a word and its numbers: 'word'"),
+        (b"1" * 5000 + b" 3\na 1 2 3\n", None),  # a word, and one number
+        (gzip.compress(b"a 1 2\n")[:14], ": damaged or cut short: "),
+        (gzip.compress(b"a 1 2\n" * 99)[:12] + b"\xff" * 20, ": damaged or cut short: "),
+    ],
+    ids=["empty", "no numbers", "long numeral", "cut gzip", "damaged gzip"],
+)
+def test_the_dimension_of_a_strange_file(write, content, message):
+    path = write(content)
+    if message is None:
+        assert read_dimension(path) == 1
+        return
+    with pytest.raises(DataError) as caught:
+        read_dimension(path)
+    assert str(caught.value).startswith(f"{path}{message}")
 
 
 def test_first_words_and_later_wanted_ones(write):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from mlmt_jax.metrics import calibration
+from mlmt_jax.metrics.calibration import calibration
 
 
 def by_loop(probabilities: list[float], right: list[bool], bins: int) -> float:

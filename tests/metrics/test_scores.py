@@ -9,7 +9,8 @@ from seqeval.metrics import accuracy_score, classification_report, f1_score
 from seqeval.scheme import IOB1, IOB2, IOBES
 from tag_oracles import PREFIXES, SCHEMES, conlleval_spans
 
-from mlmt_jax.metrics import Counts, Scheme, score_spans, score_tokens
+from mlmt_jax.metrics.scores import Counts, score_spans, score_tokens
+from mlmt_jax.metrics.spans import Scheme
 
 TYPES = ("LOC", "ORG", "PER")
 SEQEVAL: dict[Scheme, type] = {"iob1": IOB1, "iob2": IOB2, "bioes": IOBES}

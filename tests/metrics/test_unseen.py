@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from mlmt_jax.metrics import Counts, score_spans, score_tokens
+from mlmt_jax.metrics.scores import Counts, score_spans, score_tokens
 from mlmt_jax.metrics.unseen import count_by_words
 
 
