@@ -189,7 +189,6 @@ def test_separators(write):
             [":2:2: a byte that is not utf-8: 0xff", "is it a text file?"],
         ),
         ("a O\n", ColumnFormat(encoding="idna"), ["no text encoding 'idna'"]),
-        ("a O\n", ColumnFormat(encoding="undefined"), ["no text encoding 'undefined'"]),
         ("a O\n", ColumnFormat(encoding="utf-16"), [":1:1: a byte that is not utf-16: 0x61", "UTF-8"]),
         ("\na O\n", ColumnFormat(encoding="utf-16"), [":1:1: a byte that is not utf-16: 0x0a", "UTF-8"]),
         ("a O\n".encode("utf-16"), ColumnFormat(), [":1:1: a byte that is not utf-8: 0xff", "UTF-16"]),
