@@ -26,7 +26,6 @@ def write(tmp_path: Path):
 
 
 def tokens_alone(path, fmt):
-    """What prediction reads."""
     blocks = iter_blocks(open_text(path, fmt.encoding), fmt, labelled=False, path=str(path))
     return [block.tokens for block in blocks if block.rows]
 
