@@ -118,6 +118,11 @@ def _viterbi(emissions: jax.Array, chain: Chain, lengths: jax.Array) -> tuple[ja
 def _k_best(emissions: jax.Array, chain: Chain, lengths: jax.Array, *, k: int) -> tuple[jax.Array, jax.Array]:
     emissions, inside = batch_last(emissions, lengths)
     by_sentence = lambda x: jnp.swapaxes(x, 1, 2)
+    # Less what each word adds to the best total, so that totals stay near 0: in float32 those of a long
+    # sentence would lie too far from 0 to be told apart.
+    peaks = jax.lax.stop_gradient(jnp.max(_maxima(emissions, chain, inside), 1, keepdims=True))
+    rises = jnp.diff(peaks, axis=0, prepend=jnp.zeros_like(peaks[:1]))
+    emissions = emissions - jnp.where(jnp.isfinite(rises), rises, 0.0)
     best = by_sentence(_maxima(emissions, chain, inside))
     emissions, inside = by_sentence(emissions), by_sentence(inside)
     _, B, t = best.shape
@@ -161,5 +166,6 @@ def _k_best(emissions: jax.Array, chain: Chain, lengths: jax.Array, *, k: int) -
 
     _, others = jax.lax.scan(read, rank, (rest, parents))
     paths = jnp.where(inside, jnp.concatenate([first[None], others]), 0)  # (n, B, k)
+    totals = totals + jnp.where(jnp.isfinite(peaks[-1, 0]), peaks[-1, 0], 0.0)[:, None]
     nothing = jnp.where(jnp.arange(k) == 0, 0.0, -jnp.inf).astype(totals.dtype)[None]
     return jnp.moveaxis(paths, 0, 2), jnp.where(lengths[:, None] > 0, totals, nothing)

@@ -82,5 +82,8 @@ class NBest:
         """A reader."""
         tags, totals = crf.k_best(scores, chain, lengths, self.k)
         along = lambda path: jnp.sum(crf.path_log_probabilities(scores, path, chain, lengths), -1)
-        logs = jax.vmap(along, 1, 1)(tags)
-        return tags, jnp.where(jnp.isneginf(totals), -jnp.inf, logs)
+        logs = jnp.where(jnp.isneginf(totals), -jnp.inf, jax.vmap(along, 1, 1)(tags))
+        # Nearly equal ones may come out in another order than that of their totals; the best stays first.
+        order = jnp.argsort(logs[:, 1:], 1, descending=True)
+        order = jnp.pad(order + 1, ((0, 0), (1, 0)))
+        return jnp.take_along_axis(tags, order[..., None], 1), jnp.take_along_axis(logs, order, 1)

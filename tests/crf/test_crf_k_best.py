@@ -1,5 +1,7 @@
 """The k best tag sequences against the sorted enumeration."""
 
+import heapq
+
 import jax
 import numpy as np
 import pytest
@@ -45,6 +47,28 @@ def test_equal_paths_are_all_found(seed):
     case = random_case(seed, 4, 3)
     whole = lambda scores: np.round(scores)  # few different scores: most paths are tied
     check(case._replace(emissions=whole(case.emissions), chain=crf.Chain(*map(whole, case.chain))), 12)
+
+
+def test_long_sentences_lose_none_to_rounding():
+    """Totals are some ten thousand here, and the best sequences differ by less than float32 shows of them."""
+    random, k = np.random.default_rng(0), 20
+    emissions = (3 * random.normal(size=(1500, 5)) + 8).astype(np.float32)
+    chain = crf.Chain(*(random.normal(size=shape).astype(np.float32) for shape in ((5, 5), (5,), (5,))))
+    tags, scores = k_best(emissions, chain, 1500, k)
+    moves = chain.transitions.astype(np.float64)
+    best = [[(score, (tag,))] for tag, score in enumerate((chain.start + emissions[0]).tolist())]
+    for word in emissions[1:].astype(np.float64):
+        best = [
+            heapq.nlargest(
+                k, ((s + moves[a, b] + word[b], (*path, b)) for a in range(5) for s, path in best[a])
+            )
+            for b in range(5)
+        ]
+    ranked = heapq.nlargest(
+        k, ((s + float(end), path) for end, own in zip(chain.end, best, strict=True) for s, path in own)
+    )
+    assert [tuple(path) for path in np.asarray(tags).tolist()] == [path for _, path in ranked]
+    np.testing.assert_allclose(scores, [score for score, _ in ranked], 1e-6)
 
 
 def test_the_first_is_viterbis():
