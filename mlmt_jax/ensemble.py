@@ -6,25 +6,34 @@ from pathlib import Path
 
 import numpy as np
 
-from mlmt_jax import crf
 from mlmt_jax.data.encoding import encode_tags
 from mlmt_jax.data.tags import tags_of_task
 from mlmt_jax.errors import RunError
-from mlmt_jax.model import Reader, tag_marginals
+from mlmt_jax.markov import MarkovChain
+from mlmt_jax.model import (
+    NBest,
+    Reader,
+    all_marginals,
+    best_tags,
+    tags_and_losses,
+    tags_and_probabilities,
+)
 from mlmt_jax.tagger import Tagger
 from mlmt_jax.training.folder import RunFolder
-from mlmt_jax.training.inference import read_scores
 
 __all__ = ["Ensemble"]
+
+_AT_ONCE = 1024  # sentences whose marginals are held together
 
 
 class Ensemble(Tagger):
     """Tags with the mean of several taggers' marginals; ``Ensemble.of_run`` makes one.
 
-        P(tags) = prod_i mean_m P_m(tag_i) / Z
+        P(tags) = P(tag_1) * prod_i P(tag_i, tag_i+1) / P(tag_i)
 
-    over the sequences that the tag scheme allows: tags, probabilities and further sequences are read off this
-    distribution. A tag that a tagger does not know has the probability 0 there.
+    where each P on the right is the mean of the taggers' own marginals, and so is what this distribution says
+    of single tags and of neighbours. Of a single tagger it is that tagger's. A tag that a tagger does not
+    know has the probability 0 there.
     """
 
     def __init__(self, members: Sequence[Tagger]):
@@ -43,10 +52,6 @@ class Ensemble(Tagger):
         self._members = tuple(members)
         index = {name: i for i, name in enumerate(names)}
         self._places = [[index[name] for name in member.tag_names] for member in members]
-        # Where the model leaves ill-formed sequences possible, so does the ensemble.
-        scheme = self._models[self.task].crf.module.scheme
-        free = np.zeros((len(names), len(names)), np.float32)
-        self._chain = crf.constraints(names, scheme) if scheme else crf.Chain(free, free[0], free[0])
 
     @classmethod
     def of_run(
@@ -81,14 +86,44 @@ class Ensemble(Tagger):
         gold: Sequence[Sequence[str]] | None = None,
         paths: int = 1,
     ) -> list[tuple[np.ndarray, ...]]:
-        means = [np.zeros((len(tokens), len(self.tag_names)), np.float32) for tokens in sentences]
+        rows = [None] * len(sentences) if gold is None else [encode_tags(self.tag_names, own) for own in gold]
+        found: list[tuple[np.ndarray, ...]] = []
+        for first in range(0, len(sentences), _AT_ONCE):
+            chosen = slice(first, first + _AT_ONCE)
+            means = self._mean_marginals(sentences[chosen])
+            found += [_read_off(read, *mean, row) for mean, row in zip(means, rows[chosen], strict=True)]
+        return found
+
+    def _mean_marginals(self, sentences: Sequence[Sequence[str]]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Of each sentence (n, t) and (n - 1, t, t): the marginals of words and of neighbours."""
+        t = len(self.tag_names)
+        sizes = [len(tokens) for tokens in sentences]
+        means = [(np.zeros((n, t)), np.zeros((max(0, n - 1), t, t))) for n in sizes]
         for member, places in zip(self._members, self._places, strict=True):
-            for mean, (own,) in zip(means, member._read(tag_marginals, sentences), strict=True):
-                mean[:, places] += own[: len(mean)] / len(self._members)
-        # No word becomes impossible: what all taggers exclude may be all that the scheme allows.
-        scores = [np.log(np.maximum(mean, np.finfo(np.float32).tiny)) for mean in means]
-        if gold is None:
-            rows = [np.zeros(len(tokens), np.int32) for tokens in sentences]
-        else:
-            rows = [encode_tags(self.tag_names, tags) for tags in gold]
-        return read_scores(read, self._chain, scores, rows, self._batch_size(paths))
+            grid = np.ix_(places, places)
+            for (words, pairs), own in zip(means, member._read(all_marginals, sentences), strict=True):
+                own_words, own_pairs = own
+                words[:, places] += own_words[: len(words)] / len(self._members)
+                pairs[:, *grid] += own_pairs[: len(pairs)] / len(self._members)
+        return means
+
+
+def _read_off(
+    read: Reader, words: np.ndarray, pairs: np.ndarray, gold: np.ndarray | None
+) -> tuple[np.ndarray, ...]:
+    """What a reader of ``model.decoding`` gives of one sentence, off its mean marginals."""
+    chain = MarkovChain.of_marginals(words, pairs)
+    if isinstance(read, NBest):
+        return chain.k_best(read.k)
+    paths, _ = chain.k_best(1)
+    if read is tags_and_probabilities:
+        return paths[0], words, chain.path_log_probabilities(paths[0])
+    if read is tags_and_losses:
+        assert gold is not None
+        if np.any(gold < 0):
+            return paths[0], np.array(np.nan)
+        # Finite, though no tagger may hold the gold tags for possible.
+        steps = np.maximum(chain.path_log_probabilities(gold), np.log(np.finfo(np.float32).tiny))
+        return paths[0], -np.sum(steps)
+    assert read is best_tags
+    return (paths[0],)

@@ -12,9 +12,10 @@ import tiny_corpus
 from config_edits import edited
 
 from mlmt_jax import Ensemble, Tagger
+from mlmt_jax.data.conll import read_conll
+from mlmt_jax.data.dataset import label
 from mlmt_jax.errors import RunError
 from mlmt_jax.evaluate import main as evaluate
-from mlmt_jax.metrics.spans import strict_spans
 from mlmt_jax.predict import main as predict
 from mlmt_jax.train import main as train
 
@@ -38,15 +39,23 @@ def replicas(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Rep
     return Replicas(Path(shutil.copytree(tiny_config.parent, folder)))
 
 
-def mean_marginals(replicas: Replicas, tokens: list[str]) -> list[dict[str, float]]:
-    """Of each word the mean probability of every tag, summed over the members' whole sequences."""
-    found: list[dict[str, float]] = [{} for _ in tokens]
-    for member in replicas.members:
-        (ranked,) = member.n_best([tokens], 5 ** len(tokens))
+def in_bioes(tagger: Tagger) -> Tagger:
+    """The files are IOB1, which cannot part all BIOES sequences."""
+    tagger._writer = type(tagger._writer)(tagger.tag_names, "bioes", bare=False)
+    return tagger
+
+
+def mean_marginals(members: list[Tagger], tokens: list[str]) -> list[dict[tuple[str, ...], float]]:
+    """Of each word, then of each two neighbours, the mean probability of their tags, off whole sequences."""
+    n = len(tokens)
+    found: list[dict[tuple[str, ...], float]] = [{} for _ in range(2 * n - 1)]
+    for member in members:
+        (ranked,) = member.n_best([tokens], 5**n)
         assert sum(math.exp(one.log_probability) for one in ranked) == pytest.approx(1, abs=1e-5)
         for one in ranked:
-            for word, tag in zip(found, one.tags, strict=True):
-                word[tag] = word.get(tag, 0.0) + math.exp(one.log_probability) / len(replicas.members)
+            parts = [*((tag,) for tag in one.tags), *itertools.pairwise(one.tags)]
+            for place, part in zip(found, parts, strict=True):
+                place[part] = place.get(part, 0.0) + math.exp(one.log_probability) / len(members)
     return found
 
 
@@ -56,30 +65,52 @@ def test_replicas_of_one_run_may_know_other_tags(replicas: Replicas) -> None:
     assert set(Ensemble(replicas.members).tag_names) == names[0] | names[1]
 
 
-def test_an_ensemble_weighs_sequences_by_the_mean_marginals(replicas: Replicas) -> None:
-    """The files are IOB1, which cannot part all BIOES sequences: members and ensemble write BIOES here."""
-    for member in replicas.members:
-        member._writer = type(member._writer)(member.tag_names, "bioes", bare=False)
-    ensemble = Ensemble(replicas.members)
-    ensemble._writer = type(ensemble._writer)(ensemble.tag_names, "bioes", bare=False)
+def test_an_ensemble_is_the_chain_of_the_mean_marginals(replicas: Replicas) -> None:
+    members = [in_bioes(member) for member in replicas.members]
+    ensemble = in_bioes(Ensemble(members))
     for tokens in (SENTENCES[0][:2], SENTENCES[1], SENTENCES[3]):
-        means = mean_marginals(replicas, tokens)
-        weights = {}
-        for tags in itertools.product(ensemble.tag_names, repeat=len(tokens)):
-            spans = strict_spans(tags, "bioes")
-            if sum(span.last - span.first + 1 for span in spans) == sum(tag != "O" for tag in tags):
-                weights[tags] = math.prod(word.get(tag, 0.0) for word, tag in zip(means, tags, strict=True))
-        total = sum(weights.values())
-        expected = sorted(weights.items(), key=lambda item: -item[1])[:4]
+        n, means = len(tokens), mean_marginals(members, tokens)
+        chances = {
+            tags: math.prod(means[n + i].get(tags[i : i + 2], 0.0) for i in range(n - 1))
+            / math.prod(means[i].get(tags[i : i + 1], 1.0) for i in range(1, n - 1))
+            if n > 1
+            else means[0].get(tags, 0.0)
+            for tags in itertools.product(ensemble.tag_names, repeat=n)
+        }
+        assert sum(chances.values()) == pytest.approx(1, abs=1e-5)
+        possible = [item for item in chances.items() if item[1]]
+        expected = sorted(possible, key=lambda item: -item[1])[:4]
         (ranked,) = ensemble.n_best([tokens], 4)
         assert [tuple(one.tags) for one in ranked] == [tags for tags, _ in expected]
         np.testing.assert_allclose(
-            [math.exp(one.log_probability) for one in ranked], [w / total for _, w in expected], rtol=2e-4
+            [math.exp(one.log_probability) for one in ranked], [chance for _, chance in expected], rtol=1e-4
         )
         assert ensemble.tag([tokens]) == [ranked[0].tags]
         (told,) = ensemble.tag_with_probabilities([tokens])
         assert told.tags == ranked[0].tags
-        assert told.log_probability == pytest.approx(ranked[0].log_probability, abs=1e-4)
+        assert told.log_probability == pytest.approx(ranked[0].log_probability, abs=1e-6)
+        shares = [mean[tag,] for mean, tag in zip(means, told.tags, strict=False)]
+        np.testing.assert_allclose(told.probabilities, shares, atol=1e-5)
+
+
+def test_an_ensemble_of_one_is_that_one(replicas: Replicas) -> None:
+    alone = Tagger.load(replicas.folder, replica=0)
+    ensemble = Ensemble([alone])
+    assert ensemble.tag(SENTENCES) == alone.tag(SENTENCES)
+    sentences, findings = read_conll(replicas.dev, alone.column_format)
+    examples = label(sentences, alone.scheme, replicas.dev, findings)
+    one, same = ensemble.evaluate(examples), alone.evaluate(examples)
+    assert one.score == same.score
+    assert one.loss == pytest.approx(same.loss, abs=1e-5)
+    mine, theirs = (tagger.tag_with_probabilities(SENTENCES) for tagger in (ensemble, alone))
+    for one, other in zip(mine, theirs, strict=True):
+        np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-5)
+        assert [span[:3] for span in one.spans] == [span[:3] for span in other.spans]
+        chances, same = ([span.probability for span in told.spans] for told in (one, other))
+        np.testing.assert_allclose(chances, same, 1e-4)
+        assert one.log_probability == pytest.approx(other.log_probability, abs=1e-5)
+    for one, other in zip(ensemble.n_best(SENTENCES, 5), alone.n_best(SENTENCES, 5), strict=True):
+        assert [ranked.tags for ranked in one] == [ranked.tags for ranked in other]
 
 
 def test_order_and_batches_mean_nothing(replicas: Replicas) -> None:

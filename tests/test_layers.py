@@ -26,6 +26,7 @@ LAYERS = {
         "exported",
         "tagger",
         "ensemble",
+        "markov",
         "configure",
         "convert",
         "check",
@@ -34,7 +35,7 @@ LAYERS = {
 }
 LAYER_OF = {unit: layer for layer, units in LAYERS.items() for unit in units}
 # These serve their own layer as well.
-SHARED = {"errors", "types", "cli", "tagger", "ensemble", "check", "results", "exported"}
+SHARED = {"errors", "types", "cli", "tagger", "ensemble", "markov", "check", "results", "exported"}
 # The only parts that may import a library.
 OWNERS = {
     "jax": {"types", "crf", "model", "training", "tagger", "exported"},

@@ -4,9 +4,9 @@ from mlmt_jax.model.build import Model, build_model, init_params, put_vectors
 from mlmt_jax.model.decoding import (
     NBest,
     Reader,
+    all_marginals,
     best_tags,
     decode,
-    tag_marginals,
     tags_and_losses,
     tags_and_probabilities,
 )
@@ -25,6 +25,7 @@ __all__ = [
     "NBest",
     "Reader",
     "TaskModel",
+    "all_marginals",
     "batch_loss",
     "best_tags",
     "build_model",
@@ -35,7 +36,6 @@ __all__ = [
     "init_params",
     "put_vectors",
     "sentence_losses",
-    "tag_marginals",
     "tags_and_losses",
     "tags_and_probabilities",
     "word_features",

@@ -19,9 +19,9 @@ from mlmt_jax.types import Params, Sentences
 __all__ = [
     "NBest",
     "Reader",
+    "all_marginals",
     "best_tags",
     "decode",
-    "tag_marginals",
     "tags_and_losses",
     "tags_and_probabilities",
 ]
@@ -54,11 +54,11 @@ def tags_and_losses(
     return *best_tags(scores, chain, lengths, gold), jnp.where(known, losses, jnp.nan)
 
 
-def tag_marginals(
+def all_marginals(
     scores: jax.Array, chain: Chain, lengths: jax.Array, gold: jax.Array
 ) -> tuple[jax.Array, ...]:
-    """The probabilities (B, n, t) of all tags of every word."""
-    return (crf.marginals(scores, chain, lengths),)
+    """The probabilities of every word's tags (B, n, t), and of those of neighbours (B, n - 1, t, t)."""
+    return crf.marginals(scores, chain, lengths), crf.pair_marginals(scores, chain, lengths)
 
 
 def tags_and_probabilities(

@@ -1,19 +1,16 @@
 """What a task model says of many sentences: its programs, compiled once for each shape and reader."""
 
-from collections.abc import Sequence
 from functools import partial
 
 import jax
 import numpy as np
 
-from mlmt_jax.crf import Chain
 from mlmt_jax.data.assembly import Contents
-from mlmt_jax.data.sorted_batches import padded_rows, padded_words
-from mlmt_jax.data.windows import LONGEST, Programs, run_programs
+from mlmt_jax.data.windows import Programs, run_programs
 from mlmt_jax.model import Reader, TaskModel, decode, emissions_of, word_features
 from mlmt_jax.types import Params
 
-__all__ = ["infer", "read_scores"]
+__all__ = ["infer"]
 
 _features = jax.jit(word_features, static_argnums=0)
 _decode = jax.jit(decode, static_argnums=(0, 4))
@@ -48,48 +45,3 @@ def infer(
         read=lambda scores, lengths, gold: _read(task, own, read, scores, lengths, gold),
     )
     return run_programs(contents, batch_size, programs)
-
-
-@partial(jax.jit, static_argnums=0)
-def _read_chain(read: Reader, scores, chain: Chain, lengths, gold) -> tuple[jax.Array, ...]:
-    return read(scores, chain, lengths, gold)
-
-
-def read_scores(
-    read: Reader,
-    chain: Chain,
-    scores: Sequence[np.ndarray],
-    gold: Sequence[np.ndarray],
-    batch_size: int,
-) -> list[tuple[np.ndarray, ...]]:
-    """Reads sentences whose scores are there already.
-
-    Args:
-        read: what to read.
-        chain: of the CRF.
-        scores: of each sentence, (n, t) float32 nats.
-        gold: of each sentence, (n,) int32 tags; -1 for one that is not known.
-        batch_size: sentences in a batch.
-
-    Returns:
-        As ``infer``.
-    """
-    lengths = np.array([len(own) for own in scores], np.int32)
-    found: list[tuple[np.ndarray, ...]] = [()] * len(scores)
-    order = np.argsort(lengths, kind="stable")
-    # Long sentences go one at a time: the others would be padded to them.
-    short = order[lengths[order] <= LONGEST]
-    groups = [short[first : first + batch_size] for first in range(0, len(short), batch_size)]
-    groups += [order[i : i + 1] for i in range(len(short), len(order))]
-    for chosen in groups:
-        n = padded_words(int(lengths[chosen].max()))
-        rows = padded_rows(len(chosen), batch_size)
-        values = np.zeros((rows, n, len(chain.start)), np.float32)
-        tags, own_lengths = np.zeros((rows, n), np.int32), np.zeros(rows, np.int32)
-        own_lengths[: len(chosen)] = lengths[chosen]
-        for row, i in enumerate(chosen):
-            values[row, : lengths[i]], tags[row, : lengths[i]] = scores[i], gold[i]
-        arrays = [np.asarray(array) for array in _read_chain(read, values, chain, own_lengths, tags)]
-        for row, i in enumerate(chosen):
-            found[i] = tuple(array[row] for array in arrays)
-    return found
