@@ -47,10 +47,12 @@ def tags_and_losses(
 ) -> tuple[jax.Array, ...]:
     """The best tags (B, n) int32, and the losses (B,) nats of the gold tags.
 
-    A sentence with a gold tag that the task does not know, -1, has the loss NaN.
+    A sentence with a gold tag that the task does not know, -1, has the loss NaN; one for which the model has
+    no finite numbers, infinity.
     """
     known = jnp.all((gold >= 0) | ~length_mask(lengths, gold.shape[-1]), -1)
     losses = -crf.log_likelihood(scores, jnp.maximum(gold, 0), chain, lengths)
+    losses = jnp.where(jnp.isnan(losses), jnp.inf, losses)
     return *best_tags(scores, chain, lengths, gold), jnp.where(known, losses, jnp.nan)
 
 

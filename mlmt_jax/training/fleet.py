@@ -169,17 +169,34 @@ class Fleet:
         for number in self.live:
             self.runs[number].save(states[number], self.step, self.task_steps, seconds)
 
-    def evaluate(self, seconds: float, *, keep: bool) -> dict[int, Evaluation]:
-        """Scores every run that goes on; with ``keep``, their states are kept to go on from."""
+    def evaluate(
+        self, seconds: float, lose: Callable[[int, DivergedError], None], *, keep: bool
+    ) -> dict[int, Evaluation]:
+        """Scores every run that goes on; with ``keep``, their states are kept to go on from.
+
+        ``lose`` is called for a run whose parameters are not finite.
+        """
         self.wait()
         params = self.by_run(lambda g, group: group.params(self.arrays[g]))
         states = self.by_run(lambda g, group: group.states(self.arrays[g])) if keep else {}
+        # All processes look at all runs, since all take the same steps.
+        for number in [number for number, run in enumerate(self.runs) if not run.ended]:
+            try:
+                self.runs[number].check(params[number])
+            except DivergedError as error:
+                lose(number, error)
         told = {}
         for number in self.live:
             run, (group, i) = self.runs[number], self._of(number)
             own = group.cropped(i, params[number])
             there = group.on_device(params[number])
-            told[number] = run.evaluate(there, own, self.step, self.task_steps, seconds)
+            try:
+                told[number] = run.evaluate(there, own, self.step, self.task_steps, seconds)
+            except DivergedError as error:
+                # Of several processes one alone evaluates; all will see it at the run's next steps.
+                if not processes.several():
+                    lose(number, error)
+                continue
             if keep:
                 run.keep(states[number])
         return told

@@ -4,6 +4,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -118,15 +119,19 @@ class _Loop:
         if told:
             self._loss = name, float(np.mean([own.loss for own in told.values()]))
         for number, own in told.items():
-            run = fleet.runs[number]
             try:
-                run.add(Taken(step, name, task_step, own))
+                fleet.runs[number].add(Taken(step, name, task_step, own))
             except DivergedError as error:
-                if fleet.alone:
-                    raise
-                run.diverge(step, error)
-                fleet.retire(number)
-                self._reporter.tell(f"replica {number} has diverged, the others go on\n{error}")
+                self._lose(number, error, step)
+
+    def _lose(self, number: int, error: DivergedError, step: int) -> None:
+        """Lets the others go on without a run that diverged at a step, if there are others."""
+        fleet = self._fleet
+        if fleet.alone:
+            raise error
+        fleet.runs[number].diverge(step, error)
+        fleet.retire(number)
+        self._reporter.tell(f"replica {number} has diverged, the others go on\n{error}")
 
     def _drain(self) -> None:
         while self._taken:
@@ -139,7 +144,8 @@ class _Loop:
         if not regular:
             # A run that goes on longer has no evaluation here: it starts from before this one.
             fleet.save(self._seconds)
-        told = fleet.evaluate(self._seconds, keep=regular)
+        lose = partial(self._lose, step=fleet.step)
+        told = fleet.evaluate(self._seconds, lose, keep=regular)
         self._evaluated = fleet.step
         self._reporter.tell(f"step {fleet.step}, {self._seconds:.0f} s{_news(fleet, told)}\n")
 

@@ -103,6 +103,14 @@ class Run:
         """
         self.window.add(self.setup, taken)
 
+    def check(self, params: Params) -> None:
+        """Looks at the parameters that the steps have come to.
+
+        Raises:
+            DivergedError: where they are not finite.
+        """
+        self.window.check_params(self.setup, params)
+
     def diverge(self, step: int, error: DivergedError) -> None:
         """Ends the run for good; its checkpoints stay."""
         self.diverged = str(error)
@@ -124,10 +132,14 @@ class Run:
         Args:
             params: up to date, as ``setup``'s model wants them.
             own: the same in the run's own shapes.
+
+        Raises:
+            DivergedError: where a loss is not finite; nothing is kept then.
         """
         config, before = self.setup.config, self.progress
         names = {task.name for task in config.tasks if task.require_eval or task.ref}
         scores = evaluate(self.setup, params, lambda task, split: split == "dev" and task in names)
+        self.window.check_losses(self.setup, scores)
         target = config.target.name
         score = headline(config, target, scores[target]["dev"].as_json())
         better = before.best_score is None or score > before.best_score

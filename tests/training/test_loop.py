@@ -254,6 +254,16 @@ def test_tags_that_training_never_saw(corpus: Path, capsys: pytest.CaptureFixtur
     assert np.isfinite(scores["dev"]["loss"])
 
 
+def test_the_last_step_may_not_leave_numbers_that_are_not_finite(corpus: Path) -> None:
+    data = edited(tiny_corpus.lean("afr ner", max_step=1, eval_freq=1), {"tasks.0.learning_rate": 1e38})
+    message = "step 1, task 'afr ner': (parameters|losses of development data) are not finite after it"
+    with pytest.raises(DivergedError, match=message):
+        trained(corpus, data)
+    folder = corpus.parent / "run"
+    assert not list((folder / "checkpoints" / "best").glob("[0-9]*"))
+    assert not (folder / "metrics.jsonl").exists()
+
+
 def test_a_run_that_diverges_says_where(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scripted(monkeypatch, [0.5, *([0.1] * 20)])
     # The LSTM's states are bounded: it takes a lot to leave the range of float32. The auxiliary task's

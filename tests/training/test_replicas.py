@@ -196,6 +196,28 @@ def test_a_replica_that_diverges_late_is_not_chosen(corpus: Path, monkeypatch: p
     assert all(finite)
 
 
+def test_a_replica_whose_parameters_are_not_finite_is_not_kept(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    take_step = loop.Fleet.take_step
+
+    def take_last_step_too_far(fleet: Any, name: str) -> Any:
+        metrics = take_step(fleet, name)  # whose loss and gradient are those of before it
+        if fleet.step == 8:
+            poison = lambda x: x.at[1].set(np.inf) if x.dtype == np.float32 else x
+            fleet.arrays = [jax.tree.map(poison, arrays) for arrays in fleet.arrays]
+        return metrics
+
+    monkeypatch.setattr(loop.Fleet, "take_step", take_last_step_too_far)
+    folder = trained(corpus, sampled(), "far", "--replicas", "2")
+    assert "replica 1 has diverged, the others go on\nstep 8, task 'afr ner': parameters are not finite" in (
+        capsys.readouterr().out
+    )
+    assert [record["step"] for record in metrics(folder / "replicas" / "1")] == [4]
+    assert (folder / "replicas" / "1" / "checkpoints" / "best" / "4").is_dir()
+    assert read(folder, "summary.json")["best_replica"] == 0
+
+
 def test_replicas_that_were_stopped_go_on_from_one_step(
     corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
