@@ -50,7 +50,7 @@ class TrainingConfig(Block):
     """Decides samples, start values, which sentences share a batch, and dropout."""
     sample_seed: Seed | None = None
     """Decides which sentences `sample` takes; null: `seed` does."""
-    replicas: Count = 1
+    replicas: Annotated[int, Field(ge=1, le=10_000)] = 1
     """Runs in one program, on a CPU in turn; replica r, from 0, is the run that `seed` + r gives alone."""
     resample: bool = True
     """Whether each replica draws its own `sample` (`sample_seed` counts up as well); false: one for all."""

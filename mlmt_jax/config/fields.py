@@ -75,11 +75,13 @@ def _usable_path(value: object) -> object:
 # a list holds stays strict.
 FromJson = Strict(False)
 
-Name = Annotated[str, Field(pattern=r"^[^/\x00-\x1f\x7f-\x9f]+$")]
+# A line separator would break the lines of tables and messages as a control character does.
+Name = Annotated[str, Field(pattern=r"^[^/\x00-\x1f\x7f-\x9f\u2028\u2029]+$")]
 FileName = Annotated[str, Field(min_length=1), BeforeValidator(_usable_path)]
 Folder = Annotated[Path, FromJson, BeforeValidator(_usable_path)]
 Encoding = Annotated[str, BeforeValidator(_known_encoding)]
-Count = Annotated[int, Field(ge=1)]
+# JAX counts with 32 bits.
+Count = Annotated[int, Field(ge=1, lt=2**31)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Positive = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]

@@ -127,7 +127,7 @@ _EXPECTED = {
     "string_type": "a string",
     "string_unicode": "a string of valid Unicode",
     "string_too_short": "a string that is not empty",
-    "string_pattern_mismatch": 'a name that is not empty and has no "/" and no control character',
+    "string_pattern_mismatch": 'a name that is not empty and has no "/", control character or line separator',
     "path_type": "a string",
     "bool_type": "true or false",
     "tuple_type": "a list",

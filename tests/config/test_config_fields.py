@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mlmt_jax.config import parse_config
 from mlmt_jax.errors import ConfigError
 
-NEEDS_NAME = 'expected a name that is not empty and has no "/" and no control character'
+NEEDS_NAME = 'expected a name that is not empty and has no "/", control character or line separator'
 COMPONENTS = '"embedding", "char_cnn", "highway", "lstm", "linear", "crf"'
 
 REFUSED = {
@@ -110,6 +110,10 @@ REFUSED = {
         {"components.4.name": "a\x85b"},
         f'components[4].name: got "a\\u0085b"; {NEEDS_NAME}',
     ),
+    "line separator in a name": (
+        {"datasets.0.name": "a\u2028b"},
+        f'datasets[0].name: got "a\\u2028b"; {NEEDS_NAME}',
+    ),
     "empty path": (
         {"datasets.0.files.dev": ""},
         'datasets[0].files.dev: got ""; expected a string that is not empty',
@@ -141,6 +145,18 @@ REFUSED = {
         "tasks[0].model.embed_dropout: got -0.1; expected a number >= 0",
     ),
     "rate zero": ({"tasks.0.learning_rate": 0}, "tasks[0].learning_rate: got 0; expected a number > 0"),
+    "slower decay than JAX can count": (
+        {"tasks.0.decay_step": 2**31},
+        "tasks[0].decay_step: got 2147483648; expected a number < 2147483648",
+    ),
+    "steps without end": (
+        {"training.max_epoch": 10**400},
+        f"training.max_epoch: got 1{'0' * 56}...; expected a number < 2147483648",
+    ),
+    "replicas that no machine has": (
+        {"training.replicas": 4 * 10**9},
+        "training.replicas: got 4000000000; expected a number <= 10000",
+    ),
     "growing rate": ({"tasks.0.decay_rate": 1.01}, "tasks[0].decay_rate: got 1.01; expected a number <= 1"),
     "negative weight": ({"tasks.1.prob": -1}, "tasks[1].prob: got -1; expected a number >= 0"),
     "sample of less": (
