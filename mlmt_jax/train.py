@@ -2,10 +2,10 @@
 
 import argparse
 import contextlib
+import json
 import shlex
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from mlmt_jax.cli import add_config_arguments, run
 from mlmt_jax.config import Config, load_config
@@ -39,8 +39,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         InputError: on anything in config, data or run folder that cannot be used.
     """
     args = _parser().parse_args(argv)
-    replicas = [] if args.replicas is None else [f"training.replicas={args.replicas}"]
-    config = load_config(args.config, [*args.overrides, *replicas], check_files=not args.check)
+    flags = [] if args.replicas is None else [f"training.replicas={args.replicas}"]
+    flags += [f"training.output={json.dumps(args.output)}"] if args.output else []
+    config = load_config(args.config, [*args.overrides, *flags], check_files=not args.check)
     if args.check:
         _examine(config, args.config)
     # JAX is loaded once the config is known to be good: a typing error should be told at once.
@@ -53,9 +54,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mlmt_jax.training.setup import choose_device, prepare_replicas
     from mlmt_jax.training.signals import Stopped
 
-    output = Path(args.output) if args.output else config.training.output
+    output = config.training.output
     assert output is not None
-    config = config.model_copy(update={"training": config.training.model_copy(update={"output": output})})
     folder = RunFolder(output)
     if args.distributed:
         processes.start()

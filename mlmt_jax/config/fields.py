@@ -63,11 +63,12 @@ def _known_encoding(value: object) -> object:
 def _usable_path(value: object) -> object:
     if isinstance(value, str):
         try:
+            value.encode()  # not with bytes that are no text: a run folder's files are UTF-8
             encoded = os.fsencode(value)
         except UnicodeEncodeError:
             encoded = b"\0"
         if b"\0" in encoded:
-            raise PydanticCustomError("path", "a path that the file system can have")
+            raise PydanticCustomError("path", "a path of valid Unicode that the file system can have")
     return value
 
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from mlmt_jax.config.blocks import Config
 from mlmt_jax.config.checks import missing_files, reference_problems
 from mlmt_jax.config.overrides import Override, parse_override, put
-from mlmt_jax.config.problems import JsonPath, Problem, field_problems, format_path
+from mlmt_jax.config.problems import JsonPath, Problem, field_problems, format_path, quoted
 from mlmt_jax.errors import ConfigError
 
 __all__ = ["load_config", "parse_config"]
@@ -42,6 +42,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = (), *, check_files:
     if config.training.output is None:
         training = config.training.model_copy(update={"output": Path("runs") / path.stem})
         config = config.model_copy(update={"training": training})
+    _require_text(config, source)
     missing = missing_files(config) if check_files else []
     if missing:
         _refuse(missing, source, settings)
@@ -65,6 +66,16 @@ def parse_config(data: dict[str, Any], source: str = "config") -> Config:
 
 def _with_root(config: Config, start: Path) -> Config:
     return config.model_copy(update={"data_root": Path(os.path.realpath(start / config.data_root))})
+
+
+def _require_text(config: Config, source: str) -> None:
+    """Refuses folders, such as the config file's own, that are no text: a run's files could not name them."""
+    for key, folder in (("data_root", config.data_root), ("training.output", config.training.output)):
+        try:
+            str(folder).encode()
+        except UnicodeEncodeError:
+            where, found = quoted(source, limit=400), quoted(str(folder), limit=400)
+            raise ConfigError(f"{where}: {key}: got {found}; expected a path of valid Unicode") from None
 
 
 def _validate(data: Any, source: str, settings: Sequence[Override] = ()) -> Config:

@@ -2,6 +2,7 @@
 
 import codecs
 import os
+import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -11,14 +12,18 @@ __all__ = ["decode_lines", "open_text"]
 
 _LIKELY_ENCODINGS = {"utf-8": "UTF-8", "cp1252": "latin-1 or cp1252"}
 
+# Some decoders, such as that of UTF-7, let them pass; no file of a run can hold them.
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
 
 def open_text(
     path: str | os.PathLike[str], encoding: str = "utf-8", errors: list[Finding] | None = None
 ) -> Iterator[str]:
     """Yield a text file's lines with their endings, strictly decoded.
 
-    Raises: DataError for a file that cannot be opened, for bytes that do not decode, for a NUL; where
-        `errors` is given these are added to it, and the lines go on as long as they can be made out.
+    Raises: DataError for a file that cannot be opened, for bytes that do not decode, for a NUL
+        or half a character; where `errors` is given these are added to it, and the lines go on as long
+        as they can be made out.
     """
     try:
         with open(path, "rb") as stream:
@@ -32,8 +37,8 @@ def decode_lines(
 ) -> Iterator[str]:
     r"""Yield the lines of a binary stream; only "\n" ends a line, and a token may hold U+2028 or "\x85".
 
-    Raises: DataError with `path`, line, byte and encoding for bytes that do not decode; for a NUL;
-        for an encoding that does not exist. `errors` as in `open_text`.
+    Raises: DataError with `path`, line, byte and encoding for bytes that do not decode; for a NUL
+        or half a character; for an encoding that does not exist. `errors` as in `open_text`.
     """
     try:
         b" ".decode(encoding, "replace")  # refuses the codecs that are no text encodings
@@ -53,12 +58,7 @@ def decode_lines(
                 return
             text = error.object.decode(likely)
             decoder.reset()
-        if "\0" in text:
-            advice = "expected text, and this looks like a binary file"
-            column = width + text.index("\0") + 1
-            refuse(errors, path, number, "a NUL character", column=column, advice=advice)
-            text = text.replace("\0", "")
-        *ends, rest = text.split("\n")
+        *ends, rest = _usable(text, width, encoding, path, number, errors).split("\n")
         for end in ends:
             yield "".join((*pending, end, "\n"))
             number, width = number + 1, 0
@@ -78,6 +78,25 @@ def decode_lines(
         return
     if line:
         yield line
+
+
+def _usable(
+    text: str, before: int, encoding: str, path: str, number: int, errors: list[Finding] | None
+) -> str:
+    """Refuse NUL and halves of characters in what follows the first `before` characters of a line.
+
+    Returns: the text without them.
+    """
+    if "\0" in text:
+        advice = "expected text, and this looks like a binary file"
+        refuse(errors, path, number, "a NUL character", column=before + text.index("\0") + 1, advice=advice)
+        text = text.replace("\0", "")
+    half = None if text.isascii() else _SURROGATE.search(text)
+    if half:
+        what, advice = f"half a character (U+{ord(half[0]):04X})", f"expected whole characters in {encoding}"
+        refuse(errors, path, number, what, column=before + half.start() + 1, advice=advice)
+        text = _SURROGATE.sub("", text)
+    return text
 
 
 def _decoded(decoder: codecs.IncrementalDecoder, raw: bytes) -> str:

@@ -120,11 +120,16 @@ REFUSED = {
     ),
     "NUL in a path": (
         {"components.0.file": "a\0b"},
-        'components[0].file: got "a\\u0000b"; expected a path that the file system can have',
+        'components[0].file: got "a\\u0000b"; expected a path of valid Unicode that the file system can have',
     ),
     "no character in a folder": (
         {"data_root": "\ud800"},
-        'data_root: got "\\ud800"; expected a path that the file system can have',
+        'data_root: got "\\ud800"; expected a path of valid Unicode that the file system can have',
+    ),
+    "a byte that is no text in a path": (
+        {"datasets.0.files.train": "a\udcff"},
+        'datasets[0].files.train: got "a\\udcff"; '
+        "expected a path of valid Unicode that the file system can have",
     ),
     "unknown encoding": (
         {"datasets.0.parser.encoding": "utf-88"},

@@ -1,6 +1,7 @@
 """From files and overrides to configs: defaults, paths, overrides, unreadable files."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -214,3 +215,16 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 def test_a_byte_order_mark_is_accepted(file: Path) -> None:
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
     assert load_config(file) == parse_config(load_config(file).resolved())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+@pytest.mark.parametrize("name", ["dn\udcff/four.json", "rn\udcff.json"])
+def test_a_config_whose_path_is_no_text(file: Path, name: str) -> None:
+    path = file.parent / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(file.read_bytes())
+    said = refusal(path)
+    assert said.isascii()
+    key = "data_root" if "/" in name else "training.output"
+    assert f"{key}: got " in said
+    assert "udcff" in said

@@ -109,3 +109,13 @@ def test_where_a_line_of_several_raw_lines_is_wrong() -> None:
     raw = "a\n\u610a\u610a\0b".encode("utf-16-le")
     with pytest.raises(DataError, match=r"text:2:3: a NUL character"):
         list(decode_lines(io.BytesIO(raw), "utf-16-le", "text"))
+
+
+def test_half_a_character_is_refused_where_the_decoder_lets_it_pass() -> None:
+    raw = b"a O\nb+2AA- O\n"
+    with pytest.raises(DataError, match=r"^text:2:2: half a character \(U\+D800\)\n  expected whole"):
+        list(decode_lines(io.BytesIO(raw), "utf-7", "text"))
+    errors: list[Finding] = []
+    lines = list(decode_lines(io.BytesIO(raw), "utf-7", "text", errors))
+    assert lines == ["a O\n", "b O\n"]
+    assert len(errors) == 1
