@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from mlmt_jax.cli import add_config_arguments, run
 from mlmt_jax.config import Config, load_config
+from mlmt_jax.errors import RunError
 
 __all__ = ["main"]
 
@@ -45,13 +46,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.check:
         _examine(config, args.config)
     # JAX is loaded once the config is known to be good: a typing error should be told at once.
+    import jax
+
     from mlmt_jax.training import processes
     from mlmt_jax.training.folder import RunFolder
     from mlmt_jax.training.lock import locked
     from mlmt_jax.training.loop import train
     from mlmt_jax.training.replicas import device_mesh
     from mlmt_jax.training.report import describe_corpora, describe_run, print_findings
-    from mlmt_jax.training.setup import choose_device, prepare_replicas
+    from mlmt_jax.training.setup import choose_device, prepare_replicas, require_memory
     from mlmt_jax.training.signals import Stopped
 
     output = config.training.output
@@ -74,6 +77,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if warning:
             print(f"warning: {warning}", file=sys.stderr)
         setups = prepare_replicas(config)
+        require_memory(setups)
         if args.check:
             print(describe_run(setups[0]))
             return
@@ -98,6 +102,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         except Stopped as stopped:
             print(f"\nstopped at step {stopped.step}; to go on: {shlex.join(command)}", file=sys.stderr)
             sys.exit(128 + stopped.signum)
+        except (jax.errors.JaxRuntimeError, MemoryError) as error:
+            if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in str(error):
+                raise
+            raise RunError(
+                f"{output}: the run needs more memory than there is; expected a smaller model, smaller "
+                "batches (batch_size, eval_batch_size, max_len) or fewer replicas"
+            ) from None
 
 
 def _examine(config: Config, source: str) -> None:

@@ -11,11 +11,11 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from mlmt_jax.data.stacking import StackedBatches
 from mlmt_jax.errors import ConfigError
-from mlmt_jax.model import build_model, init_params
+from mlmt_jax.model import build_model
 from mlmt_jax.training import processes
 from mlmt_jax.training.rows import up_to_date
 from mlmt_jax.training.setup import STEP_KEY, Setup
-from mlmt_jax.training.state import RunState, init_state
+from mlmt_jax.training.state import RunState
 from mlmt_jax.training.step import OF_RUNS, StepMetrics, touches, train_step, train_steps_in_turn
 from mlmt_jax.types import BY_SENTENCE, Batch, Params
 
@@ -77,9 +77,9 @@ class Group:
         )
         model = build_model(first.config, longest)
         self.setups = [replace(setup, model=model) for setup in setups]  # as evaluation wants them
-        self._own_shapes = [_shapes(setup) for setup in setups]
-        self._shapes = _shapes(self.setups[0])
         self._mesh, self._alone = mesh, len(setups) == 1 and mesh is None
+        self._own_shapes = [setup.shapes for setup in setups]
+        self._shapes = self._own_shapes[0] if self._alone else self.setups[0].shapes
         ways = 1 if mesh is None else mesh.shape["replica"]
         # Runs that fill the devices up are copies of the last one.
         self._runs = [min(i, len(setups) - 1) for i in range(-(-len(setups) // ways) * ways)]
@@ -226,14 +226,6 @@ class Group:
         if self._alone:
             return {0: host}
         return {run: jax.tree.map(lambda x, run=run: x[run], host) for run in range(len(self.setups))}
-
-
-def _shapes(setup: Setup) -> RunState:
-    def state():
-        params = init_params(setup.model, jax.random.key(0))
-        return init_state(setup.model, params, setup.optimizers)
-
-    return jax.eval_shape(state)
 
 
 def _resized(tree: Any, like: Any) -> Any:

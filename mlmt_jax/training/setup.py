@@ -3,17 +3,20 @@
 import importlib.metadata
 import os
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import jax
 import optax
 
 from mlmt_jax.config import Config
+from mlmt_jax.config.problems import quoted
 from mlmt_jax.data.assembly import Contents, Encoded, apart
 from mlmt_jax.data.batching import TrainingBatches
 from mlmt_jax.data.corpus import Corpus, load_corpora, load_corpus
 from mlmt_jax.data.encoding import encode
+from mlmt_jax.errors import ConfigError
 from mlmt_jax.model import Model, build_model, init_params, put_vectors
 from mlmt_jax.training.mixing import check_weights, mixing_weights
 from mlmt_jax.training.optim import build_optimizer
@@ -28,6 +31,7 @@ __all__ = [
     "fresh_state",
     "prepare",
     "prepare_replicas",
+    "require_memory",
     "versions",
 ]
 
@@ -54,6 +58,15 @@ class Setup:
     optimizers: dict[str, optax.GradientTransformation]  # by task model
     users: dict[str, tuple[TableUser, ...]]  # by word table that is trained
     weights: dict[str, float]  # probability of each task model at a step
+
+    @cached_property
+    def shapes(self) -> RunState:
+        """The shapes of the run's state, as ``jax.ShapeDtypeStruct``."""
+
+        def state():
+            return init_state(self.model, init_params(self.model, jax.random.key(0)), self.optimizers)
+
+        return jax.eval_shape(state)
 
 
 def choose_device(gpu: bool | None, sharing: int = 1) -> tuple[str, str | None]:
@@ -157,6 +170,37 @@ def _prepared(
     optimizers = {task.name: build_optimizer(config, task) for task in config.tasks}
     users = table_users(config, batches)
     return Setup(config, corpus, model, encoded, batches, optimizers, users, weights)
+
+
+def require_memory(setups: Sequence[Setup]) -> None:
+    """Refuses replicas whose states alone are larger than the machine's memory, before any is made.
+
+    Raises:
+        ConfigError: naming the largest component, by its JSON path.
+    """
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # a system that does not tell
+        return
+    config, shapes = setups[0].config, setups[0].shapes
+    needed = len(setups) * _bytes(shapes)
+    if needed > memory:
+        sizes = [_bytes(shapes.params.get(component.name, {})) for component in config.components]
+        largest = max(range(len(sizes)), key=sizes.__getitem__)
+        runs = "1 run" if len(setups) == 1 else f"{len(setups)} replicas"
+        raise ConfigError(
+            f"components[{largest}]: {quoted(config.components[largest].name)} has {_gib(sizes[largest])} of "
+            f"parameters, and the state of {runs}, with all else and momenta, {_gib(needed)};\n"
+            f"expected at most this machine's memory, {_gib(memory)}"
+        )
+
+
+def _bytes(tree: object) -> int:
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.3g} GiB" if size < 1000 * 2**30 else f"{size / 2**30:.0f} GiB"
 
 
 def fresh_state(setup: Setup) -> RunState:

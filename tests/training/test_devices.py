@@ -11,9 +11,11 @@ import jax
 import numpy as np
 import pytest
 import tiny_corpus
+from config_edits import edited
 from replica_runs import last_states, read, sampled, trained
 
-from mlmt_jax.errors import ConfigError
+from mlmt_jax.errors import ConfigError, RunError
+from mlmt_jax.training import loop
 from mlmt_jax.training.setup import choose_device
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,6 +31,29 @@ def test_more_devices_than_there_are(corpus: Path) -> None:
     with pytest.raises(ConfigError, match=r"training.data_parallel: got 2, but JAX has 1 device"):
         trained(corpus, sampled(data_parallel=2), "too_many")
     assert not (corpus.parent / "too_many" / "config.json").exists()
+
+
+def test_a_model_that_no_machine_holds(corpus: Path) -> None:
+    data = edited(sampled(), {"components.1.hidden_size": 1_000_000})
+    expected = r'components\[1\]: "lstm" has 29802 GiB of parameters(.|\n)* 3 replicas(.|\n)* this machine\'s'
+    with pytest.raises(ConfigError, match=expected):
+        trained(corpus, data, "too_large", "--replicas", "3")
+    assert not (corpus.parent / "too_large").exists()
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating")]
+)
+def test_memory_that_ends_in_training(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def train(setups: object, folder: object) -> None:
+        raise error
+
+    monkeypatch.setattr(loop, "train", train)
+    name = type(error).__name__
+    with pytest.raises(RunError, match=f"{name}: the run needs more memory than there is"):
+        trained(corpus, sampled(), name)
 
 
 def test_devices_that_share_a_batch_have_threads_to_wait_in(monkeypatch: pytest.MonkeyPatch) -> None:
