@@ -1,33 +1,29 @@
 """Word vectors from files: word2vec and fastText text, GloVe text, gzip of these, word2vec binary."""
 
-import gzip
 import io
 import os
 import re
-import zlib
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
 from itertools import takewhile
 from typing import NamedTuple
 
 import numpy as np
 
 from mlmt_jax.data.findings import Finding, add_finding
+from mlmt_jax.data.vector_files import LINE_BYTES, UNPACKS, lines_of, most_bytes, opened
 from mlmt_jax.errors import DataError
 
 __all__ = ["Vectors", "read_dimension", "read_vectors"]
 
-_GZIP_MAGIC = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
 _HEADER = re.compile(rb"([0-9]{1,18})[ \t]+([0-9]{1,18})")
 _NUMBER = re.compile(rb"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _LARGEST = float(np.finfo(np.float32).max)
 _NUMBER_BYTES = b"0123456789+-.eE "
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
-_LINE_BYTES = 1 << 20  # a line longer than this is no line of a vector file
 _CHUNK_BYTES = 1 << 20
-_LONGEST_WORD = 1 << 16
+_LONGEST_WORD = 4096  # bytes; GloVe's longest have 1000
+_LONGEST_NUMBER = 64  # bytes, on average over a line
 _BLOCK = 512  # words whose numbers are parsed together
 
 
@@ -66,14 +62,15 @@ def read_vectors(
 
     The format is told from the content, not from the name. In text, the last `dimension` fields of a
     line are its numbers and all before them is the word, which may contain spaces. Of a word that
-    comes again, the first vector counts; a word that is empty or not UTF-8 is left out. Reading ends
-    where nothing more is wanted, so that what stands beyond is not checked.
+    comes again, the first vector counts; a word that is empty, very long or not UTF-8 is left out.
+    Reading ends where nothing more is wanted, so that what stands beyond is not checked.
 
     Raises: DataError with the line for another dimension than `dimension`, for what is not a finite
         number, and for a file that is cut short, holds no vectors or no word that can be used, or
-        cannot be opened.
+        cannot be opened; for many empty lines together, and for gzip that unpacks to far more than it
+        is: a small file must not take hours or all memory.
     """
-    with _opened(path) as stream:
+    with opened(path) as stream:
         return _read(stream, os.fspath(path), dimension, max_words, frozenset(wanted), skip)
 
 
@@ -82,29 +79,14 @@ def read_dimension(path: str | os.PathLike[str]) -> int:
 
     Raises: DataError for a first line that is neither, and for a file that cannot be opened.
     """
-    with _opened(path) as stream:
-        first = stream.readline(_LINE_BYTES).removeprefix(_BOM).strip()
+    with opened(path) as stream:
+        first = stream.readline(LINE_BYTES).removeprefix(_BOM).strip()
     header = _HEADER.fullmatch(first)
     fields = first.split()[1:]
     dimension = int(header[2]) if header else len(list(takewhile(_NUMBER.fullmatch, reversed(fields))))
     if not dimension:
         raise DataError(f"{os.fspath(path)}:1: expected a header, or a word and its numbers: {_clip(first)}")
     return dimension
-
-
-@contextmanager
-def _opened(path: str | os.PathLike[str]) -> Iterator[io.BufferedIOBase]:
-    """The content of a file, unzipped; DataError where it cannot be read or unzipped."""
-    name = os.fspath(path)
-    try:
-        with open(path, "rb") as stream:
-            is_gzip = stream.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
-        with gzip.open(path, "rb") if is_gzip else open(path, "rb") as stream:
-            yield stream
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{name}: damaged or cut short: {error}; expected a whole gzip file") from None
-    except OSError as error:
-        raise DataError(f"{name}: cannot be read: {error.strerror or error}") from None
 
 
 def _read(
@@ -149,7 +131,7 @@ def _read(
     if record is None:
         raise DataError(f"{path}: no vectors in it; expected a word and {dimension} numbers a line")
     if not usable:
-        raise DataError(f"{path}: all its words are empty or not UTF-8; expected words in UTF-8")
+        raise DataError(f"{path}: all its words are empty, too long or not UTF-8; expected words in UTF-8")
     blocks.append(_parse_block(block, parse, dimension))
     return Vectors(words, np.concatenate(blocks)), findings
 
@@ -158,6 +140,10 @@ def _decode(record: _Record, path: str, findings: list[Finding]) -> str | None:
     """Return the record's word, or None and a finding for one that nothing can ask for."""
     if not record.word:
         add_finding(findings, path, record.line, "a vector without a word was left out")
+        return None
+    if len(record.word) > _LONGEST_WORD:
+        text = f"a word of more than {_LONGEST_WORD} bytes was left out"
+        add_finding(findings, path, record.line, text, example=_clip(record.word))
         return None
     try:
         return record.word.decode()
@@ -168,8 +154,8 @@ def _decode(record: _Record, path: str, findings: list[Finding]) -> str | None:
 
 def _read_header(stream: io.BufferedIOBase, path: str, dimension: int) -> _Header | None:
     """Return the header; None where the first line is a word's already, as in GloVe files."""
-    first = stream.readline(_LINE_BYTES)
-    if len(first) == _LINE_BYTES and not first.endswith(b"\n"):
+    first = stream.readline(LINE_BYTES)
+    if len(first) == LINE_BYTES and not first.endswith(b"\n"):
         raise DataError(f"{path}:1: the first line has no end; expected word vectors")
     match = _HEADER.fullmatch(first.removeprefix(_BOM).strip())
     if not match:
@@ -179,7 +165,7 @@ def _read_header(stream: io.BufferedIOBase, path: str, dimension: int) -> _Heade
     if dimension == 1 and not _is_binary(stream, header, dimension):
         # "7 1" may be the word 7. It is a header where as many words follow, or where longer lines do.
         stream.seek(header.line_bytes)
-        sizes = [len(line.split()) for _, line in _lines(stream, path, 2) if line.strip()]
+        sizes = [len(line.split()) for _, line in lines_of(stream, path, 2) if line.strip()]
         if found == 1 and len(sizes) != count:
             return None
         if found != 1 and (not sizes or sizes[0] != found + 1):
@@ -215,7 +201,7 @@ def _text_records(
 ) -> Iterator[_Record]:
     stream.seek(header.line_bytes if header else 0)
     count = 0
-    for number, line in _lines(stream, path, 1 if header is None else 2):
+    for number, line in lines_of(stream, path, 1 if header is None else 2):
         line = line.removeprefix(_BOM).rstrip() if number == 1 else line.rstrip()
         if not line:
             continue
@@ -225,17 +211,11 @@ def _text_records(
             word, _, numbers = line.partition(b" ")
         else:
             word, numbers = _split_unusual(line, place, dimension, is_first=header is None and count == 1)
+        if len(numbers) > _LONGEST_NUMBER * dimension:
+            raise DataError(f"{place}: {len(numbers)} bytes of numbers; expected {dimension} numbers")
         yield _Record(place, number, word, numbers)
     if header and count != header.count:
         add_finding(findings, path, 1, f"the header says {header.count} words, but the file has {count}")
-
-
-def _lines(stream: io.BufferedIOBase, path: str, first: int) -> Iterator[tuple[int, bytes]]:
-    """Yield line numbers from `first` and lines: never more than one line in memory, nor one without end."""
-    for number, line in enumerate(iter(partial(stream.readline, _LINE_BYTES), b""), first):
-        if len(line) == _LINE_BYTES and not line.endswith(b"\n"):
-            raise DataError(f"{path}:{number}: the line has no end; expected word vectors")
-        yield number, line
 
 
 def _split_unusual(line: bytes, place: str, dimension: int, *, is_first: bool) -> tuple[bytes, bytes]:
@@ -260,6 +240,7 @@ def _binary_records(
     """Yield the records of word2vec binary: word, space, float32 numbers, perhaps a newline."""
     stream.seek(header.line_bytes)
     size = 4 * dimension
+    read, most = 0, most_bytes(stream, path)
     buffer, start = b"", 0
     for index in range(1, header.count + 1):
         while True:
@@ -271,6 +252,9 @@ def _binary_records(
             chunk = stream.read(_CHUNK_BYTES)
             if not chunk:
                 raise DataError(f"{path}: ends within word {index}; its header promises {header.count} words")
+            read += len(chunk)
+            if read > most:
+                raise DataError(f"{path}: word {index}: {UNPACKS}")
             buffer, start = buffer[start:] + chunk, 0
         numbers = buffer[end + 1 : end + 1 + size]
         yield _Record(f"{path}: word {index}", None, buffer[start:end].lstrip(b"\n"), numbers)

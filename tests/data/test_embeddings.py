@@ -144,6 +144,14 @@ def test_unusable_words_are_left_out(write, header):
     assert "UTF-8" in findings[0].text
 
 
+def test_a_very_long_word_is_left_out(write):
+    vectors, [finding] = read_vectors(write("a 1 2\n" + "é" * 2049 + " 3 4\nb 5 6\n"), 2, max_words=9)
+    assert vectors.words == ["a", "b"]
+    assert finding.line == 2
+    assert "more than 4096 bytes" in finding.text
+    assert len(str(finding)) < 300
+
+
 def test_a_header_that_counts_wrongly_is_found(write):
     _, [finding] = read_vectors(write("9 2\na 1 2\nb 3 4\n"), 2, max_words=9)
     assert "9 words, but the file has 2" in str(finding)
@@ -188,9 +196,10 @@ LONG = as_text([f"w{i}" for i in range(5000)], np.random.default_rng(1).normal(s
         ("", 2, ["no vectors"]),
         ("5 2\n", 2, ["no vectors"]),
         ("\n\n", 2, ["no vectors"]),
-        (b"\xe9 1 2\n", 2, [": all its words are empty or not UTF-8"]),
-        (b" 1 2\n\xff 3 4\n", 2, [": all its words are empty or not UTF-8"]),
+        (b"\xe9 1 2\n", 2, [": all its words are empty, too long or not UTF-8"]),
+        (b" 1 2\n\xff 3 4\n", 2, [": all its words are empty, too long or not UTF-8"]),
         (as_binary(["a"], MATRIX[:1], newline=True).replace(b"a ", b"\xe9 "), 5, ["not UTF-8"]),
+        ("a 1 2\n".encode("utf-16"), 2, [":1: looks like UTF-16", "save it as"]),
         (b"x" * 2_000_000, 2, [":1: the first line has no end"]),
         (BINARIES["binary"][:-1], 5, ["ends within word 3", "promises 3 words"]),
         (BINARIES["binary"][:30], 5, ["ends within word 2"]),
