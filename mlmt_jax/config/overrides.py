@@ -28,7 +28,8 @@ def parse_override(text: str) -> Override:
     parts = re.findall(r"[^.\[\]]+", key.strip())
     if not equals or not parts:
         raise ConfigError(f"--set {text}: expected PATH=VALUE, such as training.max_step=200")
-    path = tuple(int(part) if part.isdecimal() else part for part in parts)
+    # No list has more entries than 18 digits count, and Python makes no integers of thousands of digits.
+    path = tuple(int(part) if part.isdecimal() and len(part) <= 18 else part for part in parts)
     return Override(text, path, _json_or_text(value))
 
 

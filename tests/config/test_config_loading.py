@@ -228,3 +228,8 @@ def test_a_config_whose_path_is_no_text(file: Path, name: str) -> None:
     key = "data_root" if "/" in name else "training.output"
     assert f"{key}: got " in said
     assert "udcff" in said
+
+
+def test_an_index_of_many_digits(file: Path) -> None:
+    said = refusal(file, f"tasks.{'9' * 5000}.x=1")
+    assert said.endswith(f'tasks has no entry "{"9" * 56}...; known: 0 to 3')
