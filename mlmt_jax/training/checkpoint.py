@@ -6,11 +6,10 @@ are written as NumPy's, which say nothing of the devices that they were on.
 
 import contextlib
 import json
-import logging
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +20,8 @@ import orbax.checkpoint as ocp
 from flax import serialization
 
 from mlmt_jax.errors import RunError
-from mlmt_jax.training.durable import replace_text, sync, writing
+from mlmt_jax.training.durable import check_room, replace_text, sync, writing
+from mlmt_jax.training.quiet import silent
 from mlmt_jax.training.seal import broken_seal, seal
 from mlmt_jax.training.state import RunState
 from mlmt_jax.types import Params
@@ -29,6 +29,7 @@ from mlmt_jax.types import Params
 __all__ = ["Checkpoints", "Progress", "Restored", "load_best_params"]
 
 _PROGRESS = "progress.json"
+_BESIDE = 1 << 17  # bytes for what stands beside the arrays, and what the run writes meanwhile
 
 
 class Progress(NamedTuple):
@@ -90,7 +91,8 @@ class Checkpoints:
         try:
             with writing(path):
                 part.mkdir(parents=True)
-                with _checkpointer() as checkpointer, _silent():
+                check_room(part, sum(leaf.nbytes for leaf in jax.tree.leaves(arrays)) + _BESIDE)
+                with _checkpointer() as checkpointer, silent():
                     checkpointer.save(part / name, args=ocp.args.StandardSave(arrays))
                 if progress is not None:
                     replace_text(part / _PROGRESS, json.dumps(progress._asdict(), ensure_ascii=False) + "\n")
@@ -305,17 +307,6 @@ def _clear(folder: Path) -> None:
     for path in folder.glob(".*"):
         with contextlib.suppress(OSError):
             shutil.rmtree(path)
-
-
-@contextlib.contextmanager
-def _silent() -> Iterator[None]:
-    """Without orbax's log, which tells with a traceback of what it raises as well."""
-    log = logging.getLogger("absl")
-    before, log.disabled = log.disabled, True
-    try:
-        yield
-    finally:
-        log.disabled = before
 
 
 def _reason(error: Exception) -> str:

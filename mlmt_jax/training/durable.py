@@ -1,13 +1,14 @@
 """Files that stand whole or not at all, whatever ends the process or the machine."""
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from mlmt_jax.errors import RunError
 
-__all__ = ["add_line", "remove", "replace_text", "sync", "writing"]
+__all__ = ["add_line", "check_room", "remove", "replace_text", "sync", "writing"]
 
 
 @contextlib.contextmanager
@@ -72,3 +73,21 @@ def add_line(path: Path, line: str) -> None:
         os.fsync(file.fileno())
     if new:
         sync(path.parent)
+
+
+def check_room(folder: Path, size: int) -> None:
+    """Raises ``OSError`` where a folder's disk, or the user's share of it, has no room for so many bytes.
+
+    Where the system cannot tell, nothing is raised.
+    """
+    scratch = folder / ".room"
+    if not hasattr(os, "posix_fallocate"):
+        return
+    try:
+        with scratch.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+    finally:
+        scratch.unlink(missing_ok=True)

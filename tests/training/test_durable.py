@@ -1,5 +1,6 @@
 """Files that stand whole or not at all."""
 
+import contextlib
 import errno
 import os
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mlmt_jax.errors import RunError
-from mlmt_jax.training.durable import add_line, replace_text, writing
+from mlmt_jax.training.durable import add_line, check_room, replace_text, writing
 
 
 @pytest.mark.parametrize("name", ["fsync", "replace"])
@@ -49,3 +50,17 @@ def test_all_is_on_the_disk_before_it_goes_on(tmp_path: Path, monkeypatch: pytes
     add_line(tmp_path / "b", "line")
     assert done == [str(tmp_path / "b"), str(tmp_path), str(tmp_path / "b")]
     assert (tmp_path / "b").read_text(encoding="utf-8") == "line\nline\n"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EOPNOTSUPP])
+def test_only_a_full_disk_has_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def refused(descriptor: int, offset: int, length: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    check_room(tmp_path, 1000)
+    monkeypatch.setattr(os, "posix_fallocate", refused, raising=False)
+    with contextlib.ExitStack() as stack:
+        if number != errno.EOPNOTSUPP:  # that says nothing of the room
+            stack.enter_context(pytest.raises(OSError, match=os.strerror(number)))
+        check_room(tmp_path, 1000)
+    assert not list(tmp_path.iterdir())
