@@ -88,7 +88,7 @@ class RunFolder:
         """The target's best development score so far."""
         scores = []
         if self.metrics.exists():
-            for line in self.metrics.read_text(encoding="utf-8", errors="replace").splitlines():
+            for line in self.metrics.read_text(encoding="utf-8", errors="replace").split("\n"):
                 # Cut off as it was written, say.
                 with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
                     scores.append(float(json.loads(line)["best_score"]))

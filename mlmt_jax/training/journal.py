@@ -73,10 +73,10 @@ def keep_metrics_until(path: Path, step: int) -> None:
     if not path.exists():
         return
     kept = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]:
         try:
-            if line.endswith("\n") and json.loads(line)["step"] <= step:
-                kept.append(line)
+            if json.loads(line)["step"] <= step:
+                kept.append(f"{line}\n")
         except (ValueError, KeyError, TypeError, RecursionError):
             continue  # cut off by the end of the process that wrote it
     with writing(path):

@@ -55,7 +55,7 @@ def test_metrics_are_a_line_each(tmp_path: Path) -> None:
 
 def test_lines_behind_a_step_are_dropped(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
-    whole = '{"step": 5, "a": "ë"}\n{"step": 10}\n'
+    whole = '{"step": 5, "a": "ë\u2028\u2029"}\n{"step": 10}\n'  # which end no line here
     deep = "[" * 100_000
     path.write_text(f'{whole}{deep}\n{{"step": 15}}\n{{"step": 20}}\n{{"step": 2', encoding="utf-8")
     keep_metrics_until(path, 10)
