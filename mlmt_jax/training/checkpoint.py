@@ -176,6 +176,11 @@ class Checkpoints:
                 for late in (own for own in _steps(folder) if own > step):
                     _remove(folder / str(late))
 
+    @property
+    def newest_best(self) -> int | None:
+        """The step of the newest best parameters, sound or not."""
+        return max(_steps(self._best), default=None)
+
     def restore_best(self, step: int, like: Params) -> Params:
         """The parameters that were kept as the best ones at a step. ``like`` gives the structure.
 

@@ -16,6 +16,7 @@ from mlmt_jax.errors import RunError
 from mlmt_jax.training.data_record import data_files, difference
 from mlmt_jax.training.durable import replace_text, sync, writing
 from mlmt_jax.training.identity import SEALED, Identity, checksum, read_identity, write_identity
+from mlmt_jax.training.metrics_file import read_metrics
 
 __all__ = ["RunFolder"]
 
@@ -87,11 +88,9 @@ class RunFolder:
     def _best_score(self) -> float | None:
         """The target's best development score so far."""
         scores = []
-        if self.metrics.exists():
-            for line in self.metrics.read_text(encoding="utf-8", errors="replace").split("\n"):
-                # Cut off as it was written, say.
-                with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
-                    scores.append(float(json.loads(line)["best_score"]))
+        for _, _, record in read_metrics(self.metrics):
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                scores.append(float(record["best_score"]))
         return scores[-1] if scores else None
 
     def holds_run(self) -> bool:

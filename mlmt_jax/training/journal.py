@@ -1,18 +1,14 @@
-"""What a run says while it goes: progress on standard error, tables on standard output, metrics.jsonl."""
+"""What a run says while it goes: progress on standard error, tables on standard output."""
 
-import json
 import sys
 import time
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
-from mlmt_jax.training.durable import add_line, replace_text, writing
 from mlmt_jax.training.scoring import SplitScore
 
-__all__ = ["Reporter", "append_metrics", "keep_metrics_until", "score_table", "table"]
+__all__ = ["Reporter", "score_table", "table"]
 
 
 def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
@@ -52,35 +48,6 @@ def score_table(scores: Mapping[str, Mapping[str, SplitScore]]) -> str:
         for split, s in splits.items()
     ]
     return table(("task", "split", "P", "R", "F1", "lenient F1", "accuracy", "loss"), rows)
-
-
-def append_metrics(path: Path, record: Mapping[str, Any]) -> None:
-    """Adds one line to metrics.jsonl.
-
-    Raises:
-        RunError: where it cannot be written.
-    """
-    with writing(path):
-        add_line(path, json.dumps(record, ensure_ascii=False))
-
-
-def keep_metrics_until(path: Path, step: int) -> None:
-    """Drops the lines behind ``step``: a resumed run writes them again.
-
-    Raises:
-        RunError: where the file cannot be written.
-    """
-    if not path.exists():
-        return
-    kept = []
-    for line in path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]:
-        try:
-            if json.loads(line)["step"] <= step:
-                kept.append(f"{line}\n")
-        except (ValueError, KeyError, TypeError, RecursionError):
-            continue  # cut off by the end of the process that wrote it
-    with writing(path):
-        replace_text(path, "".join(kept))
 
 
 class Reporter:

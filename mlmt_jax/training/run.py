@@ -11,7 +11,7 @@ from mlmt_jax.training import processes
 from mlmt_jax.training.checkpoint import Checkpoints, Progress, Restored
 from mlmt_jax.training.durable import remove
 from mlmt_jax.training.folder import RunFolder
-from mlmt_jax.training.journal import append_metrics, keep_metrics_until
+from mlmt_jax.training.metrics_file import append_metrics, keep_metrics_until, read_metrics
 from mlmt_jax.training.optim import learning_rate_schedule
 from mlmt_jax.training.outcome import Scores, evaluate, headline, scores_as_json, statistics, where
 from mlmt_jax.training.setup import Setup
@@ -68,9 +68,28 @@ class Run:
         return self.diverged is not None or (patience is not None and self.progress.stale >= patience)
 
     def restored(self, like: RunState, at_most: int | None = None) -> Restored | None:
-        """The newest sound state in the folder, of a step that is ``at_most`` this one."""
+        """The newest sound state in the folder, of a step that is ``at_most`` this one.
+
+        Raises:
+            RunError: where the states that are there cannot be used, or those that were there are gone.
+        """
         # Replicas are evaluated together: one cannot be evaluated again where it is.
-        return self.checkpoints.restore_last(like, at_most, without_best=not self.folder.is_replica)
+        restored = self.checkpoints.restore_last(like, at_most, without_best=not self.folder.is_replica)
+        if restored is None and at_most is None:
+            self._check_unsaved()
+        return restored
+
+    def _check_unsaved(self) -> None:
+        """Raises ``RunError`` where a run without states has had some: it would start anew over the rest."""
+        best = self.checkpoints.newest_best
+        step = max([best or 0, *(own for own, _, _ in read_metrics(self.folder.metrics))])
+        # The first evaluation's state is written after all else of it, so that until then there is none.
+        if step > self.setup.config.training.eval_freq or self.folder.summary.exists():
+            remedy = "train" if best is None else "the best checkpoint can still tag; train"
+            raise RunError(
+                f"{self.folder.checkpoints / 'last'}: missing or empty; expected a state to go on from, "
+                f"since the run was evaluated;\n{remedy} anew with another --output"
+            )
 
     def end_of(self, restored: Restored | None) -> int | None:
         """The step at which the run came to an end of its own, where it did by this state or later."""
@@ -84,6 +103,12 @@ class Run:
         for text in restored.refused:
             print(f"warning: {text}; going on from step {step}", file=sys.stderr)
         self.progress, self.window = restored.progress, Window(**restored.progress.window)
+        evaluated, metrics = self.progress.evaluated, self.folder.metrics
+        if evaluated and not metrics.exists():
+            print(
+                f"warning: {metrics} is missing: nothing until step {evaluated} will be in it",
+                file=sys.stderr,
+            )
         if self._noted is not None and self._noted.step <= step:
             self.diverged = self._noted.message
 

@@ -62,7 +62,9 @@ def test_the_chosen_sentences(folder: RunFolder, config: Config) -> None:
 
 
 def test_the_best_score_of_a_task_whose_name_breaks_lines(tmp_path: Path) -> None:
-    line = json.dumps({"best_score": 0.5, "losses": {"a\u2028b\u2029\x85": 1.0}}, ensure_ascii=False)
+    line = json.dumps(
+        {"step": 1, "best_score": 0.5, "losses": {"a\u2028b\u2029\x85": 1.0}}, ensure_ascii=False
+    )
     (tmp_path / "metrics.jsonl").write_text(f"{line}\n", encoding="utf-8")
     assert RunFolder(tmp_path)._best_score() == 0.5
 

@@ -1,15 +1,13 @@
-"""What a run prints and writes while it goes."""
+"""What a run prints while it goes."""
 
 import io
-import json
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mlmt_jax.metrics.scores import Counts, Score
-from mlmt_jax.training.journal import Reporter, append_metrics, keep_metrics_until, score_table, table
+from mlmt_jax.training.journal import Reporter, score_table, table
 from mlmt_jax.training.scoring import SplitScore
 
 
@@ -42,35 +40,6 @@ def test_scores_in_percent() -> None:
         "nld ner  dev    50.00  25.00  33.33       40.00     87.50  1.250",
         "nld pos  test       -      -      -           -    100.00    nan",
     ]
-
-
-def test_metrics_are_a_line_each(tmp_path: Path) -> None:
-    path = tmp_path / "metrics.jsonl"
-    for step in (1, 2):
-        append_metrics(path, {"step": step, "losses": {"isiXhosa ë": 0.5}})
-    lines = path.read_text(encoding="utf-8").splitlines()
-    assert [json.loads(line)["step"] for line in lines] == [1, 2]
-    assert "isiXhosa ë" in lines[0]
-
-
-def test_lines_behind_a_step_are_dropped(tmp_path: Path) -> None:
-    path = tmp_path / "metrics.jsonl"
-    whole = '{"step": 5, "a": "ë\u2028\u2029"}\n{"step": 10}\n'  # which end no line here
-    deep = "[" * 100_000
-    path.write_text(f'{whole}{deep}\n{{"step": 15}}\n{{"step": 20}}\n{{"step": 2', encoding="utf-8")
-    keep_metrics_until(path, 10)
-    assert path.read_text(encoding="utf-8") == whole
-    assert list(tmp_path.iterdir()) == [path]
-    keep_metrics_until(path, 0)
-    assert path.read_text(encoding="utf-8") == ""
-    path.write_text('{"step": 5}', encoding="utf-8")  # cut off before its newline: not whole
-    keep_metrics_until(path, 10)
-    assert path.read_text(encoding="utf-8") == ""
-
-
-def test_no_metrics_yet(tmp_path: Path) -> None:
-    keep_metrics_until(tmp_path / "metrics.jsonl", 10)
-    assert not list(tmp_path.iterdir())
 
 
 def walk(reporter: Reporter, first: int, last: int) -> None:

@@ -1,6 +1,7 @@
 """A run that is taken up again where a file of its folder is damaged or was never written."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -99,3 +100,41 @@ def test_a_replica_whose_best_checkpoint_is_damaged(config: Path, tmp_path: Path
     with pytest.raises(RunError, match=r"cannot be used: .*;\nno other checkpoint is left"):
         train(path, folder, "--resume", "--set", "training.max_step=12")
     assert sorted(folder.rglob("*")) == before
+
+
+def files(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_run_whose_states_are_gone(config: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    whole = train(config, folder)
+    shutil.rmtree(folder / "checkpoints" / "last")
+    before = files(folder)
+    for kept in ({"metrics.jsonl"}, {"summary.json"}, {"metrics.jsonl", "summary.json"}):
+        for name in {"metrics.jsonl", "summary.json"} - kept:
+            (folder / name).unlink()
+        with pytest.raises(RunError, match=r"checkpoints/last: missing .*;\nthe best .* can still tag"):
+            train(config, folder, "--resume")
+        for path, data in before.items():
+            assert path.name not in kept or path.read_bytes() == data
+            path.write_bytes(data)
+    # As if it had been ended before it wrote the first one.
+    (folder / "summary.json").unlink()
+    (folder / "metrics.jsonl").write_text('{"step": 1}\n', encoding="utf-8")
+    shutil.rmtree(folder / "checkpoints" / "best" / "2", ignore_errors=True)
+    assert train(config, folder, "--resume") == whole
+
+
+def test_a_run_whose_metrics_are_gone(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    train(config, folder)
+    (folder / "metrics.jsonl").unlink()
+    capsys.readouterr()
+    train(config, folder, "--resume", "--set", "training.max_step=3")
+    warning = f"warning: {folder / 'metrics.jsonl'} is missing: nothing until step 2 will be in it\n"
+    assert capsys.readouterr().err == warning
+    [line] = (folder / "metrics.jsonl").read_text("utf-8").splitlines()
+    assert json.loads(line)["step"] == 3

@@ -1,0 +1,35 @@
+"""The lines that a run writes of its evaluations."""
+
+import json
+from pathlib import Path
+
+from mlmt_jax.training.metrics_file import append_metrics, keep_metrics_until
+
+
+def test_metrics_are_a_line_each(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    for step in (1, 2):
+        append_metrics(path, {"step": step, "losses": {"isiXhosa ë": 0.5}})
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [1, 2]
+    assert "isiXhosa ë" in lines[0]
+
+
+def test_lines_behind_a_step_are_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    whole = '{"step": 5, "a": "ë\u2028\u2029"}\n{"step": 10}\n'  # which end no line here
+    deep = "[" * 100_000
+    path.write_text(f'{whole}{deep}\n{{"step": 15}}\n{{"step": 20}}\n{{"step": 2', encoding="utf-8")
+    keep_metrics_until(path, 10)
+    assert path.read_text(encoding="utf-8") == whole
+    assert list(tmp_path.iterdir()) == [path]
+    keep_metrics_until(path, 0)
+    assert path.read_text(encoding="utf-8") == ""
+    path.write_text('{"step": 5}', encoding="utf-8")  # cut off before its newline: not whole
+    keep_metrics_until(path, 10)
+    assert path.read_text(encoding="utf-8") == ""
+
+
+def test_no_metrics_yet(tmp_path: Path) -> None:
+    keep_metrics_until(tmp_path / "metrics.jsonl", 10)
+    assert not list(tmp_path.iterdir())
