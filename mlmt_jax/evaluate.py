@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mlmt_jax.cli import add_tagger_arguments, load_tagger, run
@@ -14,6 +15,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("run", help="the run folder")
     parser.add_argument("file", help="labelled sentences, in the format of the task's training file")
     add_tagger_arguments(parser)
+    parser.add_argument("--encoding", help="text encoding of the file (default: that of the training file)")
     parser.add_argument(
         "--calibration",
         action="store_true",
@@ -32,17 +34,26 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = _parser().parse_args(argv)
     from mlmt_jax.data.conll import read_conll
     from mlmt_jax.data.dataset import label
+    from mlmt_jax.data.findings import add_finding
     from mlmt_jax.training.journal import score_table, table
     from mlmt_jax.training.report import print_findings
 
     tagger = load_tagger(args)
-    sentences, findings = read_conll(args.file, tagger.column_format)
+    form = tagger.column_format
+    sentences, findings = read_conll(args.file, replace(form, encoding=args.encoding or form.encoding))
     examples = label(sentences, tagger.scheme, args.file, findings)
     score = tagger.evaluate(examples)
+    known = set(tagger.tag_names)
+    foreign = sorted({tag for example in examples for tag in example.tags if tag not in known})
+    if foreign:
+        count = sum(not known.issuperset(example.tags) for example in examples)
+        shown = f"{', '.join(map(repr, foreign[:5]))}{', ...' if len(foreign) > 5 else ''}"
+        text = f"{count} of {len(examples)} sentences have tags that {tagger.task!r} does not know: {shown}"
+        add_finding(findings, args.file, None, text, advice="they count as wrong, and have no loss")
     print_findings(findings)
     print(score_table({tagger.task: {Path(args.file).name: score}}))
     rows = [
-        (name, *(f"{100 * x:.2f}" for x in (c.precision, c.recall, c.f1)), c.gold, c.predicted)
+        (name, *map(_percent, (c.precision, c.recall, c.f1)), c.gold, c.predicted)
         for name, c in score.score.types.items()
     ]
     print()
@@ -51,7 +62,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         # Of tokens, recall is accuracy.
         figure = "accuracy" if score.score.f1 is None else "F1"
         rows = [
-            (words, f"{100 * (c.recall if score.score.f1 is None else c.f1):.2f}", c.gold, c.predicted)
+            (
+                words,
+                _percent(c.recall if score.score.f1 is None else c.f1) if c.gold or c.predicted else "-",
+                c.gold,
+                c.predicted,
+            )
             for words, c in score.by_words._asdict().items()
         ]
         print()
@@ -59,13 +75,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.calibration:
         found = tagger.calibration(examples)
         what = "tokens" if tagger.scheme == "none" else "spans"
-        print(f"\nexpected calibration error of {what}: {100 * found.error:.2f}")
+        error = _percent(found.error) if any(own.count for own in found.bins) else f"- (no {what})"
+        print(f"\nexpected calibration error of {what}: {error}")
         bins = [
-            (f"{low:.1f}-{high:.1f}", f"{100 * confidence:.2f}", f"{100 * accuracy:.2f}", count)
+            (f"{low:.1f}-{high:.1f}", _percent(confidence), _percent(accuracy), count)
             for low, high, confidence, accuracy, count in found.bins
             if count
         ]
         print(table(("probability", "confidence", "accuracy", "count"), bins))
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f}"
 
 
 if __name__ == "__main__":

@@ -11,9 +11,10 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlmt_jax.cli import add_tagger_arguments, load_tagger, run
+from mlmt_jax.data.findings import Finding
 from mlmt_jax.data.tokenise import Token, split_at_spaces, tokenise
 from mlmt_jax.errors import DataError, InputError
-from mlmt_jax.results import Result, columns, comments, fields, results
+from mlmt_jax.results import FIELDS, Result, columns, comments, fields, results
 
 if TYPE_CHECKING:
     from mlmt_jax.tagger import Tagger
@@ -52,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         "file", nargs="?", default="-", help="what to tag; standard input where none is given"
     )
     add_tagger_arguments(parser)
+    parser.add_argument("--encoding", default="utf-8", help="text encoding of the input; the output is UTF-8")
     parser.add_argument(
         "--input",
         choices=("conll", "text", "jsonl"),
@@ -133,25 +135,31 @@ def main(argv: Sequence[str] | None = None) -> None:
         whole.clear()
         sys.stdout.flush()
 
-    lines = _lines(args.file, args.input, tagger, answer)
+    lines = _lines(args.file, args.encoding, answer)
     path = "<stdin>" if args.file == "-" else args.file
     reader = _READERS["tokens" if args.pre_tokenized else args.input]
-    for entry in reader(lines, path, tagger, output):
-        whole.append(entry)
-        if len(whole) == _CHUNK:
-            answer()
+    findings: list[Finding] = []
+    try:
+        for entry in reader(lines, path, tagger, output, findings):
+            whole.append(entry)
+            if len(whole) == _CHUNK:
+                answer()
+    except DataError:
+        answer()  # what stands before the line that cannot be read
+        raise
     answer()
+    for finding in findings:
+        print(f"warning: {finding}", file=sys.stderr)
 
 
 def _escaped(match: re.Match[str]) -> str:
     return f"\\x{ord(match[0]):02x}"
 
 
-def _lines(file: str, kind: str, tagger: "Tagger", before_waiting: Callable[[], None]) -> Iterator[str]:
+def _lines(file: str, encoding: str, before_waiting: Callable[[], None]) -> Iterator[str]:
     from mlmt_jax.data.decoding import decode_lines, open_text
     from mlmt_jax.data.streaming import telling_waits
 
-    encoding = "utf-8" if kind == "jsonl" else tagger.column_format.encoding
     if file == "-":
         lines = decode_lines(telling_waits(sys.stdin.buffer, before_waiting), encoding, "<stdin>")
     else:
@@ -160,7 +168,9 @@ def _lines(file: str, kind: str, tagger: "Tagger", before_waiting: Callable[[], 
         yield line.removeprefix("\ufeff") if number == 0 else line
 
 
-def _read_conll(lines: Iterable[str], path: str, tagger: "Tagger", output: str) -> Iterator[_Entry]:
+def _read_conll(
+    lines: Iterable[str], path: str, tagger: "Tagger", output: str, findings: list[Finding]
+) -> Iterator[_Entry]:
     from dataclasses import replace
 
     from mlmt_jax.data.conll import iter_blocks, split_columns
@@ -185,13 +195,18 @@ def _read_conll(lines: Iterable[str], path: str, tagger: "Tagger", output: str) 
             break
     if all(len(split_columns(row, form.separator)) < 2 for row in rows):
         form = replace(form, token_col=0)  # a token a line and nothing else
-    for block in iter_blocks(chain(head, rest), form, labelled=False, path=path):
+    for block in iter_blocks(chain(head, rest), form, labelled=False, path=path, findings=findings):
         own = [endings.popleft() for _ in block.lines]
         yield _Entry(block.tokens, block.lines, block.rows, form.separator, {}, own)
 
 
 def _read_text(
-    lines: Iterable[str], path: str, tagger: "Tagger", output: str, split: Callable[[str], list[Token]]
+    lines: Iterable[str],
+    path: str,
+    tagger: "Tagger",
+    output: str,
+    findings: list[Finding],
+    split: Callable[[str], list[Token]],
 ) -> Iterator[_Entry]:
     for line in lines:
         text = line.removesuffix("\n").removesuffix("\r")
@@ -200,7 +215,9 @@ def _read_text(
         yield _entry([token.text for token in tokens], {"text": text, "offsets": offsets})
 
 
-def _read_jsonl(lines: Iterable[str], path: str, tagger: "Tagger", output: str) -> Iterator[_Entry]:
+def _read_jsonl(
+    lines: Iterable[str], path: str, tagger: "Tagger", output: str, findings: list[Finding]
+) -> Iterator[_Entry]:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -245,7 +262,9 @@ def _write_conll(entry: _Entry, above: Sequence[str], cells: Sequence[Sequence[s
 
 def _write_jsonl(entry: _Entry, result: Result, source: str) -> Iterator[str]:
     if entry.tokens or source != "conll":
-        line = json.dumps({**entry.record, "tokens": entry.tokens, **fields(result)}, ensure_ascii=False)
+        # What an earlier run said of other tags does not stay beside these.
+        record = {key: value for key, value in entry.record.items() if key not in FIELDS}
+        line = json.dumps({**record, "tokens": entry.tokens, **fields(result)}, ensure_ascii=False)
         yield _UNSAFE_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
 
 

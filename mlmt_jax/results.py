@@ -7,10 +7,13 @@ if TYPE_CHECKING:
     from mlmt_jax.data.tagged import RankedTags, TaggedSentence
     from mlmt_jax.tagger import Tagger
 
-__all__ = ["Result", "columns", "comments", "fields", "results"]
+__all__ = ["FIELDS", "Result", "columns", "comments", "fields", "results"]
 
 _NOTHING = "_"  # CoNLL-U's mark of an empty cell
 _DIGITS = 6
+
+#: What ``fields`` may give.
+FIELDS = ("tags", "probabilities", "spans", "log_probability", "n_best")
 
 
 class Result(NamedTuple):

@@ -162,7 +162,7 @@ class Tagger:
             One tag a token, in the scheme of the task's training file.
 
         Raises:
-            TypeError: a sentence that is a string.
+            TypeError: a sentence that is a string, or a token that is none.
         """
         return [self._writer.tags(tags[:n]) for n, (tags,) in self._infer(best_tags, sentences)]
 
@@ -227,7 +227,12 @@ class Tagger:
 
         Args:
             text: one sentence as it is written; ``mlmt_jax.data.tokenise`` says where tokens end.
+
+        Raises:
+            TypeError: a text that is no string.
         """
+        if not isinstance(text, str):
+            raise TypeError(f"got the text {text!r}; expected a string")
         tokens = tokenise(text)
         words = [token.text for token in tokens]
         (tags,) = self.tag([words])

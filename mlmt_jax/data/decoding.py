@@ -124,17 +124,23 @@ def _refuse_bytes(
     """
     found, advice = None, "is it a text file?"
     if number == 1 and raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        advice = f'the file looks like UTF-16: set parser.encoding to "utf-16", or save it as {encoding}'
+        advice = _advice("the file looks like UTF-16", "utf-16", encoding)
     else:
         found = _likely_encoding(raw)
         if found:
-            looks = f"the line looks like {_LIKELY_ENCODINGS[found]}"
-            advice = f'{looks}: set parser.encoding to "{found}", or save the file as {encoding}'
+            advice = _advice(f"the line looks like {_LIKELY_ENCODINGS[found]}", found, encoding)
     byte = error.object[error.start]
     column = before + len(error.object[: error.start].decode(encoding, "replace")) + 1
     text = f"a byte that is not {encoding}"
     refuse(errors, path, number, text, column=column, example=f"0x{byte:02x}", advice=advice)
     return found
+
+
+def _advice(looks: str, found: str, encoding: str) -> str:
+    return (
+        f"{looks}: give the encoding {found} (parser.encoding of a config, --encoding of a command), "
+        f"or save the file as {encoding}"
+    )
 
 
 def _likely_encoding(raw: bytes) -> str | None:

@@ -36,7 +36,7 @@ def encode_sentences(vocabulary: Vocabulary, word_embed: str, sentences: Iterabl
     """Encodes tokenised sentences without tags (all 0).
 
     Raises:
-        TypeError: a sentence that is a string.
+        TypeError: a sentence that is a string, or a token that is none.
     """
     distinct: dict[str, int] = {}
     tokens: list[int] = []
@@ -46,6 +46,9 @@ def encode_sentences(vocabulary: Vocabulary, word_embed: str, sentences: Iterabl
             raise TypeError(f"got the sentence {sentence[:40]!r}; expected a list of its tokens")
         tokens += [distinct.setdefault(token, len(distinct)) for token in sentence]
         lengths.append(len(sentence))
+    wrong = [token for token in distinct if not isinstance(token, str)]
+    if wrong:
+        raise TypeError(f"got the token {wrong[0]!r}; expected a string")
     rows, words = np.unique(vocabulary.words[word_embed].rows(distinct), return_inverse=True)
     letters, sizes = vocabulary.characters.letters(distinct)
     return Contents(

@@ -13,7 +13,7 @@ __all__ = ["Reporter", "score_table", "table"]
 
 def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     """Plain text columns: the first ones to the left, numbers to the right."""
-    cells = [[str(cell) for cell in row] for row in (header, *rows)]
+    cells = [[_printable(str(cell)) for cell in row] for row in (header, *rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     numeric = [len(cells) > 1 and all(map(_is_number, column[1:])) for column in zip(*cells, strict=True)]
     lines = [
@@ -23,6 +23,11 @@ def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
         for row in cells
     ]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _printable(cell: str) -> str:
+    """Names and tags come from files: what a terminal would obey is written as Python writes it."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in cell)
 
 
 def _is_number(cell: str) -> bool:
