@@ -217,7 +217,7 @@ class RunFolder:
         """
         text = _text(name, data)
         identity = read_identity(self.path) if name in SEALED else None
-        if identity is None or identity.sums is None:
+        if identity is None:
             self._replace(name, text)
             return
         # At no time does the file have a checksum that is not noted.
@@ -249,7 +249,7 @@ class RunFolder:
 
     def _check_seal(self, name: str, data: bytes) -> None:
         identity = read_identity(self.path)
-        if identity is None or identity.sums is None or checksum(data) in identity.sums.get(name, []):
+        if identity is None or checksum(data) in identity.sums.get(name, []):
             return
         remedy = "or train anew with another --output"
         if name == "config.json":  # may have been edited in good faith

@@ -12,7 +12,6 @@ from mlmt_jax.training.durable import replace_text, writing
 __all__ = ["FORMAT", "SEALED", "Identity", "checksum", "read_identity", "write_identity"]
 
 FORMAT = 3  # of a run folder's files and its checkpoints
-_BEFORE = 2  # is read as well; it has no checksums
 SEALED = ("config.json", "vocab.json", "samples.json")
 
 
@@ -20,8 +19,8 @@ class Identity(NamedTuple):
     """What ``run.json`` says."""
 
     id: str
-    # Of each file the SHA-256 that it may have: two while one takes the other's place. None: not known.
-    sums: Mapping[str, list[str]] | None
+    # Of each file the SHA-256 that it may have: two while one takes the other's place.
+    sums: Mapping[str, list[str]]
 
 
 def checksum(data: bytes) -> str:
@@ -39,22 +38,22 @@ def read_identity(folder: Path) -> Identity | None:
     try:
         data: Any = json.loads(path.read_text(encoding="utf-8"))
         found, sums = data["format"], data.get("sha256")
-        sound = isinstance(found, int) and isinstance(data["id"], str)
+        sound = type(found) is int and isinstance(data["id"], str)
     except FileNotFoundError:
-        if not (folder / "vocab.json").exists():
-            return None
-        data, found, sums, sound = {}, 1, None, True  # the first format had no such file
+        if any((folder / name).exists() for name in ("config.json", "checkpoints")):
+            raise RunError(f"{folder}: run.json is missing; put it back if this is a run's folder") from None
+        return None
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror or error}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise RunError(f"{path}: not what a run writes there") from None
-    if sound and found not in (FORMAT, _BEFORE):
+    if sound and found != FORMAT:
         remedy = "install a newer mlmt_jax" if found > FORMAT else "use the mlmt_jax that wrote it"
         raise RunError(
             f"{folder}: the run has format {found}, but this version reads format {FORMAT};\n"
             f"{remedy}, or train anew with another --output"
         )
-    if not sound or (sums is not None if found == _BEFORE else not _are_sums(sums)):
+    if not sound or not _are_sums(sums):
         raise RunError(f"{path}: not what a run writes there")
     return Identity(data["id"], sums)
 
@@ -69,8 +68,6 @@ def write_identity(folder: Path, identity: Identity) -> None:
     Raises:
         RunError: where it cannot be written.
     """
-    data: dict[str, Any] = {"format": _BEFORE if identity.sums is None else FORMAT, "id": identity.id}
-    if identity.sums is not None:
-        data["sha256"] = dict(identity.sums)
+    data = {"format": FORMAT, "id": identity.id, "sha256": dict(identity.sums)}
     with writing(folder / "run.json"):
         replace_text(folder / "run.json", json.dumps(data, indent=2) + "\n")

@@ -32,7 +32,7 @@ def broken_seal(folder: Path, run: str) -> str | None:
         data: Any = json.loads((folder / _NAME).read_text(encoding="utf-8"))
         sums = dict(data["sha256"])
         if data["run"] != run:
-            return "belongs to another run"
+            return "belongs to another run, or run.json is damaged"
         found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
         for name in sorted(sums.keys() | found - {_NAME}):
             if name not in found:

@@ -209,7 +209,9 @@ def test_a_checkpoint_of_another_run(saved: Path) -> None:
     with pytest.raises(RunError, match="best/5: not a checkpoint that can be used: belongs to another run"):
         load_best_params(saved, "another run", params_of(0))
     checkpoints = Checkpoints(saved, "another run")
-    with pytest.raises(RunError, match=r"last/7: belongs to another run;\n.*--output"):
+    with pytest.raises(
+        RunError, match=r"last/7: belongs to another run, or run\.json is damaged;\n.*--output"
+    ):
         checkpoints.restore_last(state_of(0))
     checkpoints.close()
 

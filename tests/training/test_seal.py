@@ -27,7 +27,7 @@ def test_a_folder_as_it_was_sealed(sealed: Path) -> None:
 
 
 def test_a_seal_of_another_run(sealed: Path) -> None:
-    assert broken_seal(sealed, "another") == "belongs to another run"
+    assert broken_seal(sealed, "another") == "belongs to another run, or run.json is damaged"
 
 
 DAMAGE: list[tuple[str, Callable[[Path], object]]] = [
