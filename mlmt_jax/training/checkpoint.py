@@ -21,6 +21,7 @@ from flax import serialization
 
 from mlmt_jax.errors import RunError
 from mlmt_jax.training.durable import check_room, replace_text, sync, writing
+from mlmt_jax.training.own_files import check_no_link, read_own
 from mlmt_jax.training.quiet import silent
 from mlmt_jax.training.seal import broken_seal, seal
 from mlmt_jax.training.state import RunState
@@ -114,7 +115,7 @@ class Checkpoints:
             counted_on = set()
             for step in _steps(self._last):
                 # One that is damaged is never gone on from, and counts on nothing.
-                with contextlib.suppress(OSError, ValueError, TypeError, RecursionError):
+                with contextlib.suppress(RunError, OSError, ValueError, TypeError, RecursionError):
                     counted_on.add(_progress(self._last / str(step)).best_step)
             for step in _steps(self._best)[:-1]:
                 if step not in counted_on:
@@ -252,7 +253,7 @@ def _read_last(path: Path, like: RunState) -> tuple[RunState, Progress]:
 
 
 def _progress(path: Path) -> Progress:
-    return Progress(**json.loads((path / _PROGRESS).read_text(encoding="utf-8")))
+    return Progress(**json.loads(read_own(path / _PROGRESS).decode("utf-8")))
 
 
 def _check_shapes(path: Path, found: Any, like: Mapping[str, Any]) -> None:
@@ -297,7 +298,9 @@ def _on_device(tree: Any) -> Any:
 
 
 def _steps(folder: Path) -> list[int]:
-    """The steps of the checkpoints in a folder, ascending."""
+    """The steps of the checkpoints in a folder, ascending. Raises ``RunError`` where a link leads there."""
+    for own in (folder.parent, folder):
+        check_no_link(own)
     return sorted(int(path.name) for path in folder.glob("*") if path.name.isdecimal())
 
 

@@ -17,6 +17,7 @@ from mlmt_jax.training.data_record import data_files, difference
 from mlmt_jax.training.durable import replace_text, sync, writing
 from mlmt_jax.training.identity import SEALED, Identity, checksum, read_identity, write_identity
 from mlmt_jax.training.metrics_file import read_metrics
+from mlmt_jax.training.own_files import check_no_link, read_own
 
 __all__ = ["RunFolder"]
 
@@ -48,8 +49,15 @@ class RunFolder:
         return self.path / "diverged.json"
 
     def replica(self, number: int) -> "RunFolder":
-        """The folder of one of several runs, which is a whole run folder itself."""
-        return RunFolder(self.path / "replicas" / str(number))
+        """The folder of one of several runs, which is a whole run folder itself.
+
+        Raises:
+            RunError: where it is a link.
+        """
+        path = self.path / "replicas" / str(number)
+        for own in (path.parent, path):
+            check_no_link(own)
+        return RunFolder(path)
 
     @property
     def is_replica(self) -> bool:
@@ -238,7 +246,7 @@ class RunFolder:
         """
         path = self.path / name
         try:
-            data = path.read_bytes()
+            data = read_own(path)
             if name in SEALED:
                 self._check_seal(name, data)
             return json.loads(data.decode("utf-8"))

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from mlmt_jax.errors import RunError
 from mlmt_jax.training.durable import replace_text, writing
+from mlmt_jax.training.own_files import read_own
 
 __all__ = ["FORMAT", "SEALED", "Identity", "checksum", "read_identity", "write_identity"]
 
@@ -36,7 +37,7 @@ def read_identity(folder: Path) -> Identity | None:
     """
     path = folder / "run.json"
     try:
-        data: Any = json.loads(path.read_text(encoding="utf-8"))
+        data: Any = json.loads(read_own(path).decode("utf-8"))
         found, sums = data["format"], data.get("sha256")
         sound = type(found) is int and isinstance(data["id"], str)
     except FileNotFoundError:

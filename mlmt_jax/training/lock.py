@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mlmt_jax.errors import RunError
 from mlmt_jax.training.durable import writing
+from mlmt_jax.training.own_files import read_own
 
 try:
     import fcntl
@@ -47,7 +48,8 @@ def locked(folder: Path) -> Iterator[None]:
 def _lock(path: Path) -> int | None:
     """A locked file; None where the system or the file system has no locks."""
     while fcntl is not None:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        # Its owner is written to it: not to where a link may lead.
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -85,9 +87,9 @@ def _myself() -> str:
 
 def _owner(path: Path) -> tuple[int, str] | None:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(read_own(path).decode("utf-8"))
         return int(data["pid"]), str(data["host"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (RunError, OSError, ValueError, KeyError, TypeError):
         return None
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mlmt_jax.training.durable import add_line, replace_text, writing
+from mlmt_jax.training.own_files import read_own
 
 __all__ = ["append_metrics", "keep_metrics_until", "read_metrics"]
 
@@ -21,12 +22,18 @@ def append_metrics(path: Path, record: Mapping[str, Any]) -> None:
 
 
 def read_metrics(path: Path) -> list[tuple[int, str, dict[str, Any]]]:
-    """Of each line its step, its text and what it says, but for what is no line of a run."""
+    """Of each line its step, its text and what it says, but for what is no line of a run.
+
+    Raises:
+        RunError: where the file is not the run's own.
+    """
     found = []
-    if not path.exists():
+    try:
+        text = read_own(path).decode("utf-8", errors="replace")
+    except FileNotFoundError:
         return found
     # The last one may have been cut off by the end of the process that wrote it.
-    for line in path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]:
+    for line in text.split("\n")[:-1]:
         try:
             record = json.loads(line)
             found.append((int(record["step"]), line, record))
@@ -39,7 +46,7 @@ def keep_metrics_until(path: Path, step: int) -> None:
     """Drops the lines behind ``step``: a resumed run writes them again.
 
     Raises:
-        RunError: where the file cannot be written.
+        RunError: where the file is not the run's own, or cannot be written.
     """
     if path.exists():
         kept = "".join(f"{line}\n" for own, line, _ in read_metrics(path) if own <= step)

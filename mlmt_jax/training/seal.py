@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import stat
 from pathlib import Path
 from typing import Any
 
 from mlmt_jax.training.durable import replace_text, sync
+from mlmt_jax.training.own_files import open_own, read_own
 
 __all__ = ["broken_seal", "seal"]
 
@@ -26,14 +28,26 @@ def seal(folder: Path, run: str) -> None:
 def broken_seal(folder: Path, run: str) -> str | None:
     """What is wrong with a sealed folder: a file that is missing, changed or added, or another run's seal.
 
-    None where nothing is.
+    None where nothing is. Links and special files are wrong as well, which may lead out of the folder.
     """
     try:
-        data: Any = json.loads((folder / _NAME).read_text(encoding="utf-8"))
+        if folder.is_symlink():
+            return "is a link"
+        found = set()
+        for path in folder.rglob("*"):
+            name, mode = path.relative_to(folder).as_posix(), path.lstat().st_mode
+            if stat.S_ISREG(mode):
+                found.add(name)
+            elif not stat.S_ISDIR(mode):
+                return f"{name} is a link or a special file"
+        if _NAME not in found:
+            return f"{_NAME} is missing"
+        data: Any = json.loads(read_own(folder / _NAME).decode("utf-8"))
         sums = dict(data["sha256"])
+        if not sums:
+            return f"{_NAME} is damaged"
         if data["run"] != run:
             return "belongs to another run, or run.json is damaged"
-        found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
         for name in sorted(sums.keys() | found - {_NAME}):
             if name not in found:
                 return f"{name} is missing"
@@ -51,5 +65,5 @@ def broken_seal(folder: Path, run: str) -> str | None:
 
 
 def _sum(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_own(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,5 +1,6 @@
 """Seals hold nothing but what was sealed."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,6 +31,18 @@ def test_a_seal_of_another_run(sealed: Path) -> None:
     assert broken_seal(sealed, "another") == "belongs to another run, or run.json is damaged"
 
 
+def _lead_out(path: Path) -> None:
+    """Has the same content come from elsewhere."""
+    path.symlink_to(path.rename(path.parents[1] / "elsewhere"))
+
+
+def _empty(folder: Path) -> None:
+    """A seal of nothing, of what has no files."""
+    for name in CONTENT:
+        (folder / name).unlink()
+    (folder / "checksums.json").write_text('{"run": "a run", "sha256": {}}', encoding="utf-8")
+
+
 DAMAGE: list[tuple[str, Callable[[Path], object]]] = [
     ("a is damaged", lambda folder: (folder / "a").write_bytes(CONTENT["a"][:-1])),
     ("a is damaged", lambda folder: (folder / "a").write_bytes(CONTENT["a"] + b"\0")),
@@ -40,11 +53,19 @@ DAMAGE: list[tuple[str, Callable[[Path], object]]] = [
     ("checksums.json is damaged", lambda folder: (folder / "checksums.json").write_text("[]")),
     ("checksums.json is damaged", lambda folder: (folder / "checksums.json").write_bytes(b"\xff")),
     ("checksums.json is missing", lambda folder: folder.rename(folder.with_name("moved"))),
+    ("checksums.json is damaged", lambda folder: _empty(folder)),
+    ("is a link", lambda folder: _lead_out(folder)),
+    ("a is a link or", lambda folder: _lead_out(folder / "a")),
+    ("b is a link or", lambda folder: _lead_out(folder / "b")),
+    ("checksums.json is a link or", lambda folder: _lead_out(folder / "checksums.json")),
+    ("b/new is a link or a special file", lambda folder: os.mkfifo(folder / "b" / "new")),
 ]
 
 
 @pytest.mark.parametrize(("wrong", "damage"), DAMAGE)
 def test_a_folder_that_is_not_as_it_was(sealed: Path, wrong: str, damage: Callable[[Path], object]) -> None:
+    if " link" in wrong and os.name != "posix":
+        pytest.skip("links need rights here")
     damage(sealed)
     found = broken_seal(sealed, "a run")
     assert found is not None
