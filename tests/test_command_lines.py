@@ -114,7 +114,7 @@ def test_a_wrong_line_of_data(here: Path, capsys: pytest.CaptureFixture[str]) ->
     with (here / "afr.ner.dev").open("a", encoding="utf-8") as file:
         file.write("\nalleen\n")
     count = len((here / "afr.ner.dev").read_text(encoding="utf-8").splitlines())
-    assert f"afr.ner.dev:{count}: 1 column(s)" in refused(capsys, config)
+    assert f"afr.ner.dev:{count}:7: 1 column(s)" in refused(capsys, config)
 
 
 def test_folders_that_cannot_be_used(
@@ -270,7 +270,7 @@ def test_evaluate_warns_of_what_it_repairs(
     ("run", "file", "flags", "message"),
     [
         ("tiny", "missing", [], "missing: cannot be read"),
-        ("tiny", "unlabelled", [], "unlabelled:1: 1 column(s), but label_col is 1"),
+        ("tiny", "unlabelled", [], "unlabelled:1:5: 1 column(s), but label_col is 1"),
         ("tiny", "empty", [], "no sentence in it"),
         ("tiny", "labelled", ["--task", "nld nerr"], "'nld ner', 'afr ner', 'nld pos', 'afr pos'"),
         ("none", "labelled", [], "config.json is missing; expected the folder of a run"),

@@ -223,7 +223,7 @@ def test_nothing_to_tag(predictions: Predictions, tmp_path: Path) -> None:
     ("text", "flags", "message"),
     [
         ("Piet\n", ["--task", "nld nerr"], "'nld ner', 'afr ner', 'nld pos', 'afr pos'"),
-        ("1\tPiet\nwoont\n", ["--task", "nld pos"], "input:2: 1 column(s), but token_col is 1"),
+        ("1\tPiet\nwoont\n", ["--task", "nld pos"], "input:2:6: 1 column(s), but token_col is 1"),
         ("Piet\nw\0\n", [], "input:2:2: a NUL character"),
         ('{"tokens": ["a"]}\n{"tokens": "a b"}\n', ["--input", "jsonl"], "input:2: got"),
         ('{"tokens": ["a", 1]}\n', ["--input", "jsonl"], 'a list of strings "tokens"'),

@@ -117,10 +117,10 @@ def _examine_dataset(
 
 
 def _at_tags(findings: Iterable[Finding], form: ColumnFormat) -> list[Finding]:
-    """Findings that name the line of a tag, with the column where the tag starts."""
+    """Findings that name the line of a tag and no column, with the column where the tag starts."""
     placed = []
     for finding in findings:
-        if finding.line is not None:
+        if finding.line is not None and finding.column is None:
             lines = open_text(finding.path, form.encoding, errors=[])
             line = next(islice(lines, finding.line - 1, None)).removesuffix("\n").removesuffix("\r")
             line = line.removeprefix("\ufeff") if finding.line == 1 else line

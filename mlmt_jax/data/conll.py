@@ -124,7 +124,7 @@ def iter_blocks(
         line = line.removesuffix("\n").removesuffix("\r")
         if number == 1:
             line = line.removeprefix(_BOM)
-        if not line or line.isspace():
+        if not line.strip(" \t"):
             block.lines.append(line)
             yield block
             block = _empty_block(number + 1)
@@ -148,7 +148,9 @@ def iter_blocks(
         width = width or len(cells)
         if len(cells) != width:
             text = f"a token line whose number of columns is not that of the file's first, {width}"
-            add_finding(findings, path, number, text, example=_clip(line), advice=_AS_IT_STANDS)
+            column = cell_column(line, fmt, width, width) if len(cells) > width else len(line) + 1
+            example = _clip(line)
+            add_finding(findings, path, number, text, column=column, example=example, advice=_AS_IT_STANDS)
         if not block.rows:
             shape = _shape(line, cells, fmt)
             _find_swallowed_tokens(block, shape, fmt, path, findings)
@@ -242,7 +244,7 @@ def _refuse_columns(
     between = {None: "a tab or spaces", " ": "spaces", "\t": "a tab"}.get(fmt.separator, repr(fmt.separator))
     text = f"{len(cells)} column(s), but {asked}"
     advice = f"expected at least {need} columns with {between} between them"
-    refuse(errors, path, number, text, example=_clip(line), advice=advice)
+    refuse(errors, path, number, text, column=len(line) + 1, example=_clip(line), advice=advice)
 
 
 def _clip(line: str) -> str:

@@ -86,10 +86,10 @@ def make_dataset(
         split: label(sentences, scheme, files[split], findings) for split, (sentences, _) in read.items()
     }
     short = [i for i, example in enumerate(labelled["train"]) if len(example.tokens) <= spec.max_len]
-    left_out = len(labelled["train"]) - len(short)
-    if left_out:
+    long = [example for example in labelled["train"] if len(example.tokens) > spec.max_len]
+    if long:
         text = f"training sentence of more than {spec.max_len} words is left out (max_len)"
-        findings.append(Finding(str(files["train"]), None, text, left_out))
+        findings.append(Finding(str(files["train"]), long[0].line, text, len(long), column=1))
     labelled["train"] = [labelled["train"][i] for i in short]
     bare = scheme == "io" and has_bare_labels(tags)
     return Dataset(

@@ -58,7 +58,7 @@ def decode_lines(
                 return
             text = error.object.decode(likely)
             decoder.reset()
-        *ends, rest = _usable(text, width, encoding, path, number, errors).split("\n")
+        *ends, rest = _usable(text, raw, width, encoding, path, number, errors).split("\n")
         for end in ends:
             yield "".join((*pending, end, "\n"))
             number, width = number + 1, 0
@@ -81,14 +81,16 @@ def decode_lines(
 
 
 def _usable(
-    text: str, before: int, encoding: str, path: str, number: int, errors: list[Finding] | None
+    text: str, raw: bytes, before: int, encoding: str, path: str, number: int, errors: list[Finding] | None
 ) -> str:
-    """Refuse NUL and halves of characters in what follows the first `before` characters of a line.
+    """Refuse NUL and halves of characters in `raw`'s text, which follows a line's first `before` characters.
 
     Returns: the text without them.
     """
     if "\0" in text:
+        found = _unmarked_utf16(raw) if (number, before) == (1, 0) else None
         advice = "expected text, and this looks like a binary file"
+        advice = _advice("the file looks like UTF-16", found, encoding) if found else advice
         refuse(errors, path, number, "a NUL character", column=before + text.index("\0") + 1, advice=advice)
         text = text.replace("\0", "")
     half = None if text.isascii() else _SURROGATE.search(text)
@@ -123,8 +125,10 @@ def _refuse_bytes(
     Returns: the encoding in which it does, if known.
     """
     found, advice = None, "is it a text file?"
-    if number == 1 and raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        advice = _advice("the file looks like UTF-16", "utf-16", encoding)
+    has_mark = raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    utf16 = "utf-16" if has_mark else _unmarked_utf16(raw)
+    if (number, before) == (1, 0) and utf16:
+        advice = _advice("the file looks like UTF-16", utf16, encoding)
     else:
         found = _likely_encoding(raw)
         if found:
@@ -141,6 +145,14 @@ def _advice(looks: str, found: str, encoding: str) -> str:
         f"{looks}: give the encoding {found} (parser.encoding of a config, --encoding of a command), "
         f"or save the file as {encoding}"
     )
+
+
+def _unmarked_utf16(raw: bytes) -> str | None:
+    """Return the UTF-16 in which a file's first bytes are mostly ASCII: every second one is NUL."""
+    for likely, high, low in (("utf-16-le", raw[1::2], raw[::2]), ("utf-16-be", raw[::2], raw[1::2])):
+        if 2 * high.count(0) > len(high) and not low.count(0):
+            return likely
+    return None
 
 
 def _likely_encoding(raw: bytes) -> str | None:

@@ -32,11 +32,11 @@ def test_all_errors_are_told_and_in_the_order_of_the_files(check: Check) -> None
     assert found.status == 2
     assert [(told.kind, told.place) for told in found.told] == [
         ("error", "c.json"),
-        ("error", "train:11"),
+        ("error", "train:11:6"),
         ("error", "train:13:2"),
         ("error", "dev:2:1"),
         ("warning", "dev:2:2"),
-        ("error", "dev:4"),
+        ("error", "dev:4:6"),
         ("error", "vectors:1"),
     ]
     assert found.told[0].text.startswith("datasets[0].files.test: no such file: test")

@@ -55,7 +55,7 @@ def test_a_long_training_sentence_is_told_once(check: Check) -> None:
     train = f"{TRAIN}\n{LONG}"
     [left_out] = check("--set", "datasets.0.max_len=100", train=train).told
     assert (left_out.place, left_out.text) == (
-        "train",
+        "train:11:1",
         "training sentence of more than 100 words is left out (max_len)",
     )
     [long] = check(train=train).told

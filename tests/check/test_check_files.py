@@ -11,7 +11,7 @@ LONG = "x O\n" * 251
 ERRORS: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "a missing column": (
         {"train": f"{TRAIN}\nx\ny\n"},
-        "train:11",
+        "train:11:2",
         "1 column(s), but label_col is 1: 'x' (2 times)",
         "expected at least 2 columns with a tab or spaces between them",
     ),
@@ -22,9 +22,15 @@ ERRORS: dict[str, tuple[dict[str, Any], str, str, str]] = {
             "train": "a O b c d\n",
             "dev": "a O b c d\n",
         },
-        "test:3",
+        "test:3:4",
         "2 column(s), but token_col is 4",
         "at least 5 columns",
+    ),
+    "white space that ends no sentence": (
+        {"train": f"{TRAIN}\n\xa0\nx O\n"},
+        "train:11:2",
+        r"1 column(s), but label_col is 1: '\xa0'",
+        "",
     ),
     "an empty tag": (
         {"dev": "Jan\tB-PER\nx\t\ny\t\n"},
@@ -35,6 +41,18 @@ ERRORS: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "latin-1": ({"train": LATIN}, "train:3:4", "a byte that is not utf-8: 0xe9 (2 times)", '"cp1252"'),
     "latin-1 at the end": ({"dev": b"Jan B-PER\nx caf\xe9"}, "dev:2:6", "not utf-8: 0xe9", '"cp1252"'),
     "utf-16": ({"dev": DEV.encode("utf-16")}, "dev:1:1", "a byte that is not utf-8: 0xff", '"utf-16"'),
+    "utf-16 without a mark": (
+        {"train": TRAIN.encode("utf-16-le")},
+        "train:1:2",
+        "a NUL character",
+        "looks like UTF-16: give the encoding utf-16-le (parser.encoding",
+    ),
+    "utf-16 of more letters without a mark": (
+        {"train": f"é O\n{TRAIN}".encode("utf-16-be")},
+        "train:1:2",
+        "a byte that is not utf-8: 0xe9",
+        "looks like UTF-16: give the encoding utf-16-be (parser.encoding",
+    ),
     "nul": ({"train": TRAIN.replace("slaapt", "sla\0apt")}, "train:8:4", "a NUL character", "binary file"),
     "no sentence": ({"test": "\n \n"}, "test", "no sentence in it", ""),
     "carriage returns": ({"test": "a O\rb O\r\rc O\r"}, "test", "carriage returns", ""),
@@ -45,7 +63,12 @@ ERRORS: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "",
     ),
     "no vectors": ({"vectors": ""}, "vectors", "no vectors in it", ""),
-    "vectors of no word": ({"vectors": b"\xe9 1 2\n"}, "vectors", "all its words are empty or not UTF-8", ""),
+    "vectors of no word": (
+        {"vectors": b"\xe9 1 2\n"},
+        "vectors",
+        "words are empty, too long or not UTF-8",
+        "",
+    ),
 }
 
 
@@ -71,7 +94,7 @@ WARNINGS: dict[str, tuple[dict[str, Any], str, str, str]] = {
     ),
     "columns": (
         {"train": TRAIN.replace("woont O", "woont O x")},
-        "train:2",
+        "train:2:9",
         "not that of the file's first, 2: 'woont O x'",
         "all the same",
     ),

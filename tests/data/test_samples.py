@@ -105,4 +105,6 @@ def test_too_long_sentences_are_left_out_of_training_alone(draw, load, tmp_path)
     corpus = load(files, dataset={"max_len": 1})
     assert corpus.datasets["xho.ner"].available == 1
     text = "training sentence of more than 1 words is left out (max_len)"
-    assert [str(finding) for finding in corpus.findings] == [f"{tmp_path}/xho.ner.train: {text} (2 times)"]
+    assert [str(finding) for finding in corpus.findings] == [
+        f"{tmp_path}/xho.ner.train:3:1: {text} (2 times)"
+    ]
