@@ -46,8 +46,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.check:
         _examine(config, args.config)
     # JAX is loaded once the config is known to be good: a typing error should be told at once.
-    import jax
-
     from mlmt_jax.training import processes
     from mlmt_jax.training.folder import RunFolder
     from mlmt_jax.training.lock import locked
@@ -102,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         except Stopped as stopped:
             print(f"\nstopped at step {stopped.step}; to go on: {shlex.join(command)}", file=sys.stderr)
             sys.exit(128 + stopped.signum)
-        except (jax.errors.JaxRuntimeError, MemoryError) as error:
+        except (RuntimeError, MemoryError) as error:  # JAX's errors are the former
             if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in str(error):
                 raise
             raise RunError(
