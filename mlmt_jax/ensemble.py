@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from mlmt_jax.training.folder import RunFolder
 
 __all__ = ["Ensemble"]
 
-_AT_ONCE = 1024  # sentences whose marginals are held together
+_HELD = 1 << 23  # marginals of neighbours that are held together, in sentences of one call
 
 
 class Ensemble(Tagger):
@@ -88,8 +89,10 @@ class Ensemble(Tagger):
     ) -> list[tuple[np.ndarray, ...]]:
         rows = [None] * len(sentences) if gold is None else [encode_tags(self.tag_names, own) for own in gold]
         found: list[tuple[np.ndarray, ...]] = []
-        for first in range(0, len(sentences), _AT_ONCE):
-            chosen = slice(first, first + _AT_ONCE)
+        sizes = np.cumsum([len(tokens) * len(self.tag_names) ** 2 for tokens in sentences])
+        for _, places in groupby(range(len(sentences)), lambda i: sizes[i] // _HELD):
+            own = list(places)
+            chosen = slice(own[0], own[-1] + 1)
             means = self._mean_marginals(sentences[chosen])
             found += [_read_off(read, *mean, row) for mean, row in zip(means, rows[chosen], strict=True)]
         return found

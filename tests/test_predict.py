@@ -29,10 +29,10 @@ class Predictions:
         assert status(predict.main, self.run, *argv) == 0
         return self.capsys.readouterr().out
 
-    def refused(self, *argv: str | Path) -> str:
+    def refused(self, *argv: str | Path, answered: str = "") -> str:
         assert status(predict.main, self.run, *argv) == 2
         out, err = self.capsys.readouterr()
-        assert out == ""
+        assert out == answered
         assert is_one_message(err), err
         return err
 
@@ -225,7 +225,7 @@ def test_nothing_to_tag(predictions: Predictions, tmp_path: Path) -> None:
         ("Piet\n", ["--task", "nld nerr"], "'nld ner', 'afr ner', 'nld pos', 'afr pos'"),
         ("1\tPiet\nwoont\n", ["--task", "nld pos"], "input:2:6: 1 column(s), but token_col is 1"),
         ("Piet\nw\0\n", [], "input:2:2: a NUL character"),
-        ('{"tokens": ["a"]}\n{"tokens": "a b"}\n', ["--input", "jsonl"], "input:2: got"),
+        ('\n{"tokens": "a b"}\n', ["--input", "jsonl"], "input:2: got"),
         ('{"tokens": ["a", 1]}\n', ["--input", "jsonl"], 'a list of strings "tokens"'),
         ('["tokens"]\n', ["--input", "jsonl"], "input:1: got"),
         ("Piet woont\n", ["--input", "jsonl"], "input:1: got 'Piet woont"),
@@ -243,13 +243,43 @@ def test_refused_input(
 
 
 def test_refused_bytes_and_folders(
-    predictions: Predictions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    predictions: Predictions, tagger: Tagger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "missing: cannot be read" in predictions.refused(tmp_path / "missing")
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"Piet\nG\xe9n\n")))
-    assert "<stdin>:2:2: a byte that is not utf-8: 0xe9" in predictions.refused("--input", "text")
+    found = predictions.refused("--input", "text", answered=f"Piet\t{tagger.tag([['Piet']])[0][0]}\n\n")
+    assert "<stdin>:2:2: a byte that is not utf-8: 0xe9" in found
+    assert 'give the encoding "cp1252" (parser.encoding of a config, --encoding of a command)' in found
     predictions.run = tmp_path
     assert "config.json is missing" in predictions.refused("-")
+
+
+def test_another_encoding(predictions: Predictions, tagger: Tagger, tmp_path: Path) -> None:
+    path = tmp_path / "input"
+    path.write_bytes("woont in Gënt\n".encode("cp1252"))
+    (tags,) = tagger.tag([["woont", "in", "Gënt"]])
+    found = predictions(path, "--input", "text", "--encoding", "cp1252")
+    assert found == tagged(["woont", "in", "Gënt", ""], [tags], "\t")
+
+
+def test_comments_that_look_like_tokens_are_warned_of(
+    tiny_run: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = written(tmp_path, "#Gent\nis\n\n# a comment\nis\n\n")
+    assert status(predict.main, tiny_run.folder, path) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("#Gent\nis\t")
+    assert err.startswith(f"warning: {path}:1: a line skipped as a comment that looks like a token's")
+    assert len(err.splitlines()) == 1
+
+
+def test_what_was_said_of_other_tags_is_replaced(predictions: Predictions, tmp_path: Path) -> None:
+    before = predictions(
+        written(tmp_path, "Piet woont\n"), "--input", "text", "--output", "jsonl", "--probabilities"
+    )
+    now = predictions(written(tmp_path, before), "--input", "jsonl", "--task", "nld pos")
+    assert {"probabilities", "spans", "log_probability"} < set(json.loads(before))
+    assert set(json.loads(now)) == {"text", "offsets", "tokens", "tags"}
 
 
 def test_a_pipe(tiny_run: Any, tagger: Tagger) -> None:

@@ -53,7 +53,8 @@ def _(primals, tangents):
     final = jnp.take_along_axis(marginals, last, 0)[0]  # (t, B); 0 for a sentence of length 0
     marginals_of = jnp.transpose(marginals, (2, 0, 1))
     change = jnp.sum(marginals_of * toward, (1, 2)) + moves.dot(chain_toward.transitions)
-    change += chain_toward.start @ marginals[0] + chain_toward.end @ final
+    change += jnp.matmul(chain_toward.start, marginals[0], precision="highest")
+    change += jnp.matmul(chain_toward.end, final, precision="highest")
     return value, change
 
 

@@ -142,7 +142,7 @@ def _refuse_bytes(
 
 def _advice(looks: str, found: str, encoding: str) -> str:
     return (
-        f"{looks}: give the encoding {found} (parser.encoding of a config, --encoding of a command), "
+        f'{looks}: give the encoding "{found}" (parser.encoding of a config, --encoding of a command), '
         f"or save the file as {encoding}"
     )
 

@@ -44,6 +44,7 @@ class Fleet:
             own = folder if self.alone else folder.replica(number)
             self.runs.append(Run(group.setups[i], own, keep))
         self._states: list[RunState] = []  # until the groups have taken them
+        self.retired: set[int] = set()  # diverged; the same in all processes
         self.step, self.task_steps = 0, dict.fromkeys(setups[0].model.tasks, 0)
         self.seconds = 0.0
 
@@ -89,6 +90,9 @@ class Fleet:
             for n in late:
                 found[n] = self.runs[n].restored(self._own_shapes(n), step)
                 refused[n] += [] if found[n] is None else found[n].refused
+        unsaved, first = any(newest[n] is None for n in going), self.config.training.eval_freq
+        if unsaved and max(filter(None, newest)) <= first:
+            return False  # the process ended while the first states were written
         if any(found[n] is None for n in going):
             told = ", ".join(f"replica {n}: {'none' if own is None else own}" for n, own in enumerate(newest))
             raise RunError(
@@ -132,10 +136,12 @@ class Fleet:
     def retire(self, number: int) -> None:
         """Has a run that diverged go on as a copy of another, which nobody looks at.
 
-        Numbers that are not finite would send the sums of all runs of its program the slow way.
+        Numbers that are not finite would send the sums of all runs of its program the slow way. All processes
+        have to call this at once.
         """
+        self.retired.add(number)
         g, i = self._place[number]
-        healthy = [place for place, n in enumerate(self._numbers[g]) if self.runs[n].diverged is None]
+        healthy = [place for place, n in enumerate(self._numbers[g]) if n not in self.retired]
         if healthy:
             self.arrays[g] = self.groups[g].replace(self.arrays[g], i, healthy[0])
 
@@ -180,9 +186,11 @@ class Fleet:
         params = self.by_run(lambda g, group: group.params(self.arrays[g]))
         states = self.by_run(lambda g, group: group.states(self.arrays[g])) if keep else {}
         # All processes look at all runs, since all take the same steps.
-        for number in [number for number, run in enumerate(self.runs) if not run.ended]:
+        for number, run in enumerate(self.runs):
+            if number in self.retired:
+                continue
             try:
-                self.runs[number].check(params[number])
+                run.check(params[number])
             except DivergedError as error:
                 lose(number, error)
         told = {}

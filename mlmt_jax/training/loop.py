@@ -115,9 +115,10 @@ class _Loop:
         """Takes in the oldest step that was not looked at."""
         step, name, task_step, metrics = self._taken.popleft()
         fleet = self._fleet
-        told = {n: own for n, own in fleet.metrics(metrics).items() if not fleet.runs[n].ended}
-        if told:
-            self._loss = name, float(np.mean([own.loss for own in told.values()]))
+        told = {n: own for n, own in fleet.metrics(metrics).items() if n not in fleet.retired}
+        losses = [own.loss for n, own in told.items() if not fleet.runs[n].ended]
+        if losses:
+            self._loss = name, float(np.mean(losses))
         for number, own in told.items():
             try:
                 fleet.runs[number].add(Taken(step, name, task_step, own))
@@ -129,9 +130,11 @@ class _Loop:
         fleet = self._fleet
         if fleet.alone:
             raise error
-        fleet.runs[number].diverge(step, error)
+        # One that patience had ended has its scores; that it had, the first of several processes alone knows.
+        if not fleet.runs[number].ended:
+            fleet.runs[number].diverge(step, error)
+            self._reporter.tell(f"replica {number} has diverged, the others go on\n{error}")
         fleet.retire(number)
-        self._reporter.tell(f"replica {number} has diverged, the others go on\n{error}")
 
     def _drain(self) -> None:
         while self._taken:

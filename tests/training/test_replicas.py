@@ -218,6 +218,18 @@ def test_a_replica_whose_parameters_are_not_finite_is_not_kept(
     assert read(folder, "summary.json")["best_replica"] == 0
 
 
+def test_replicas_that_end_while_their_first_states_are_written_start_anew(corpus: Path) -> None:
+    whole = trained(corpus, sampled(), "uncut", "--replicas", "2")
+    folder = trained(corpus, sampled(), "cut", "--replicas", "2", "--set", "training.max_step=4")
+    for name in ("summary.json", "replicas/0/summary.json", "replicas/1/summary.json"):
+        (folder / name).unlink()
+    shutil.rmtree(folder / "replicas" / "1" / "checkpoints" / "last")
+    trained(corpus, sampled(), "cut", "--replicas", "2", "--resume")
+    for number in ("0", "1"):
+        found, expected = (metrics(one / "replicas" / number) for one in (folder, whole))
+        assert [record["losses"] for record in found] == [record["losses"] for record in expected]
+
+
 def test_replicas_that_were_stopped_go_on_from_one_step(
     corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
