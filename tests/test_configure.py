@@ -200,7 +200,7 @@ def test_refusals(folder: Path, arguments: list[str], message: str) -> None:
 
 def test_a_file_of_another_format_than_the_training_file(folder: Path) -> None:
     (folder / "data" / "tgt.dev").write_text("Piet\n\nJan\n", encoding="utf-8")
-    with pytest.raises(DataError, match=r"^data/tgt.dev:1: "):
+    with pytest.raises(DataError, match=r"^data/tgt.dev:1:5: "):
         main(SINGLE)
 
 
