@@ -112,6 +112,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = _parser().parse_intermixed_args(argv)
     if args.pre_tokenized and args.input != "text":
         raise InputError(f"--pre-tokenized: got --input {args.input}; expected --input text")
+    from mlmt_jax.training.report import print_findings
+
     tagger = load_tagger(args)
     output = args.output or ("jsonl" if args.input == "jsonl" else "conll")
     # JSON can hold half a surrogate pair, which UTF-8 cannot; it leaves as JSON's escape, as it came.
@@ -148,8 +150,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         answer()  # what stands before the line that cannot be read
         raise
     answer()
-    for finding in findings:
-        print(f"warning: {finding}", file=sys.stderr)
+    print_findings(findings)
 
 
 def _escaped(match: re.Match[str]) -> str:

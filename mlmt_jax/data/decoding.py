@@ -90,7 +90,8 @@ def _usable(
     if "\0" in text:
         found = _unmarked_utf16(raw) if (number, before) == (1, 0) else None
         advice = "expected text, and this looks like a binary file"
-        advice = _advice("the file looks like UTF-16", found, encoding) if found else advice
+        if found:
+            advice = _advice("the file looks like UTF-16", found, encoding)
         refuse(errors, path, number, "a NUL character", column=before + text.index("\0") + 1, advice=advice)
         text = text.replace("\0", "")
     half = None if text.isascii() else _SURROGATE.search(text)

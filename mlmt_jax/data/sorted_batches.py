@@ -9,7 +9,7 @@ import numpy as np
 from mlmt_jax.data.assembly import Contents, pack_sentences, pack_words
 from mlmt_jax.types import Sentences, Words
 
-__all__ = ["Piece", "padded_rows", "padded_words", "sorted_batches", "word_blocks"]
+__all__ = ["Piece", "padded_words", "sorted_batches", "word_blocks"]
 
 # Sentences are padded to the next power of two of words from 16 on.
 _SMALLEST_WORDS = 16
@@ -67,7 +67,7 @@ def sorted_batches(
         words = padded_words(int(lengths[order[behind - 1]]))
         most = max(1, batch_size * full // max(words, full))
         behind = min(behind, first + most)
-        rows = padded_rows(behind - first, most)
+        rows = _padded_rows(behind - first, most)
         room = rows * words if rows < most or rows == 1 else math.ceil(share * rows * words)
         behind = first + int(np.searchsorted(np.cumsum(lengths[order[first:behind]]), room, "right"))
         chosen = order[first:behind]
@@ -77,7 +77,7 @@ def sorted_batches(
         yield chosen, *pack_sentences(lengths[chosen], tokens, tags, rows, words, room + rows)
 
 
-def padded_rows(count: int, batch_size: int) -> int:
+def _padded_rows(count: int, batch_size: int) -> int:
     """The rows of a batch of ``count`` sentences: the next power of four, at most ``batch_size``."""
     return min(batch_size, next(4**k for k in range(16) if 4**k >= count))
 

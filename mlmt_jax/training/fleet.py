@@ -180,7 +180,7 @@ class Fleet:
     ) -> dict[int, Evaluation]:
         """Scores every run that goes on; with ``keep``, their states are kept to go on from.
 
-        ``lose`` is called for a run whose parameters are not finite.
+        ``lose`` is called for a run whose parameters or losses are not finite; nothing of it is kept.
         """
         self.wait()
         params = self.by_run(lambda g, group: group.params(self.arrays[g]))
