@@ -9,6 +9,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import poisoned_training
 import pytest
 import tiny_corpus
 from config_edits import edited
@@ -68,12 +69,17 @@ def test_devices_that_share_a_batch_have_threads_to_wait_in(monkeypatch: pytest.
     assert os.environ["NPROC"] == "3"  # the user's own
 
 
-def in_processes(corpus: Path, folder: Path, count: int, devices: int, *options: str) -> None:
+TRAIN = ("-m", "mlmt_jax.train")
+
+
+def in_processes(
+    corpus: Path, folder: Path, count: int, devices: int, *options: str, program: tuple[str, ...] = TRAIN
+) -> None:
     """Trains in processes of so many virtual devices each."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlmt_jax.train", str(corpus / f"{folder.name}.json")]
+    command = [sys.executable, *program, str(corpus / f"{folder.name}.json")]
     command += ["--output", str(folder), *options]
     flags = f"--xla_force_host_platform_device_count={devices}"
     environment = {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": str(ROOT)}
@@ -90,7 +96,12 @@ def in_processes(corpus: Path, folder: Path, count: int, devices: int, *options:
         )
         for number in range(count)
     ]
-    told = [process.communicate(timeout=300)[0] for process in started]
+    try:
+        told = [process.communicate(timeout=300)[0] for process in started]
+    finally:
+        for process in started:
+            process.kill()
+            process.communicate()
     assert [process.returncode for process in started] == [0] * count, "\n\n".join(told)
 
 
@@ -102,6 +113,18 @@ def test_one_run_in_two_processes(corpus: Path) -> None:
     found, want = (read(one, "summary.json")["scores"]["afr ner"]["test"] for one in (folder, alone))
     assert found == {**want, "loss": pytest.approx(want["loss"], rel=1e-4)}
     in_processes(corpus, folder, 2, 1, "--resume")  # it is finished, and all processes see so
+
+
+def test_two_processes_lose_a_replica_that_had_ended(corpus: Path) -> None:
+    """Only the first process knows that patience had ended it; both have to go on alike."""
+    data = edited(sampled(patience=1), {"training.eval_freq": 2, "training.max_step": 8})
+    tiny_corpus.write_config(corpus, data, "poisoned.json")
+    folder = corpus.parent / "poisoned"
+    program = (str(Path(poisoned_training.__file__)),)
+    in_processes(corpus, folder, 2, 1, "--replicas", "2", program=program)
+    summary = read(folder, "summary.json")
+    assert [one["steps"] for one in summary["replicas"]] == [4, 8]
+    assert [one["best_step"] for one in summary["replicas"]] == [2, 6]
 
 
 @pytest.mark.parametrize(
