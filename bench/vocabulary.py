@@ -40,7 +40,7 @@ class Run:
         # Rows from all over the table, as many for every size.
         touched = np.random.default_rng(0).choice(np.arange(1, rows), len(batch.rows), replace=False)
         self._batch = batch._replace(rows=np.sort(touched).astype(np.int32))
-        self.state = init_state(model, jax.jit(partial(init_params, model))(self._key), setup.optimizers)
+        self.state = init_state(model, init_params(model, self._key), setup.optimizers)
         step = partial(train_step, model.tasks[name], setup.optimizers[name], setup.users)
         self._step = jax.jit(step, donate_argnums=0)
         analysis = self._step.lower(self.state, self._batch, self._key).compile().memory_analysis()

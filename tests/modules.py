@@ -9,14 +9,14 @@ from flax import linen as nn
 Params = dict[str, Any]
 
 
-def initial_params(module: nn.Module, *inputs: Any, seed: int = 0) -> Params:
-    """What the module starts from."""
-    return dict(jax.jit(lambda key: module.init(key, *inputs))(jax.random.key(seed))["params"])
+def initial_params(module: nn.Module, *sizes: int, seed: int = 0) -> Params:
+    """What the module starts from, for inputs of these sizes."""
+    return dict(module.init(jax.random.key(seed), *sizes, method="weights")["params"])
 
 
-def random_params(module: nn.Module, *inputs: Any, seed: int = 0) -> Params:
+def random_params(module: nn.Module, *sizes: int, seed: int = 0) -> Params:
     """Normal values in the places of its parameters: no entry is 0."""
-    shapes = dict(jax.eval_shape(lambda key: module.init(key, *inputs), jax.random.key(0))["params"])
+    shapes = jax.eval_shape(lambda: initial_params(module, *sizes))
     random = np.random.default_rng(seed)
     return jax.tree.map(lambda leaf: random.normal(size=leaf.shape).astype(np.float32), shapes)
 

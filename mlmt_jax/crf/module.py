@@ -21,15 +21,18 @@ class CRF(nn.Module):
     scheme: str | None = None  # "bioes", "iob2", "iob1" or "io"; None forbids nothing
     initializer: Callable[..., jax.Array] = nn.initializers.normal(0.1)
 
-    @nn.compact
     def __call__(self) -> Chain:
         """The chain: transitions (t, t), start (t,), end (t,), nats."""
+        if self.scheme is None:
+            return self.weights()
+        return Chain(*map(jnp.add, self.weights(), constraints(self.tag_names, self.scheme)))
+
+    @nn.compact
+    def weights(self) -> Chain:
+        """The parameters, by which no transition is forbidden."""
         t = len(self.tag_names)
-        chain = Chain(
+        return Chain(
             self.param("transitions", self.initializer, (t, t)),
             self.param("start", self.initializer, (t,)),
             self.param("end", self.initializer, (t,)),
         )
-        if self.scheme is None:
-            return chain
-        return Chain(*map(jnp.add, chain, constraints(self.tag_names, self.scheme)))

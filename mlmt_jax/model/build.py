@@ -23,6 +23,7 @@ from mlmt_jax.crf import CRF
 from mlmt_jax.model.chars import CharCNN, Highway
 from mlmt_jax.model.components import MLP, Linear
 from mlmt_jax.model.encoder import LSTM, WordEmbedding
+from mlmt_jax.model.starts import normal
 from mlmt_jax.model.tagger import Part, TaskModel
 from mlmt_jax.types import Params, Sizes
 
@@ -78,6 +79,9 @@ def gate_name(task: str) -> str:
     return f"{task}/gate"
 
 
+_CHAIN_START = normal(0.1)
+
+
 def _embedding(spec: EmbeddingConfig, sizes: Sizes, task: str, tags: tuple[str, ...]) -> nn.Module:
     return WordEmbedding(sizes.words[spec.name], spec.dimension)
 
@@ -102,7 +106,7 @@ def _linear(spec: LinearConfig, sizes: Sizes, task: str, tags: tuple[str, ...]) 
 
 def _crf(spec: CRFConfig, sizes: Sizes, task: str, tags: tuple[str, ...]) -> nn.Module:
     constrain = sizes.spans[task] if spec.constrain is None else spec.constrain
-    return CRF(tags, "bioes" if constrain else None)
+    return CRF(tags, "bioes" if constrain else None, _CHAIN_START)
 
 
 _BUILDERS = {
@@ -123,11 +127,12 @@ def init_params(model: Model, key: jax.Array) -> Params:
     """
     params: Params = {}
     for task in model.tasks.values():
-        examples = _example_inputs(task)
+        sizes = _input_sizes(task)
         for role, part in task.parts.items():
             if part.name not in params:
                 own_key = jax.random.fold_in(key, zlib.crc32(part.name.encode()))
-                params[part.name] = part.module.init(own_key, *examples[role])["params"]
+                started = part.module.init(own_key, *sizes.get(role, ()), method="weights")
+                params[part.name] = started["params"]
     return params
 
 
@@ -147,19 +152,14 @@ def put_vectors(params: Params, pretrained: Mapping[str, tuple[np.ndarray, np.nd
     return params
 
 
-def _example_inputs(task: TaskModel) -> dict[str, tuple]:
-    """Inputs of the right feature sizes, by role: one sentence of one word of one character."""
-    index = jnp.zeros((1,), jnp.int32)
+def _input_sizes(task: TaskModel) -> dict[str, tuple[int]]:
+    """Features of what each role reads; none of those that read words, characters or nothing."""
     letters = task.char_embed.module.features if task.char_embed else 0
-    hidden = jnp.zeros((1, task.lstm.module.features))
-    word = jnp.zeros((1, task.word_embed.module.dimension + letters))
+    hidden = task.lstm.module.features
     return {
-        "word_embed": (index,),
-        "char_embed": (index, index, index + 1),
-        "char_highway": (jnp.zeros((1, letters)),),
-        "lstm": (jnp.concatenate([word, word]), jnp.arange(2), jnp.arange(2), 1),
+        "char_highway": (letters,),
+        "lstm": (task.word_embed.module.dimension + letters,),
         "univ_layer": (hidden,),
         "spec_layer": (hidden,),
         "gate": (hidden,),
-        "crf": (),
     }

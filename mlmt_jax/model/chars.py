@@ -9,6 +9,7 @@ import numpy as np
 from flax import linen as nn
 
 from mlmt_jax.model.components import Linear, side_by_side
+from mlmt_jax.model.starts import lecun_normal, xavier_normal, zeros
 
 __all__ = ["CharCNN", "Highway"]
 
@@ -34,18 +35,21 @@ class CharCNN(nn.Module):
         return sum(count for _, count in self.filters)
 
     @nn.compact
-    def __call__(self, chars: jax.Array, owners: jax.Array, ends: jax.Array) -> jax.Array:
-        """chars (C,), owners (C,), ends (U,) int32 as in ``Batch`` -> (U, features) float32."""
-        table = self.param("table", nn.initializers.xavier_normal(), (self.characters - 1, self.dimension))
-        table = jnp.concatenate([jnp.zeros_like(table[:1]), table])
-        taps, biases = [], []
+    def weights(self) -> tuple[jax.Array, list[jax.Array], list[jax.Array]]:
+        """The characters' vectors, and each filter's kernel (width, dimension, count) and bias (count,)."""
+        table = self.param("table", xavier_normal, (self.characters - 1, self.dimension))
+        kernels, biases = [], []
         for i, (width, count) in enumerate(self.filters):
             # Kim's filters are small: LeCun's scale over a window keeps the features near unit size.
-            kernel = self.param(
-                f"kernel_{i}", nn.initializers.lecun_normal((0, 1), 2), (width, self.dimension, count)
-            )
-            biases.append(self.param(f"bias_{i}", nn.initializers.zeros_init(), (count,)))
-            taps.append(jnp.einsum("ad,wdf->awf", table, kernel).reshape(len(table), -1))
+            kernels.append(self.param(f"kernel_{i}", lecun_normal, (width, self.dimension, count)))
+            biases.append(self.param(f"bias_{i}", zeros, (count,)))
+        return table, kernels, biases
+
+    def __call__(self, chars: jax.Array, owners: jax.Array, ends: jax.Array) -> jax.Array:
+        """chars (C,), owners (C,), ends (U,) int32 as in ``Batch`` -> (U, features) float32."""
+        table, kernels, biases = self.weights()
+        table = jnp.concatenate([jnp.zeros_like(table[:1]), table])
+        taps = [jnp.einsum("ad,wdf->awf", table, kernel).reshape(len(table), -1) for kernel in kernels]
         C = chars.shape[0]
         left = (ends[owners] - jnp.arange(C))[:, None]  # characters of the word from here on
         first = jnp.concatenate([jnp.ones(1, bool), owners[1:] != owners[:-1]])[:, None]
@@ -116,12 +120,17 @@ class Highway(nn.Module):
     activation: Callable[[jax.Array], jax.Array]
 
     @nn.compact
+    def weights(self, size: int) -> list[list[tuple[jax.Array, jax.Array]]]:
+        """W and b of each layer's gate and of its transform."""
+        return [
+            [Linear(size, name=f"{part}_{i}").weights(size) for part in ("gate", "transform")]
+            for i in range(self.num_layers)
+        ]
+
     def __call__(self, x: jax.Array) -> jax.Array:
         """(..., d) -> (..., d)."""
-        for i in range(self.num_layers):
-            size = x.shape[-1]
-            layers = [Linear(size, name=f"{part}_{i}").weights(size) for part in ("gate", "transform")]
-            opened, changed = side_by_side(x, layers)
+        for layer in self.weights(x.shape[-1]):
+            opened, changed = side_by_side(x, layer)
             gate = nn.sigmoid(opened)
             x = gate * self.activation(changed) + (1.0 - gate) * x
         return x

@@ -1,4 +1,8 @@
-"""Linear layers: the heads of the tagger, its gates, and the parts of the highway layers."""
+"""Linear layers: the heads of the tagger, its gates, and the parts of the highway layers.
+
+Modules of the model make their parameters in a method ``weights``, which computes nothing else: so a model
+starts without a program to compile.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -7,22 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-__all__ = ["MLP", "Linear", "orthogonal", "side_by_side"]
+from mlmt_jax.model.starts import orthogonal, zeros
 
-
-def orthogonal(key: jax.Array, shape: tuple[int, int]) -> jax.Array:
-    """A random matrix with orthonormal rows or columns, whichever are fewer (Saxe et al. 2014).
-
-    It is the polar factor of a Gaussian matrix, which is uniform over such matrices, by Newton-Schulz
-    iterations. These are matrix products alone: the usual QR calls LAPACK, which inside a larger
-    program has been seen to wait for itself on two cores, and it is slow to compile.
-    """
-    x = jax.random.normal(key, (min(shape), max(shape)))
-    x = x / jnp.linalg.norm(x)
-    # Each iteration lifts the smallest singular value by half: 40 are enough for a 1000 x 1000 matrix.
-    product = lambda a, b: jnp.matmul(a, b, precision="highest")
-    x = jax.lax.fori_loop(0, 40, lambda _, x: 1.5 * x - 0.5 * product(product(x, x.T), x), x)
-    return x if shape[0] <= shape[1] else x.T
+__all__ = ["MLP", "Linear", "side_by_side"]
 
 
 class Linear(nn.Module):
@@ -39,7 +30,7 @@ class Linear(nn.Module):
     def weights(self, inputs: int) -> tuple[jax.Array, jax.Array]:
         """W (inputs, features) and b (features,)."""
         kernel = self.param("kernel", orthogonal, (inputs, self.features))
-        return kernel, self.param("bias", nn.initializers.zeros_init(), (self.features,))
+        return kernel, self.param("bias", zeros, (self.features,))
 
 
 def side_by_side(x: jax.Array, weights: Sequence[tuple[jax.Array, jax.Array]]) -> list[jax.Array]:
@@ -59,9 +50,19 @@ class MLP(nn.Module):
     hidden: tuple[int, ...] = ()
     activation: Callable[[jax.Array], jax.Array] = nn.tanh
 
-    @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """(..., d) -> (..., features)."""
-        for i, size in enumerate(self.hidden):
-            x = self.activation(Linear(size, name=f"hidden_{i}")(x))
-        return Linear(self.features, name="output")(x)
+        *hidden, (kernel, bias) = self.weights(x.shape[-1])
+        for inner, shift in hidden:
+            x = self.activation(x @ inner + shift)
+        return x @ kernel + bias
+
+    @nn.compact
+    def weights(self, inputs: int) -> list[tuple[jax.Array, jax.Array]]:
+        """W and b of each layer."""
+        names = [*(f"hidden_{i}" for i in range(len(self.hidden))), "output"]
+        sizes = [*self.hidden, self.features]
+        return [
+            Linear(size, name=name).weights(before)
+            for name, before, size in zip(names, [inputs, *sizes], sizes, strict=False)
+        ]

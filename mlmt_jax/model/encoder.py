@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 
-from mlmt_jax.model.components import orthogonal
 from mlmt_jax.model.masking import dropout
 from mlmt_jax.model.recurrence import recurrence
+from mlmt_jax.model.starts import drawn, orthogonal_matrices, xavier_normal
 
 __all__ = ["LSTM", "WordEmbedding"]
 
@@ -20,12 +21,14 @@ class WordEmbedding(nn.Module):
     dimension: int
 
     @nn.compact
+    def weights(self) -> jax.Array:
+        """The table."""
+        return self.param("table", xavier_normal, (self.rows, self.dimension))
+
     def __call__(self, words: jax.Array) -> jax.Array:
         """(...) int32 -> (..., dimension) float32."""
-        if not self.is_initializing():  # a step differentiates by the rows that it gathered, alone
-            return self.get_variable("params", "table")[words]
-        table = self.param("table", nn.initializers.xavier_normal(), (self.rows, self.dimension))
-        return table[words]
+        # Not by ``weights``: a step differentiates by the rows that it gathered, a smaller table.
+        return self.get_variable("params", "table")[words]
 
 
 class LSTM(nn.Module):
@@ -53,6 +56,17 @@ class LSTM(nn.Module):
         return self.hidden_size * (2 if self.bidirectional else 1)
 
     @nn.compact
+    def weights(self, inputs: int) -> list[tuple[jax.Array, jax.Array, jax.Array]]:
+        """W (ways, d, 4 h), U (ways, h, 4 h) and b (ways, 4 h) of each layer."""
+        size, ways = self.hidden_size, 2 if self.bidirectional else 1
+        found = []
+        for layer in range(self.num_layers):
+            kernel = self.param(f"kernel_{layer}", _orthogonal_gates, (ways, inputs, 4 * size))
+            recurrent = self.param(f"recurrent_{layer}", _orthogonal_gates, (ways, size, 4 * size))
+            found.append((kernel, recurrent, self.param(f"bias_{layer}", self._bias, (ways, 4 * size))))
+            inputs = self.features
+        return found
+
     def __call__(
         self, x: jax.Array, back: jax.Array, starts: jax.Array, rows: int, drawn: Sequence[jax.Array] = ()
     ) -> jax.Array:
@@ -61,26 +75,19 @@ class LSTM(nn.Module):
         ``back`` and ``starts`` are as in ``Batch``. What stands where there is no word means nothing. Dropout
         between layers acts where random bits are given for it, (P, features) each.
         """
-        for layer in range(self.num_layers):
+        for layer, weights in enumerate(self.weights(x.shape[-1])):
             if layer > 0 and drawn:
                 x = dropout(x, self.dropout, drawn[layer - 1])
-            x = self._layer(layer, x, back, starts, rows)
+            # The second direction reads each sentence from its own end.
+            inputs = jnp.stack([x, _turned(x, back)] if self.bidirectional else [x])
+            outputs = recurrence(inputs, *weights, starts, rows)
+            own = [outputs[0], _turned(outputs[1], back)] if self.bidirectional else [outputs[0]]
+            x = jnp.concatenate(own, -1)
         return x
 
-    def _layer(self, layer: int, x: jax.Array, back: jax.Array, starts: jax.Array, rows: int) -> jax.Array:
-        # Both directions step together: half the dependent steps, and half to compile.
-        size, ways = self.hidden_size, 2 if self.bidirectional else 1
-        kernel = self.param(f"kernel_{layer}", _orthogonal_gates, (ways, x.shape[-1], 4 * size))
-        recurrent = self.param(f"recurrent_{layer}", _orthogonal_gates, (ways, size, 4 * size))
-        bias = self.param(f"bias_{layer}", self._bias, (ways, 4 * size))
-        # The second direction reads each sentence from its own end.
-        inputs = jnp.stack([x, _turned(x, back)][:ways])
-        outputs = recurrence(inputs, kernel, recurrent, bias, starts, rows)
-        return jnp.concatenate([outputs[0], _turned(outputs[1], back)] if ways == 2 else [outputs[0]], -1)
-
     def _bias(self, key: jax.Array, shape: tuple[int, int]) -> jax.Array:
-        size = self.hidden_size
-        return jnp.zeros(shape).at[:, size : 2 * size].set(self.forget_bias)
+        bias = np.repeat(np.array([0, self.forget_bias, 0, 0], np.float32), self.hidden_size)
+        return jnp.asarray(np.broadcast_to(bias, shape))
 
 
 @jax.custom_vjp
@@ -92,8 +99,7 @@ def _turned(x: jax.Array, back: jax.Array) -> jax.Array:
 _turned.defvjp(lambda x, back: (x[back], back), lambda back, slopes: (slopes[back], None))
 
 
-def _orthogonal_gates(key: jax.Array, shape: tuple[int, int, int]) -> jax.Array:
+@drawn
+def _orthogonal_gates(random: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     ways, rows, columns = shape
-    block = (ways, 4, rows, columns // 4)
-    drawn = jax.vmap(jax.vmap(lambda k: orthogonal(k, block[2:])))(jax.random.split(key, block[:2]))
-    return jnp.moveaxis(drawn, 1, 2).reshape(shape)
+    return np.moveaxis(orthogonal_matrices(random, (ways, 4, rows, columns // 4)), 1, 2).reshape(shape)

@@ -5,7 +5,7 @@ import os
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 
 import jax
 import optax
@@ -206,9 +206,7 @@ def _gib(size: int) -> str:
 def fresh_state(setup: Setup) -> RunState:
     """Initialised parameters and optimizer states."""
     key = jax.random.fold_in(jax.random.key(setup.config.training.seed), INITIAL_KEY)
-    # As whole programs: a component at a time would compile some hundred small ones.
-    params = jax.jit(partial(init_params, setup.model))(key)
-    params = put_vectors(params, setup.corpus.pretrained)
+    params = put_vectors(init_params(setup.model, key), setup.corpus.pretrained)
     state = jax.jit(lambda params: init_state(setup.model, params, setup.optimizers))(params)
     # Bound to the device, as what comes back from a checkpoint is: a program for the one serves the other.
     return jax.device_put(state, jax.local_devices()[0])

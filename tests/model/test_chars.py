@@ -15,7 +15,7 @@ FILTERS = ((1, 2), (2, 4), (5, 3))
 CNN = CharCNN(9, 3, FILTERS)
 RANDOM = np.random.default_rng(2)
 ONE = np.ones(1, np.int32)
-PARAMS = random_params(CNN, ONE, 0 * ONE, ONE)
+PARAMS = random_params(CNN)
 
 
 @jax.jit
@@ -99,7 +99,7 @@ def test_padding_gets_no_gradient_and_each_letter_does():
 
 
 def test_filters_start_at_unit_scale():
-    params = initial_params(CharCNN(60, 50, ((3, 200),)), ONE, 0 * ONE, ONE)
+    params = initial_params(CharCNN(60, 50, ((3, 200),)))
     np.testing.assert_allclose(np.std(params["kernel_0"]), 1 / np.sqrt(3 * 50), 0.05)
     np.testing.assert_allclose(np.std(params["table"]), np.sqrt(2 / (59 + 50)), 0.1)
     np.testing.assert_array_equal(params["bias_0"], np.zeros(200))
@@ -109,7 +109,7 @@ def test_filters_start_at_unit_scale():
 def test_highway_layers_mix_a_transform_with_their_input(layers):
     module = Highway(layers, jax.nn.selu)
     x = RANDOM.normal(size=(2, 3, 5)).astype(np.float32)
-    params = random_params(module, x, seed=1)
+    params = random_params(module, 5, seed=1)
     pair = lambda layer: (layer["kernel"], layer["bias"])
     expected = oracles.highway(
         x.astype(np.float64),
