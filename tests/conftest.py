@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import pytest
 import tiny_corpus
+from hypothesis import settings
 
 # Read when JAX is first imported, here and in the processes that tests start. Compiling is most of
 # the tests' time: programs are left as they are written, and one that was compiled is not again.
@@ -28,6 +29,10 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 # A shell has it ignored by what it starts in the background, and then training rightly does so too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# The machines are shared: how long an example takes says nothing.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -89,7 +89,7 @@ def column_files(draw: st.DrawFn) -> tuple[ColumnFormat, list[tuple[str, bool]]]
 
 
 @given(column_files(), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_every_line_of_a_column_file_comes_back(
     file: tuple[ColumnFormat, list[tuple[str, bool]]], data: st.DataObject
 ) -> None:
@@ -108,7 +108,7 @@ def test_every_line_of_a_column_file_comes_back(
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\n\0", exclude_categories=["Cs"]), max_size=8)))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_no_line_of_any_text_is_lost(lines: list[str]) -> None:
     lines = [*lines, "", "x"]
     source = "\n".join(lines).encode()
@@ -131,7 +131,7 @@ def test_blank_tokens_and_extra_columns() -> None:
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=4)))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_tokens_come_back_from_jsonl(tokens: list[str]) -> None:
     out = predicted(json.dumps({"tokens": tokens, "id": 1}).encode(), "--input", "jsonl")
     assert json.loads(out) == {"tokens": tokens, "id": 1, "tags": [f"T{i}" for i in range(len(tokens))]}

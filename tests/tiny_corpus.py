@@ -123,6 +123,18 @@ def config() -> dict[str, Any]:
     }
 
 
+def of_tasks(data: dict[str, Any], *names: str) -> dict[str, Any]:
+    """The config with these task models alone, and what they use."""
+    tasks = [task for task in data["tasks"] if task["name"] in names]
+    used = {name for task in tasks for name in task["model"].values() if isinstance(name, str)}
+    return {
+        **data,
+        "datasets": [own for own in data["datasets"] if own["name"] in {task["dataset"] for task in tasks}],
+        "tasks": tasks,
+        "components": [part for part in data["components"] if part["name"] in used],
+    }
+
+
 def without_characters(data: dict[str, Any]) -> dict[str, Any]:
     """The config with word vectors alone, which compiles in half the time."""
     letters = ("char_embed", "char_highway")
@@ -137,15 +149,11 @@ def without_characters(data: dict[str, Any]) -> dict[str, Any]:
 
 def lean(name: str, **training: Any) -> dict[str, Any]:
     """One task model alone, without characters, specific layer and dropout: the quickest to compile."""
-    data = without_characters(config())
-    (task,) = (task for task in data["tasks"] if task["name"] == name)
+    data = of_tasks(without_characters(config()), name)
+    [task] = data["tasks"]
     model = {key: value for key, value in task["model"].items() if key not in ("spec_layer", "lstm_dropout")}
-    return {
-        "training": {**data["training"], **training},
-        "datasets": [dataset for dataset in data["datasets"] if dataset["name"] == task["dataset"]],
-        "tasks": [{**task, "ref": True, "model": model}],
-        "components": [part for part in data["components"] if part["name"] in model.values()],
-    }
+    task |= {"ref": True, "model": model}
+    return {**of_tasks(data, name), "training": {**data["training"], **training}}
 
 
 def write_config(folder: Path, data: dict[str, Any], name: str = "tiny.json") -> Path:

@@ -37,13 +37,13 @@ def test_the_best_path_is_that_of_all(n, t):
 
 
 @given(SEEDS, st.sampled_from([0.0, 0.2, 0.5]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_best_path_is_that_of_all_that_are_allowed(seed, forbidden):
     check_against_enumeration(random_case(seed, 4, 3, forbidden=forbidden))
 
 
 @given(SEEDS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_of_equal_paths_the_one_with_the_lowest_tags_from_the_end_wins(seed):
     random = np.random.default_rng(seed)
     small = lambda *shape: random.integers(-1, 2, shape).astype(np.float32)  # sums are exact
@@ -62,7 +62,7 @@ def decode_and_weigh(emissions, tags, chain, lengths):
 
 
 @given(SEEDS, st.sampled_from([0.0, 0.3]), st.sampled_from([0.1, 1.0, 10.0]))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_the_best_path_has_its_score_and_is_one_among_all(seed, forbidden, scale):
     case = random_case(seed, 4, 3, forbidden=forbidden, scale=scale)
     best, own, log_z = map(np.asarray, decode_and_weigh(*case))

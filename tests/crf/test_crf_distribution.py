@@ -36,7 +36,7 @@ def every_function(case: Case, allowed):
 
 @pytest.mark.parametrize(("n", "t"), SHAPES)
 @given(seed=SEEDS, forbidden=SHARES)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_pairs_entropy_and_subsets_are_those_of_the_enumeration(n, t, seed, forbidden):
     case = random_case(seed, n, t, forbidden=forbidden, scale=2.0)
     allowed = np.random.default_rng(seed).random(case.emissions.shape) < 0.7

@@ -68,7 +68,7 @@ def test_sums_are_those_over_every_path(n, t):
 
 
 @given(SEEDS, SHARES, st.sampled_from([0.1, 1.0, 10.0]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_sums_are_those_over_every_path_that_is_allowed(seed, forbidden, scale):
     check_against_enumeration(random_case(seed, 4, 3, forbidden=forbidden, scale=scale))
 
@@ -82,7 +82,7 @@ def test_without_potentials_all_paths_count_alike(t):
 
 
 @given(SEEDS, SHARES)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_the_gradient_of_log_z_is_the_marginals_and_the_expected_transitions(seed, forbidden):
     case = random_case(seed, 4, 3, forbidden=forbidden)
     found = every_function(*case)

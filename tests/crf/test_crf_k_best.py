@@ -36,13 +36,13 @@ def check(case, k: int, round_to: float | None = None) -> None:
 @pytest.mark.parametrize(("n", "t"), SHAPES)
 @pytest.mark.parametrize("k", [1, 3, 20])
 @given(seed=st.integers(0, 2**32 - 1), forbidden=st.sampled_from([0.0, 0.2, 0.5]))
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 def test_the_k_best_are_those_of_the_sorted_enumeration(n, t, k, seed, forbidden):
     check(random_case(seed, n, t, forbidden=forbidden, scale=2.0), k)
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_equal_paths_are_all_found(seed):
     case = random_case(seed, 4, 3)
     whole = lambda scores: np.round(scores)  # few different scores: most paths are tied

@@ -29,7 +29,7 @@ def cost(needed, rows: int, steps: float, shapes) -> float:
 
 
 @given(NEEDED, st.integers(1, 30), st.sampled_from([0.0, 10.0, 3000.0, 1_000_000.0]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_other_choice_of_shapes_costs_less(needed, rows, steps):
     most = Shape(*map(max, zip(*needed, strict=True)))
     chosen = choose_shapes(needed, most, rows, steps)

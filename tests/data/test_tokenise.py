@@ -30,7 +30,7 @@ def texts(line: str) -> list[str]:
 
 
 @given(LINES)
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 def test_tokens_and_gaps_are_the_line(line: str) -> None:
     done, rebuilt = 0, ""
     for token in tokenise(line):
@@ -46,7 +46,7 @@ def test_tokens_and_gaps_are_the_line(line: str) -> None:
 
 
 @given(st.text(st.characters(categories=["Lu", "Ll", "Lt", "Lm", "Mn", "Mc", "Nd"]), min_size=1, max_size=12))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_mark_never_stands_apart_from_its_letter(word: str) -> None:
     # None of these is Han or Kana but Kana's marks of repetition, length and tone.
     kana = any(re.match("[\u3005-\u30ff\uff70-\uff9f\U0001aff0-\U0001afff]", char) for char in word)

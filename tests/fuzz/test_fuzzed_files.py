@@ -196,7 +196,7 @@ ANY_JSON = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 @given(path=st.sampled_from(paths_of(tiny_corpus.config())), value=ANY_JSON)
 def test_any_value_in_any_place_of_a_config(path: tuple[str | int, ...], value: Any) -> None:
     data: Any = tiny_corpus.config()
@@ -217,7 +217,6 @@ def test_any_value_in_any_place_of_a_config(path: tuple[str | int, ...], value: 
 
 @settings(
     max_examples=60,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

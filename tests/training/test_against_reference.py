@@ -22,16 +22,11 @@ STEPS = 300
 
 @pytest.fixture(scope="module")
 def config(tiny_config: Path) -> Path:
-    data = tiny_corpus.config()
     # Two tasks that share words, characters, LSTM: each with a learning rate of its own.
-    data["tasks"] = [task for task in data["tasks"] if task["language"] == "nld"]
+    data = tiny_corpus.of_tasks(tiny_corpus.config(), "nld ner", "nld pos")
     for i, task in enumerate(data["tasks"]):
         task["model"] |= {"embed_dropout": 0.2, "lstm_dropout": 0.4}
         task |= {"learning_rate": 0.03 - 0.01 * i, "decay_step": 50}
-    used = {name for task in data["tasks"] for role, name in task["model"].items() if "dropout" not in role}
-    data["components"] = [part for part in data["components"] if part["name"] in used]
-    named = {task["dataset"] for task in data["tasks"]}
-    data["datasets"] = [dataset for dataset in data["datasets"] if dataset["name"] in named]
     return tiny_corpus.write_config(tiny_config.parent, data, "reference.json")
 
 

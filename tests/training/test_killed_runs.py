@@ -63,16 +63,9 @@ def trained(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     corpus = tmp_path_factory.mktemp("killed")
     tiny_corpus.write_corpus(corpus)
     data = tiny_corpus.without_characters(tiny_corpus.config())
-    tasks = [task for task in data["tasks"] if task["task"] == "ner"]
-    for task in tasks:
+    for task in data["tasks"]:
         del task["model"]["spec_layer"]  # compiles sooner
-    used = {name for task in tasks for name in task["model"].values() if isinstance(name, str)}
-    data = {
-        **data,
-        "datasets": [dataset for dataset in data["datasets"] if dataset["task"] == "ner"],
-        "tasks": tasks,
-        "components": [part for part in data["components"] if part["name"] in used],
-    }
+    data = tiny_corpus.of_tasks(data, "nld ner", "afr ner")
     data = edited(data, {"training.max_step": STEPS, "training.eval_freq": EVAL_FREQ})
     config = tiny_corpus.write_config(corpus, data)
     finish(server, config, corpus / "first")  # compiles
