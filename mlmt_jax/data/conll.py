@@ -184,22 +184,29 @@ def _columns_needed(fmt: ColumnFormat, labelled: bool) -> int:
 
 def split_columns(line: str, separator: str | None, width: int = 0) -> list[str]:
     """Split a line into its cells, stripped of spaces; `width` is the number of columns to expect."""
-    if separator not in (None, " ") or (separator is None and "\t" in line):
-        return [cell.strip(" ") for cell in line.split(separator or "\t")]
+    mark = _mark(line, separator)
+    if mark is not None:
+        return [cell.strip(" ") for cell in line.split(mark)]
     cells = [cell for cell in line.split(" ") if cell]
     # Leading spaces are indentation, unless the line is short of a column without them: an empty token.
     return ["", *cells] if line[0] == " " and len(cells) < width else cells
 
 
+def _mark(line: str, separator: str | None) -> str | None:
+    """Return what stands between the columns of a line; None for runs of spaces."""
+    if separator is None:
+        return "\t" if "\t" in line else None
+    return None if separator == " " else separator
+
+
 def cell_column(line: str, fmt: ColumnFormat, index: int, width: int = 0) -> int:
     """Return the 1-based character at which a cell of a token line starts; `width` as in `split_columns`."""
-    separator = fmt.separator
-    if separator not in (None, " ") or (separator is None and "\t" in line):
-        separator = separator or "\t"
-        cells = line.split(separator)
-        start = sum(len(cell) + len(separator) for cell in cells[: index % len(cells)])
+    mark = _mark(line, fmt.separator)
+    if mark is not None:
+        cells = line.split(mark)
+        start = sum(len(cell) + len(mark) for cell in cells[: index % len(cells)])
         return start + len(cells[index]) - len(cells[index].lstrip(" ")) + 1
-    cells = split_columns(line, separator, width or _columns_needed(fmt, True))
+    cells = split_columns(line, fmt.separator, width or _columns_needed(fmt, True))
     end = 0
     for cell in cells[: index % len(cells)]:
         end = line.index(cell, end) + len(cell)
