@@ -1,6 +1,7 @@
 """Runs of replicas on the tiny corpus, and what they leave."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from config_edits import edited
 from mlmt_jax.config import load_config
 from mlmt_jax.train import main
 from mlmt_jax.training.checkpoint import Checkpoints
+from mlmt_jax.training.fleet import Fleet
 from mlmt_jax.training.folder import RunFolder
 from mlmt_jax.training.replicas import Group
 from mlmt_jax.training.setup import prepare_replicas
@@ -36,6 +38,13 @@ def read(folder: Path, name: str) -> Any:
 
 def metrics(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def poison(fleet: Fleet, replica: int, value: float = np.nan) -> None:
+    """Puts a value that is not finite in the place of all numbers of a replica."""
+    lose = lambda x: x.at[replica].set(value) if x.dtype == np.float32 else x
+    # One program each: that is how several processes share an array.
+    fleet.arrays = [jax.jit(partial(jax.tree.map, lose))(arrays) for arrays in fleet.arrays]
 
 
 def last_states(corpus: Path, folder: Path, count: int) -> list[Any]:

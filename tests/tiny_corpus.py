@@ -149,10 +149,11 @@ def without_characters(data: dict[str, Any]) -> dict[str, Any]:
 
 def lean(name: str, **training: Any) -> dict[str, Any]:
     """One task model alone, without characters, specific layer and dropout: the quickest to compile."""
-    data = of_tasks(without_characters(config()), name)
-    [task] = data["tasks"]
-    model = {key: value for key, value in task["model"].items() if key not in ("spec_layer", "lstm_dropout")}
-    task |= {"ref": True, "model": model}
+    data = without_characters(config())
+    for task in data["tasks"]:
+        for role in ("spec_layer", "lstm_dropout"):
+            del task["model"][role]
+        task["ref"] = True  # it will be the only one
     return {**of_tasks(data, name), "training": {**data["training"], **training}}
 
 

@@ -23,11 +23,14 @@ from mlmt_jax.crf import CRF
 from mlmt_jax.model.chars import CharCNN, Highway
 from mlmt_jax.model.components import MLP, Linear
 from mlmt_jax.model.encoder import LSTM, WordEmbedding
-from mlmt_jax.model.starts import normal
+from mlmt_jax.model.initializers import normal
 from mlmt_jax.model.tagger import Part, TaskModel
 from mlmt_jax.types import Params, Sizes
 
 __all__ = ["Model", "build_model", "init_params", "put_vectors"]
+
+# The CRF's own scale, drawn as all else is.
+_chain = normal(0.1)
 
 
 class Model(NamedTuple):
@@ -79,9 +82,6 @@ def gate_name(task: str) -> str:
     return f"{task}/gate"
 
 
-_CHAIN_START = normal(0.1)
-
-
 def _embedding(spec: EmbeddingConfig, sizes: Sizes, task: str, tags: tuple[str, ...]) -> nn.Module:
     return WordEmbedding(sizes.words[spec.name], spec.dimension)
 
@@ -106,7 +106,7 @@ def _linear(spec: LinearConfig, sizes: Sizes, task: str, tags: tuple[str, ...]) 
 
 def _crf(spec: CRFConfig, sizes: Sizes, task: str, tags: tuple[str, ...]) -> nn.Module:
     constrain = sizes.spans[task] if spec.constrain is None else spec.constrain
-    return CRF(tags, "bioes" if constrain else None, _CHAIN_START)
+    return CRF(tags, "bioes" if constrain else None, _chain)
 
 
 _BUILDERS = {

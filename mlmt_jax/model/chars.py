@@ -9,7 +9,7 @@ import numpy as np
 from flax import linen as nn
 
 from mlmt_jax.model.components import Linear, side_by_side
-from mlmt_jax.model.starts import lecun_normal, xavier_normal, zeros
+from mlmt_jax.model.initializers import lecun_normal, xavier_normal, zeros
 
 __all__ = ["CharCNN", "Highway"]
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from mlmt_jax.model.starts import orthogonal, zeros
+from mlmt_jax.model.initializers import orthogonal, zeros
 
 __all__ = ["MLP", "Linear", "side_by_side"]
 

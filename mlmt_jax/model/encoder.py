@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
+from mlmt_jax.model.initializers import by_numpy, orthogonal_matrices, xavier_normal
 from mlmt_jax.model.masking import dropout
 from mlmt_jax.model.recurrence import recurrence
-from mlmt_jax.model.starts import drawn, orthogonal_matrices, xavier_normal
 
 __all__ = ["LSTM", "WordEmbedding"]
 
@@ -99,7 +99,7 @@ def _turned(x: jax.Array, back: jax.Array) -> jax.Array:
 _turned.defvjp(lambda x, back: (x[back], back), lambda back, slopes: (slopes[back], None))
 
 
-@drawn
+@by_numpy
 def _orthogonal_gates(random: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     ways, rows, columns = shape
     return np.moveaxis(orthogonal_matrices(random, (ways, 4, rows, columns // 4)), 1, 2).reshape(shape)

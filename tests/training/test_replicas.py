@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tiny_corpus
 from config_edits import edited
-from replica_runs import assert_same_end, metrics, read, sampled, trained
+from replica_runs import assert_same_end, metrics, poison, read, sampled, trained
 
 from mlmt_jax.config import load_config
 from mlmt_jax.errors import ConfigError, RunError
@@ -31,10 +31,10 @@ def corpus(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_after_100_steps_each_replica_is_the_run_alone(corpus: Path) -> None:
-    edits = {"datasets.1.sample": 2, "training.replicas": 2}
+    edits = {"datasets.1.sample": 2, "datasets.3.sample": 2, "training.replicas": 2}
     # The published learning rate: at the tiny corpus's own, rounding grows tenfold in 30 steps.
-    edits |= {f"tasks.{i}.learning_rate": 0.02 for i in range(2)}
-    data = edited(tiny_corpus.of_tasks(tiny_corpus.config(), "nld ner", "afr ner"), edits)
+    edits |= {f"tasks.{i}.learning_rate": 0.02 for i in range(4)}
+    data = edited(tiny_corpus.config(), edits)
     setups = prepare_replicas(load_config(tiny_corpus.write_config(corpus, data, "two.json")))
     sizes = [setup.model.sizes for setup in setups]
     assert sizes[0].words != sizes[1].words  # other samples, other words
@@ -150,8 +150,7 @@ def test_a_replica_that_diverges_stops_alone(
 
     def begin_with_one_broken(fleet: Any) -> None:
         start(fleet)
-        poison = lambda x: x.at[1].set(np.nan) if x.dtype == np.float32 else x
-        fleet.arrays = [jax.tree.map(poison, arrays) for arrays in fleet.arrays]
+        poison(fleet, 1)
 
     healthy = trained(corpus, sampled(), "healthy", "--replicas", "2")
     monkeypatch.setattr(loop.Fleet, "begin", begin_with_one_broken)
@@ -177,8 +176,7 @@ def test_a_replica_that_diverges_late_is_not_chosen(corpus: Path, monkeypatch: p
 
     def take_broken_step(fleet: Any, name: str) -> Any:
         if fleet.step == 5:
-            poison = lambda x: x.at[1].set(np.nan) if x.dtype == np.float32 else x
-            fleet.arrays = [jax.tree.map(poison, arrays) for arrays in fleet.arrays]
+            poison(fleet, 1)
         metrics = take_step(fleet, name)
         if fleet.step == 8:
             finite.extend(np.isfinite(x).all() for x in jax.tree.leaves(fleet.arrays))
@@ -204,8 +202,7 @@ def test_a_replica_whose_parameters_are_not_finite_is_not_kept(
     def take_last_step_too_far(fleet: Any, name: str) -> Any:
         metrics = take_step(fleet, name)  # whose loss and gradient are those of before it
         if fleet.step == 8:
-            poison = lambda x: x.at[1].set(np.inf) if x.dtype == np.float32 else x
-            fleet.arrays = [jax.tree.map(poison, arrays) for arrays in fleet.arrays]
+            poison(fleet, 1, np.inf)
         return metrics
 
     monkeypatch.setattr(loop.Fleet, "take_step", take_last_step_too_far)

@@ -1,4 +1,4 @@
-"""What parameters start from: initialisers for Flax, drawn by NumPy.
+"""What parameters start from: initializers for Flax that draw by NumPy.
 
 A program that draws takes a quarter of a second to compile for each shape, ten seconds for a whole model. To
 draw takes milliseconds.
@@ -12,13 +12,21 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-__all__ = ["drawn", "lecun_normal", "normal", "orthogonal", "orthogonal_matrices", "xavier_normal", "zeros"]
+__all__ = [
+    "by_numpy",
+    "lecun_normal",
+    "normal",
+    "orthogonal",
+    "orthogonal_matrices",
+    "xavier_normal",
+    "zeros",
+]
 
 Initializer = Callable[[jax.Array, tuple[int, ...]], jax.Array]
 
 
-def drawn(draw: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]) -> Initializer:
-    """The initialiser that gives what ``draw`` does, as float32, with a generator that the key seeds."""
+def by_numpy(draw: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]) -> Initializer:
+    """The initializer that gives what ``draw`` does, as float32, with a generator that the key seeds."""
 
     def initialize(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
         def on_host(data: jax.Array | np.ndarray) -> np.ndarray:
@@ -40,16 +48,16 @@ def zeros(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
 
 def normal(deviation: float) -> Initializer:
     """Normal values of mean 0."""
-    return drawn(lambda random, shape: deviation * random.standard_normal(shape, np.float32))
+    return by_numpy(lambda random, shape: deviation * random.standard_normal(shape, np.float32))
 
 
-@drawn
+@by_numpy
 def xavier_normal(random: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     """Normal values of variance 2 / (rows + columns) (Glorot & Bengio 2010)."""
     return (2 / sum(shape)) ** 0.5 * random.standard_normal(shape, np.float32)
 
 
-@drawn
+@by_numpy
 def lecun_normal(random: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     """Normal values of variance 1 / (values that an output sums up); outputs are the last axis."""
     return math.prod(shape[:-1]) ** -0.5 * random.standard_normal(shape, np.float32)
@@ -66,4 +74,4 @@ def orthogonal_matrices(random: np.random.Generator, shape: tuple[int, ...]) -> 
     return q if rows >= columns else np.swapaxes(q, -1, -2)
 
 
-orthogonal = drawn(orthogonal_matrices)
+orthogonal = by_numpy(orthogonal_matrices)
