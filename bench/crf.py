@@ -53,7 +53,7 @@ from report import COLUMNS, environment, rows
 from scaling import plot, slope
 from timing import Machine, Timing, interleaved, measure_machine
 
-from mlmt_jax.cli import keep_memory
+from mlmt_jax.process import keep_memory
 from mlmt_jax.training.journal import table
 
 Shape = tuple[int, int, int]

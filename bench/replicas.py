@@ -25,7 +25,7 @@ from scaling import plot
 from synthetic import load_with_data
 from timing import interleaved
 
-from mlmt_jax.cli import keep_memory, keep_programs
+from mlmt_jax.process import keep_memory, keep_programs
 from mlmt_jax.training.journal import table
 from mlmt_jax.training.mixing import draw_task
 from mlmt_jax.training.replicas import Group, device_mesh, groups_of

@@ -31,11 +31,11 @@ from report import environment
 from synthetic import load_with_data
 from timing import interleaved
 
-from mlmt_jax.cli import keep_memory
 from mlmt_jax.config import Config
 from mlmt_jax.data.assembly import apart, assemble, collect
 from mlmt_jax.data.encoding import encode_sentences
 from mlmt_jax.data.tagged import TagWriter
+from mlmt_jax.process import keep_memory
 from mlmt_jax.tagger import Tagger
 from mlmt_jax.training.checkpoint import Checkpoints
 from mlmt_jax.training.folder import RunFolder

@@ -28,7 +28,7 @@ from step_costs import multiply_adds, step_parts
 from synthetic import load_with_data
 from timing import interleaved, measure_machine
 
-from mlmt_jax.cli import keep_memory
+from mlmt_jax.process import keep_memory
 from mlmt_jax.training.journal import table
 from mlmt_jax.training.mixing import draw_task
 from mlmt_jax.training.replicas import Group

@@ -2,18 +2,15 @@
 
 import argparse
 import contextlib
-import ctypes
 import errno
-import hashlib
 import io
 import os
-import platform
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlmt_jax.errors import InputError
+from mlmt_jax.process import keep_memory, keep_programs
 
 if TYPE_CHECKING:
     from mlmt_jax.tagger import Tagger
@@ -21,13 +18,9 @@ if TYPE_CHECKING:
 __all__ = [
     "add_config_arguments",
     "add_tagger_arguments",
-    "keep_memory",
-    "keep_programs",
     "load_tagger",
     "run",
 ]
-
-_MOST_KEPT = 1 << 30  # bytes of compiled programs
 
 
 def run(main: Callable[[], None]) -> None:
@@ -115,66 +108,3 @@ def load_tagger(args: argparse.Namespace) -> "Tagger":
     if args.ensemble:
         return Ensemble.of_run(args.run, args.task, args.vectors)
     return Tagger.load(args.run, args.task, args.vectors, args.replica)
-
-
-def keep_programs() -> None:
-    """Has JAX, which reads this when it is imported, keep compiled programs for later processes.
-
-    The folder is MLMT_JAX_CACHE, else ``mlmt_jax`` in the user's cache folder; "off" keeps nothing. Where
-    JAX_COMPILATION_CACHE_DIR is set, all is left to that and its companions.
-    """
-    chosen = os.environ.get("MLMT_JAX_CACHE", "")
-    if chosen.lower() == "off" or "JAX_COMPILATION_CACHE_DIR" in os.environ:
-        return
-    try:
-        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        folder = Path(chosen or Path(home, "mlmt_jax")) / _machine()
-        folder.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError):  # no home, or one that cannot be written: compile anew
-        return
-    if os.access(folder, os.W_OK):
-        _forget_oldest(folder)
-        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
-        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
-        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
-
-
-def _forget_oldest(folder: Path) -> None:
-    """Deletes the programs that were longest not used, where there are more than ``_MOST_KEPT`` bytes."""
-    with contextlib.suppress(OSError):  # another process may do the same
-        files = [(file.stat(), file) for file in folder.iterdir() if file.is_file()]
-        size = sum(about.st_size for about, _ in files)
-        for about, file in sorted(files, key=lambda entry: max(entry[0].st_atime, entry[0].st_mtime)):
-            if size <= _MOST_KEPT:
-                return
-            file.unlink()
-            size -= about.st_size
-
-
-def keep_memory() -> None:
-    """Has the C library keep freed memory for the next allocation, where it is glibc.
-
-    A training step takes tens of MB and gives them back. By default they go back to the system, and getting
-    them anew, page by page, takes up to a third of a step. The price: the process stays as large as it was.
-    """
-    if sys.platform != "linux":
-        return
-    with contextlib.suppress(OSError, AttributeError):
-        library = ctypes.CDLL(None)
-        trim_threshold, top_pad, mmap_max = -1, -2, -4
-        library.mallopt(trim_threshold, 2**31 - 1)
-        library.mallopt(mmap_max, 0)
-        # An empty heap of a thread (64 MiB) goes back unless it is within this many bytes of the last one.
-        library.mallopt(top_pad, 2 * 64 << 20)
-
-
-def _machine() -> str:
-    # A program uses whatever instructions the processor has; a home folder may be mounted on several.
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-        about = "".join(
-            sorted({line for line in lines if line.startswith(("flags", "Features", "model name"))})
-        )
-    except OSError:
-        about = platform.processor()
-    return f"{platform.machine()}-{hashlib.sha256(about.encode()).hexdigest()[:12]}"

@@ -95,28 +95,3 @@ def test_a_terminal_without_the_letters() -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, check=True)
     assert done.stdout.strip() == b"isiXhosa \\xeb"
-
-
-def kept_in(monkeypatch: pytest.MonkeyPatch, **environment: str) -> str | None:
-    """The folder that JAX is told to keep programs in."""
-    for name in ("JAX_COMPILATION_CACHE_DIR", "MLMT_JAX_CACHE", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    cli.keep_programs()
-    return os.environ.get("JAX_COMPILATION_CACHE_DIR")
-
-
-def test_programs_are_kept_by_machine_unless_that_is_switched_off(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")  # restored afterwards
-    own = kept_in(monkeypatch, MLMT_JAX_CACHE=str(tmp_path / "own"))
-    assert own is not None
-    assert Path(own).parent == tmp_path / "own"
-    assert Path(own).is_dir()
-    assert kept_in(monkeypatch, XDG_CACHE_HOME=str(tmp_path)) == str(tmp_path / "mlmt_jax" / Path(own).name)
-    assert kept_in(monkeypatch, MLMT_JAX_CACHE="off") is None
-    assert kept_in(monkeypatch, JAX_COMPILATION_CACHE_DIR="elsewhere") == "elsewhere"
-    (tmp_path / "file").touch()
-    assert kept_in(monkeypatch, MLMT_JAX_CACHE=str(tmp_path / "file" / "below")) is None

@@ -31,11 +31,12 @@ LAYERS = {
         "convert",
         "check",
         "cli",
+        "process",
     },
 }
 LAYER_OF = {unit: layer for layer, units in LAYERS.items() for unit in units}
 # These serve their own layer as well.
-SHARED = {"errors", "types", "cli", "tagger", "ensemble", "markov", "check", "results", "exported"}
+SHARED = {"errors", "types", "cli", "process", "tagger", "ensemble", "markov", "check", "results", "exported"}
 # The only parts that may import a library.
 OWNERS = {
     "jax": {"types", "crf", "model", "training", "tagger", "exported"},
