@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mlmt_jax.errors import InputError
-from mlmt_jax.process import keep_memory, keep_programs
+from mlmt_jax.process import keep_memory, keep_programs, leave_settings, mend_streams
 
 if TYPE_CHECKING:
     from mlmt_jax.tagger import Tagger
@@ -25,19 +25,21 @@ __all__ = [
 
 def run(main: Callable[[], None]) -> None:
     """Calls ``main``; bad input, or what the system refuses, ends with a message and status 2."""
+    mend_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A task's name must not end a run on a terminal that lacks its letters.
         sys.stdout.reconfigure(errors="backslashreplace")
+    leave_settings()
     keep_programs()
     keep_memory()
     try:
         main()
         sys.stdout.flush()
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _say(f"error: {error}")
         sys.exit(2)
     except KeyboardInterrupt:
-        print("\ninterrupted", file=sys.stderr)
+        _say("\ninterrupted")
         sys.exit(130)
     except BrokenPipeError:
         _say_no_more()
@@ -45,13 +47,17 @@ def run(main: Callable[[], None]) -> None:
     except OSError as error:
         if error.errno is None and error.filename is None:
             raise  # not the system's
-        with contextlib.suppress(OSError):
-            print(f"error: {_refused(error)}", file=sys.stderr)
+        _say(f"error: {_refused(error)}")
         try:
             sys.stdout.flush()
         except OSError:
             _say_no_more()
         sys.exit(2)
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(OSError):  # the exit status says it as well
+        print(text, file=sys.stderr)
 
 
 def _refused(error: OSError) -> str:
@@ -104,7 +110,9 @@ def load_tagger(args: argparse.Namespace) -> "Tagger":
     """
     from mlmt_jax.ensemble import Ensemble
     from mlmt_jax.tagger import Tagger
+    from mlmt_jax.training.processes import first_device
 
+    first_device()  # before a run is read
     if args.ensemble:
         return Ensemble.of_run(args.run, args.task, args.vectors)
     return Tagger.load(args.run, args.task, args.vectors, args.replica)

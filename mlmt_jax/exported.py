@@ -27,6 +27,7 @@ from mlmt_jax.data.corpus import Vocabulary
 from mlmt_jax.data.encoding import encode_sentences
 from mlmt_jax.data.tagged import TagWriter
 from mlmt_jax.data.windows import Programs, run_programs
+from mlmt_jax.durable import sync
 from mlmt_jax.errors import RunError
 
 __all__ = ["ExportedTagger", "write_exported"]
@@ -143,7 +144,9 @@ def write_exported(
                 for i, array in enumerate(params):
                     with archive.open(_PARAMS.format(i), "w", force_zip64=True) as file:
                         np.lib.format.write_array(file, array, allow_pickle=False)
+            sync(temporary)
             temporary.replace(path)
+            sync(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What a process keeps: compiled programs for later ones, and the memory that it has freed."""
+"""What a process needs before its work: its streams, compiled programs of earlier ones, and its memory."""
 
 import contextlib
 import ctypes
@@ -11,9 +11,37 @@ import time
 import warnings
 from pathlib import Path
 
-__all__ = ["keep_memory", "keep_programs"]
+__all__ = ["keep_memory", "keep_programs", "leave_settings", "mend_streams"]
 
 _MOST_KEPT = 1 << 30  # bytes of compiled programs
+
+
+# What a user may have set for other work, and what would change the numbers of a run or stop it.
+_SETTINGS = ("JAX_ENABLE_X64", "JAX_NUMPY_DTYPE_PROMOTION", "JAX_NUMPY_RANK_PROMOTION")
+
+
+def mend_streams() -> None:
+    """Opens those of the three standard streams that are closed, on nothing, and has all of them wait.
+
+    The next file that is opened would have the number of a closed one, and what a library writes to that
+    stream in it. Where a stream does not wait, Python takes "nothing yet" for the end and drops what a slow
+    reader has not taken.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+        with contextlib.suppress(OSError, AttributeError):  # Python before 3.12 has none on Windows
+            os.set_blocking(number, True)
+
+
+def leave_settings() -> None:
+    """Drops settings of JAX that the user may have made for other work: a run has its own numbers."""
+    for name in _SETTINGS:
+        os.environ.pop(name, None)
 
 
 def keep_programs() -> None:
@@ -47,15 +75,17 @@ def _forget_damaged(folder: Path) -> None:
     A process may have been killed, or the disk full. Each program is looked at once, at the first start
     some seconds after it was written: until then another process may still be writing it.
     """
-    looked = folder / "looked_at"
-    until = time.time_ns() - 5 * 10**9
-    with contextlib.suppress(OSError):  # another process may do the same
-        since = looked.stat().st_mtime_ns if looked.exists() else 0
+    list_ = folder / "whole.txt"  # those that were looked at
+    with contextlib.suppress(OSError, ValueError):  # another process may do the same
+        whole = set(list_.read_text("ascii").split()) if list_.exists() else set()
+        kept = []
         for file in folder.glob("*-cache"):
-            if since <= file.stat().st_mtime_ns < until and not _is_whole(file.read_bytes()):
+            is_fresh = 0 <= time.time() - file.stat().st_mtime < 5
+            if file.name in whole or (not is_fresh and _is_whole(file.read_bytes())):
+                kept.append(file.name)
+            elif not is_fresh:
                 file.unlink()
-        looked.touch()
-        os.utime(looked, ns=(until, until))
+        list_.write_text("\n".join(kept), "ascii")
 
 
 def _is_whole(program: bytes) -> bool:

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "mlmt_jax"
 
 LAYERS = {
-    0: {"errors", "types", "config", "metrics"},
+    0: {"errors", "types", "durable", "config", "metrics"},
     1: {"data", "crf"},
     2: {"model"},
     3: {"training"},
@@ -36,7 +36,19 @@ LAYERS = {
 }
 LAYER_OF = {unit: layer for layer, units in LAYERS.items() for unit in units}
 # These serve their own layer as well.
-SHARED = {"errors", "types", "cli", "process", "tagger", "ensemble", "markov", "check", "results", "exported"}
+SHARED = {
+    "errors",
+    "types",
+    "durable",
+    "cli",
+    "process",
+    "tagger",
+    "ensemble",
+    "markov",
+    "check",
+    "results",
+    "exported",
+}
 # The only parts that may import a library.
 OWNERS = {
     "jax": {"types", "crf", "model", "training", "tagger", "exported"},

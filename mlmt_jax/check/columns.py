@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from mlmt_jax.check.scan import Scan
-from mlmt_jax.data.conll import SPAN_TAG, ColumnFormat, Sentence, guess_format
+from mlmt_jax.data.conll import SPAN_TAG, ColumnFormat, Sentence, are_counts, guess_format
 from mlmt_jax.data.findings import Finding
 from mlmt_jax.errors import DataError
 
@@ -40,7 +40,7 @@ def find_wrong_columns(scan: Scan, form: ColumnFormat, *, are_spans: bool) -> li
 
 
 def _odd_tokens(sentences: Sequence[Sentence], tokens: set[str]) -> str | None:
-    if all(sentence.tokens == tuple(map(str, range(1, len(sentence.tokens) + 1))) for sentence in sentences):
+    if are_counts(sentence.tokens for sentence in sentences):
         return "count the words of each sentence"
     if len(tokens) > 1 and all(map(SPAN_TAG.fullmatch, tokens)):
         return "look like tags"

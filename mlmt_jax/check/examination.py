@@ -9,7 +9,12 @@ from pathlib import Path
 
 from mlmt_jax.check.columns import find_wrong_columns
 from mlmt_jax.check.scan import Scan, scan_file
-from mlmt_jax.check.splits import find_between_splits, find_long_sentences, find_tag_mistakes
+from mlmt_jax.check.splits import (
+    find_between_splits,
+    find_long_sentences,
+    find_spans_without_prefix,
+    find_tag_mistakes,
+)
 from mlmt_jax.config import Config, DatasetConfig, EmbeddingConfig
 from mlmt_jax.config.checks import missing_files
 from mlmt_jax.config.problems import format_path
@@ -111,6 +116,8 @@ def _examine_dataset(
     for split, scan in scans.items():
         findings += find_wrong_columns(scan, form, are_spans=dataset.scheme != "none")
         findings += _at_tags(find_tag_mistakes(scan, dataset.scheme), form)
+        if dataset.scheme == "none" and spec.parser.scheme == "auto":
+            findings += _at_tags(find_spans_without_prefix(scan), form)
         findings += find_long_sentences(scan, spec.max_len if split == "train" else None)
         findings += repeated[split]
     return findings, dataset

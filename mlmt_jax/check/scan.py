@@ -1,6 +1,7 @@
 """One data file, line by line: its sentences, and what is wrong or odd about its lines."""
 
 import os
+import unicodedata
 from typing import NamedTuple
 
 from mlmt_jax.check.characters import describe_odd, find_odd
@@ -13,6 +14,7 @@ from mlmt_jax.data.conll import (
     cell_column,
     iter_blocks,
     sentence_of,
+    split_columns,
 )
 from mlmt_jax.data.decoding import open_text
 from mlmt_jax.data.findings import Finding, add_finding
@@ -82,6 +84,36 @@ class _Misread:
         return [Finding(path, line, text, self.misreading.count, column, example, advice)]
 
 
+class _Ids:
+    """Whether the ids of words, in a first column that is not read, count 1, 2, 3 in each sentence."""
+
+    def __init__(self, form: ColumnFormat):
+        self.form = form
+        self.counting = self.others = 0  # sentences
+        self.first: _Place | None = None
+
+    def read(self, block: Block) -> None:
+        if 0 in (self.form.token_col, self.form.label_col):
+            return
+        ids = [split_columns(block.lines[row], self.form.separator)[0] for row in block.rows]
+        wrong = next((i for i, id_ in enumerate(ids) if id_ != str(i + 1)), None)
+        if wrong is None:
+            self.counting += 1
+            return
+        self.others += 1
+        if self.first is None:
+            place = block.line + block.rows[wrong], 1
+            self.first = _Place(*place, f"{ids[wrong]!r} where {wrong + 1} was expected")
+
+    def findings(self, path: str) -> list[Finding]:
+        if self.first is None or self.counting <= self.others:
+            return []
+        text = "a sentence whose words' ids do not count 1, 2, 3"
+        advice = "it is read as it stands; is a line or an empty line missing, or is one too many?"
+        line, column, example = self.first
+        return [Finding(path, line, text, self.others, column, example, advice)]
+
+
 def _first_difference(one: str, other: str) -> int:
     differ = (k for k, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
     return next(differ, min(len(one), len(other)))
@@ -92,13 +124,14 @@ def scan_file(path: str | os.PathLike[str], form: ColumnFormat) -> Scan:
     name = os.fspath(path)
     findings: list[Finding] = []
     sentences = []
-    separators, misread = _Separators(), _Misread(form)
+    separators, misread, ids = _Separators(), _Misread(form), _Ids(form)
     tabs_are_parted = form.separator in (None, "\t")
     lines = open_text(path, form.encoding, errors=findings)
     for block in iter_blocks(lines, form, labelled=True, path=name, findings=findings, errors=findings):
         if not block.rows:
             continue
         sentences.append(sentence_of(block))
+        ids.read(block)
         for i, row in enumerate(block.rows):
             line = block.lines[row]
             if form.separator is None:
@@ -107,7 +140,7 @@ def scan_file(path: str | os.PathLike[str], form: ColumnFormat) -> Scan:
             if not (shown.isascii() and shown.isprintable()):
                 _find_odd_characters(block, i, form, name, findings)
                 misread.read(block, i)
-    findings += [*separators.findings(name), *misread.findings(name)]
+    findings += [*separators.findings(name), *misread.findings(name), *ids.findings(name)]
     if not sentences and not any(finding.is_error for finding in findings):
         findings.append(Finding(name, None, NO_SENTENCE, is_error=True))
     return Scan(name, sentences, findings)
@@ -125,7 +158,15 @@ def _find_odd_characters(
             column = cell_column(line, form, index) + place
             what, advice = describe_odd(text[place], cell)
             add_finding(findings, path, number, what, column=column, example=ascii(text), advice=advice)
-        mended = mend(text) if cell == "token" and not text.isascii() else None
+        if cell == "tag" or text.isascii():
+            continue
+        composed = unicodedata.normalize("NFC", text)
+        if composed != text:
+            column = cell_column(line, form, index) + _first_difference(text, composed)
+            what = "a token that is not in Unicode's normal form NFC (such as an accent of its own)"
+            advice = "training takes it for another word than the same in NFC; bring all files to one form"
+            add_finding(findings, path, number, what, column=column, example=ascii(text), advice=advice)
+        mended = mend(text)
         if mended is not None:
             column = cell_column(line, form, index) + _first_difference(text, mended)
             what = "letters that look like UTF-8 read as latin-1 or cp1252"

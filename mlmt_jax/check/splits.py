@@ -1,13 +1,19 @@
 """What only the files of a data set together show: schemes, spans, repeated and very long sentences."""
 
+from collections import Counter
 from collections.abc import Mapping
 
 from mlmt_jax.check.scan import Scan
-from mlmt_jax.data.findings import Finding
+from mlmt_jax.data.findings import Finding, shown
 from mlmt_jax.data.tags import detect_scheme
 from mlmt_jax.metrics.spans import OUTSIDE, Scheme, count_ill_formed, ill_formed_words, split_tag
 
-__all__ = ["find_between_splits", "find_long_sentences", "find_tag_mistakes"]
+__all__ = [
+    "find_between_splits",
+    "find_long_sentences",
+    "find_spans_without_prefix",
+    "find_tag_mistakes",
+]
 
 _LONG = 250  # words; hardly a sentence of any corpus is longer
 _TOO_SHORT_TO_REPEAT = 5  # words; shorter sentences ("Yes .") come again by themselves
@@ -30,17 +36,37 @@ def find_long_sentences(scan: Scan, longest: int | None) -> list[Finding]:
 
 
 def find_tag_mistakes(scan: Scan, scheme: Scheme) -> list[Finding]:
-    """A scheme that is not the data set's; a file without spans; span types that differ in case alone."""
-    if scheme == "none" or not scan.sentences:
+    """A scheme that is not the data set's; tags without a prefix; span types that differ in case alone."""
+    if scheme == "none":
         return []
-    tags = [sentence.tags for sentence in scan.sentences]
-    names = {tag: split_tag(tag) for tag in {tag for one in tags for tag in one}}
-    if names.keys() == {OUTSIDE}:
-        words = sum(map(len, tags))
-        text = f"no span in the file: all {words} tags are O"
-        advice = "nothing is learnt from it, or found in it: a span F1 on it is 0"
-        return [Finding(scan.path, scan.sentences[0].line, text, advice=advice)]
-    return [*_other_scheme(scan, scheme), *_types_in_other_case(scan, {type_ for _, type_ in names.values()})]
+    types = {split_tag(tag)[1] for sentence in scan.sentences for tag in sentence.tags}
+    bare = _without_prefix(scan) if scheme != "io" else []
+    return [*_other_scheme(scan, scheme), *bare, *_types_in_other_case(scan, types)]
+
+
+def find_spans_without_prefix(scan: Scan) -> list[Finding]:
+    """Tags of single words that are likely to be spans: most of them are O."""
+    counts = Counter(tag for sentence in scan.sentences for tag in sentence.tags)
+    if len(counts) < 2 or 2 * counts[OUTSIDE] <= counts.total():
+        return []
+    line, tag = next((s.lines[i], t) for s in scan.sentences for i, t in enumerate(s.tags) if t != OUTSIDE)
+    text = "tags of single words, most of which are O: spans without prefixes?"
+    advice = 'for spans so written set parser.scheme to "io"; now each word counts for itself'
+    return [Finding(scan.path, line, text, example=repr(tag), advice=advice)]
+
+
+def _without_prefix(scan: Scan) -> list[Finding]:
+    bare = [
+        (tag, line)
+        for sentence in scan.sentences
+        for tag, line in zip(sentence.tags, sentence.lines, strict=True)
+        if not split_tag(tag)[0]
+    ]
+    if not bare:
+        return []
+    example = shown(tag for tag, _ in bare)
+    advice = "it is taken for a span of a type of that name"
+    return [Finding(scan.path, bare[0][1], "a tag without a prefix", len(bare), None, example, advice)]
 
 
 def _other_scheme(scan: Scan, scheme: Scheme) -> list[Finding]:

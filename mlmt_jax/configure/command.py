@@ -1,6 +1,7 @@
 """From flags to a config file."""
 
 import json
+import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from mlmt_jax.config import parse_config
 from mlmt_jax.configure.build import build_config
 from mlmt_jax.configure.flags import build_parser
 from mlmt_jax.configure.sources import read_sources
+from mlmt_jax.durable import replace_text
 from mlmt_jax.errors import ConfigError
 
 __all__ = ["main"]
@@ -34,10 +36,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _write(output: Path, data: dict[str, Any], *, force: bool) -> None:
+    if not force and os.path.lexists(output):
+        raise ConfigError(f"{output}: exists already; expected --force or another --output")
     try:
-        with open(output, "w" if force else "x", encoding="utf-8") as stream:
-            stream.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
-    except FileExistsError:
-        raise ConfigError(f"{output}: exists already; expected --force or another --output") from None
+        replace_text(output, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
     except OSError as error:
         raise ConfigError(f"{output}: cannot be written: {error.strerror}") from None

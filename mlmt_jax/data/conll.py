@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 from mlmt_jax.data.decoding import open_text
@@ -17,6 +17,7 @@ __all__ = [
     "Block",
     "ColumnFormat",
     "Sentence",
+    "are_counts",
     "cell_column",
     "guess_format",
     "iter_blocks",
@@ -262,8 +263,8 @@ def guess_format(path: str | os.PathLike[str], encoding: str = "utf-8") -> Colum
     """Guess the columns of a labelled file from its first 2000 lines.
 
     CoNLL-U has its tokens in column 1 and its tags in 3 (UPOS). Other files whose first column counts
-    1, 2, 3 have tokens in 1 and tags in the first column of span tags. All others have tokens in 0 and
-    tags in the last column that looks like tags: span tags, or few distinct values.
+    words (`are_counts`) have tokens in 1 and tags in the first column of span tags. All others have tokens
+    in 0 and tags in the last column that looks like tags: span tags, or few distinct values.
 
     Raises: DataError for a file with fewer than two columns, or none at all.
     """
@@ -277,7 +278,7 @@ def guess_format(path: str | os.PathLike[str], encoding: str = "utf-8") -> Colum
     sentences = [[split_columns(line, None) for line in sentence] for sentence in texts]
     separator = "\t" if all("\t" in line for sentence in texts for line in sentence) else None
     counted = [[row for row in rows if not _RANGE_OR_EMPTY_NODE.fullmatch(row[0])] for rows in sentences]
-    is_indexed = any(counted) and all(row[0] == str(i) for rows in counted for i, row in enumerate(rows, 1))
+    is_indexed = are_counts([row[0] for row in rows] for rows in counted)
     rows = [row for rows in (counted if is_indexed else sentences) for row in rows]
     widths = [len(row) for row in rows]
     width = max(set(widths), key=widths.count)
@@ -287,6 +288,22 @@ def guess_format(path: str | os.PathLike[str], encoding: str = "utf-8") -> Colum
     is_indexed = is_indexed and width > 2
     label = 3 if is_indexed and width == 10 else _guess_label_column(columns, is_indexed)
     return ColumnFormat(int(is_indexed), label, separator, encoding=encoding)
+
+
+def are_counts(sentences: Iterable[Sequence[str]]) -> bool:
+    """Say whether the cells of a column count the words of each sentence: 1, 2, 3.
+
+    One in ten may do otherwise: lines and empty lines get lost.
+    """
+    words = expected = 0
+    for cells in sentences:
+        words += len(cells)
+        expected += sum(cell == _next_id(before) for before, cell in pairwise(("0", *cells)))
+    return words > 0 and expected >= 0.9 * words
+
+
+def _next_id(cell: str) -> str:
+    return str(int(cell) + 1) if cell.isascii() and cell.isdecimal() and len(cell) < 10 else ""
 
 
 def _guess_label_column(columns: Sequence[Sequence[str]], is_indexed: bool) -> int:

@@ -11,10 +11,10 @@ import numpy as np
 from mlmt_jax.config import Config, DatasetConfig
 from mlmt_jax.data import streams
 from mlmt_jax.data.conll import ColumnFormat, Sentence, read_conll
-from mlmt_jax.data.findings import Finding
+from mlmt_jax.data.findings import Finding, shown
 from mlmt_jax.data.tags import detect_scheme, has_bare_labels, to_bioes
 from mlmt_jax.errors import DataError
-from mlmt_jax.metrics.spans import Scheme, ill_formed_words
+from mlmt_jax.metrics.spans import OUTSIDE, Scheme, ill_formed_words
 
 __all__ = [
     "Dataset",
@@ -116,20 +116,27 @@ def label(
     sentences: Iterable[Sentence], scheme: Scheme, path: str | Path, findings: list[Finding]
 ) -> list[Example]:
     """Brings the tags to BIOES; ill-formed ones are repaired as conlleval reads them, and counted."""
-    examples, repaired, first, example = [], 0, None, ""
+    examples, repaired, first = [], 0, None
+    odd: list[str] = []
     for sentence in sentences:
         try:
             tags, count = to_bioes(sentence.tags, scheme)
         except ValueError as error:
             raise DataError(f"{path}:{sentence.line}: {error}") from None
-        if count and first is None:
-            word = ill_formed_words(sentence.tags, scheme)[0]
-            first, example = sentence.lines[word], repr(sentence.tags[word])
+        if count:
+            words = ill_formed_words(sentence.tags, scheme)
+            first = first or sentence.lines[words[0]]
+            odd += (sentence.tags[word] for word in words)
         repaired += count
         examples.append(Example(sentence.tokens, tuple(tags), sentence.lines))
     if repaired:
         text = f"tag is ill-formed in the scheme {scheme.upper()} and was read as conlleval does"
-        findings.append(Finding(str(path), first, text, repaired, example=example))
+        findings.append(Finding(str(path), first, text, repaired, example=shown(odd)))
+    words = sum(len(example.tags) for example in examples)
+    if scheme != "none" and words and all(tag == OUTSIDE for example in examples for tag in example.tags):
+        text = f"no span in the file: all {words} tags are O"
+        advice = "nothing is learnt from it, or found in it: a span F1 on it is 0, and chooses no checkpoint"
+        findings.append(Finding(str(path), examples[0].line, text, advice=advice))
     return examples
 
 

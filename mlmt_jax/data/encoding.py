@@ -49,8 +49,9 @@ def encode_sentences(vocabulary: Vocabulary, word_embed: str, sentences: Iterabl
     wrong = [token for token in distinct if not isinstance(token, str)]
     if wrong:
         raise TypeError(f"got the token {wrong[0]!r}; expected a string")
-    rows, words = np.unique(vocabulary.words[word_embed].rows(distinct), return_inverse=True)
-    letters, sizes = vocabulary.characters.letters(distinct)
+    known = vocabulary.words[word_embed]
+    rows, words = np.unique(known.rows(distinct), return_inverse=True)
+    letters, sizes = vocabulary.characters.letters(distinct, fall_back=known.fall_back)
     return Contents(
         lengths=np.array(lengths, np.int32),
         rows=rows,

@@ -1,12 +1,13 @@
 """What a reader met in a file: suspicious but usable, or an error that training refuses."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from mlmt_jax.errors import DataError
 
-__all__ = ["Finding", "add_finding", "refuse"]
+__all__ = ["Finding", "add_finding", "refuse", "shown"]
 
-
+_MOST_SHOWN = 5  # different cells
 # Characters of what is said or shown; a line of a broken file may be as long as the file.
 _LONGEST = 400
 
@@ -34,6 +35,12 @@ class Finding(NamedTuple):
 
 def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
+def shown(cells: Iterable[str]) -> str:
+    """The first few different ones of some cells, as an example has them."""
+    different = [repr(cell) for cell in dict.fromkeys(cells)]
+    return ", ".join(different[:_MOST_SHOWN]) + (", ..." if len(different) > _MOST_SHOWN else "")
 
 
 def add_finding(

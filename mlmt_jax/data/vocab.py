@@ -4,8 +4,9 @@ Row 0 of a word table is the unknown word. Of the characters, 0 is "no character
 """
 
 import re
+import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,18 +26,23 @@ def _digits_as_zero(word: str) -> str:
     return _DIGIT.sub("0", word.lower())
 
 
-def fallback_forms(word: str) -> tuple[str, str, str]:
-    """The forms under which a word is looked for: itself, in lower case, and that with digits as 0."""
-    return word, word.lower(), _digits_as_zero(word)
+def fallback_forms(word: str) -> tuple[str, str, str, str]:
+    """The forms under which a word is looked for: itself, in NFC, also in lower case, also with digits as 0.
+
+    NFC is Unicode's normal form that writes an accented letter as one character where it can.
+    """
+    composed = unicodedata.normalize("NFC", word)
+    return word, composed, composed.lower(), _digits_as_zero(composed)
 
 
 @dataclass(frozen=True)
 class WordVocab:
     """The words of one embedding table.
 
-    A word that is not known falls back to the known word that is equal in lower case, then to one that
-    is equal in lower case with every digit read as 0; of several, to the first in the table's order
-    (vector files stand in the order of frequency).
+    A word that is not known falls back to the known word that is the same to Unicode (an accent may be a
+    character of its own or not), then to one that is equal in lower case as well, then to one that is
+    equal in lower case with every digit read as 0; of several, to the first in the table's order (vector
+    files stand in the order of frequency).
     """
 
     words: tuple[str, ...]  # word of row 1, 2, ...
@@ -44,21 +50,18 @@ class WordVocab:
     fall_back: bool = True  # false: no other form of a word is looked for
     more: "WordVocab | None" = None  # comes before the unknown word; its row 1 follows on the last here
     _rows: dict[str, int] = field(init=False, repr=False, compare=False)
-    _fallbacks: tuple[dict[str, int], dict[str, int]] = field(init=False, repr=False, compare=False)
+    _fallbacks: tuple[dict[str, int], ...] = field(init=False, repr=False, compare=False)  # one for a form
 
     def __post_init__(self):
         rows = {word: i for i, word in enumerate(self.words, 1)}
-        lower: dict[str, int] = {}
-        digits: dict[str, int] = {}
+        fallbacks: tuple[dict[str, int], ...] = ({}, {}, {})
         for word, row in rows.items():
             # A word that is such a form itself is in `rows`, and comes before one that only becomes so.
-            _, small, zeroed = fallback_forms(word)
-            if small not in rows:
-                lower.setdefault(small, row)
-            if zeroed not in rows:
-                digits.setdefault(zeroed, row)
+            for form, known in zip(fallback_forms(word)[1:], fallbacks, strict=True):
+                if form not in rows:
+                    known.setdefault(form, row)
         object.__setattr__(self, "_rows", rows)
-        object.__setattr__(self, "_fallbacks", (lower, digits))
+        object.__setattr__(self, "_fallbacks", fallbacks)
 
     @property
     def size(self) -> int:
@@ -67,17 +70,17 @@ class WordVocab:
 
     def row(self, word: str) -> int:
         """The row of a word, of its fall-back, or 0."""
-        row = None if self.ignore_case else self._rows.get(word)
+        read = word.lower() if self.ignore_case else word
+        row = self._rows.get(read)
         if row:  # most words: no other form is worked out
             return row
-        _, lower, digits = fallback_forms(word)
-        rows, (lowered, zeroed) = self._rows, self._fallbacks
         if self.fall_back:
-            row = rows.get(lower) or lowered.get(lower) or rows.get(digits) or zeroed.get(digits)
-        elif self.ignore_case:
-            row = rows.get(lower)
-        if row or self.more is None:
-            return row or 0
+            for form, known in zip(fallback_forms(read)[1:], self._fallbacks, strict=True):
+                row = self._rows.get(form) or known.get(form)
+                if row:
+                    return row
+        if self.more is None:
+            return 0
         beyond = self.more.row(word)
         return beyond and len(self.words) + beyond
 
@@ -113,11 +116,26 @@ class CharacterVocab:
         """Rows of a character table, "no character" and the unknown one included."""
         return len(self.characters) + 2
 
-    def letters(self, words: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
+    def letters(self, words: Iterable[str], *, fall_back: bool = True) -> tuple[np.ndarray, np.ndarray]:
         """Rows of the characters of words end to end (C,) int32, and how many each word has (n,).
 
-        A word without characters has one, "no character".
+        A word without characters has one, "no character". One with unknown characters is read in the
+        normal form of Unicode that has the fewest of them, unless ``fall_back`` is false.
         """
+        words = list(words)
+        letters, sizes = self._letters(words)
+        unknown = np.repeat(np.arange(len(words)), sizes)[letters == 1]
+        if not fall_back or not len(unknown):
+            return letters, sizes
+        for i in np.unique(unknown):
+            forms = (words[i], unicodedata.normalize("NFC", words[i]), unicodedata.normalize("NFD", words[i]))
+            words[i] = min(forms, key=self._unknown)
+        return self._letters(words)
+
+    def _unknown(self, word: str) -> int:
+        return sum(char not in self._rows for char in word[:MAX_CHARACTERS])
+
+    def _letters(self, words: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         cut = [word[:MAX_CHARACTERS] for word in words]
         lengths = np.array([len(word) for word in cut], np.int32)
         sizes = np.maximum(lengths, 1)

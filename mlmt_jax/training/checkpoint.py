@@ -19,8 +19,8 @@ import numpy as np
 import orbax.checkpoint as ocp
 from flax import serialization
 
+from mlmt_jax.durable import check_room, replace_text, sync, writing
 from mlmt_jax.errors import RunError
-from mlmt_jax.training.durable import check_room, replace_text, sync, writing
 from mlmt_jax.training.own_files import check_no_link, read_own
 from mlmt_jax.training.quiet import silent
 from mlmt_jax.training.seal import broken_seal, seal
@@ -91,7 +91,9 @@ class Checkpoints:
         folder, part = path.parent, path.with_name(f".{path.name}.part")
         try:
             with writing(path):
-                part.mkdir(parents=True)
+                for own in (folder.parent, folder):
+                    own.mkdir(exist_ok=True)  # within the run's folder, which may have been moved
+                part.mkdir()
                 check_room(part, sum(leaf.nbytes for leaf in jax.tree.leaves(arrays)) + _BESIDE)
                 with _checkpointer() as checkpointer, silent():
                     checkpointer.save(part / name, args=ocp.args.StandardSave(arrays))
@@ -301,7 +303,10 @@ def _steps(folder: Path) -> list[int]:
     """The steps of the checkpoints in a folder, ascending. Raises ``RunError`` where a link leads there."""
     for own in (folder.parent, folder):
         check_no_link(own)
-    return sorted(int(path.name) for path in folder.glob("*") if path.name.isdecimal())
+    try:
+        return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal())
+    except FileNotFoundError:
+        return []
 
 
 def _remove(path: Path) -> None:

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from mlmt_jax.durable import remove
 from mlmt_jax.errors import RunError
 from mlmt_jax.training import processes
 from mlmt_jax.training.checkpoint import Restored
-from mlmt_jax.training.durable import remove
 from mlmt_jax.training.folder import RunFolder
 from mlmt_jax.training.journal import score_table
 from mlmt_jax.training.outcome import statistics, statistics_table, where

@@ -12,9 +12,9 @@ from mlmt_jax.config import Config, parse_config
 from mlmt_jax.data.corpus import Corpus, Vocabulary
 from mlmt_jax.data.task_tags import check_tags
 from mlmt_jax.data.vocab_check import find_wrong
+from mlmt_jax.durable import replace_text, sync, writing
 from mlmt_jax.errors import RunError
 from mlmt_jax.training.data_record import data_files, difference
-from mlmt_jax.training.durable import replace_text, sync, writing
 from mlmt_jax.training.identity import SEALED, Identity, checksum, read_identity, write_identity
 from mlmt_jax.training.metrics_file import read_metrics
 from mlmt_jax.training.own_files import check_no_link, read_own

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mlmt_jax.durable import replace_text, writing
 from mlmt_jax.errors import RunError
-from mlmt_jax.training.durable import replace_text, writing
 from mlmt_jax.training.own_files import read_own
 
 __all__ = ["FORMAT", "SEALED", "Identity", "checksum", "read_identity", "write_identity"]

@@ -7,8 +7,8 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+from mlmt_jax.durable import writing
 from mlmt_jax.errors import RunError
-from mlmt_jax.training.durable import writing
 from mlmt_jax.training.own_files import read_own
 
 try:

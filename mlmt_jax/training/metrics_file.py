@@ -1,11 +1,12 @@
 """``metrics.jsonl``: one line for each evaluation."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mlmt_jax.training.durable import add_line, replace_text, writing
+from mlmt_jax.durable import add_line, replace_text, writing
 from mlmt_jax.training.own_files import read_own
 
 __all__ = ["append_metrics", "keep_metrics_until", "read_metrics"]
@@ -27,28 +28,44 @@ def read_metrics(path: Path) -> list[tuple[int, str, dict[str, Any]]]:
     Raises:
         RunError: where the file is not the run's own.
     """
-    found = []
-    try:
-        text = read_own(path).decode("utf-8", errors="replace")
-    except FileNotFoundError:
-        return found
-    # The last one may have been cut off by the end of the process that wrote it.
-    for line in text.split("\n")[:-1]:
-        try:
-            record = json.loads(line)
-            found.append((int(record["step"]), line, record))
-        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-            continue
-    return found
+    return _parse(_read(path))[0]
 
 
-def keep_metrics_until(path: Path, step: int) -> None:
-    """Drops the lines behind ``step``: a resumed run writes them again.
+def keep_metrics_until(path: Path, step: int) -> Path | None:
+    """Drops the lines behind ``step``, which a resumed run writes again, and what is no line of a run.
+
+    Returns:
+        Where the file is kept as it was, if there was anything of the latter.
 
     Raises:
         RunError: where the file is not the run's own, or cannot be written.
     """
-    if path.exists():
-        kept = "".join(f"{line}\n" for own, line, _ in read_metrics(path) if own <= step)
-        with writing(path):
-            replace_text(path, kept)
+    if not path.exists():
+        return None
+    found, is_damaged = _parse(_read(path))
+    aside = path.with_name(f"{path.name}.damaged") if is_damaged else None
+    with writing(path):
+        if aside is not None:
+            shutil.copyfile(path, aside)
+        replace_text(path, "".join(f"{line}\n" for own, line, _ in found if own <= step))
+    return aside
+
+
+def _read(path: Path) -> str:
+    try:
+        return read_own(path).decode("utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
+
+
+def _parse(text: str) -> tuple[list[tuple[int, str, dict[str, Any]]], bool]:
+    found, is_damaged = [], False
+    lines = text.split("\n")
+    for i, line in enumerate(lines, 1):
+        try:
+            record = json.loads(line)
+            found.append((int(record["step"]), line, record))
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+            # The end of the process that wrote the last one may have cut it off; else that is empty.
+            is_damaged |= i < len(lines)
+    return found, is_damaged

@@ -5,6 +5,7 @@ the run folder has to be one that all of them see.
 """
 
 import os
+from typing import Any
 
 import jax
 import numpy as np
@@ -12,7 +13,7 @@ from jax.experimental import multihost_utils
 
 from mlmt_jax.errors import InputError
 
-__all__ = ["any_of", "is_first", "on_host", "several", "start", "wait_for_all"]
+__all__ = ["any_of", "first_device", "is_first", "on_host", "several", "start", "wait_for_all"]
 
 
 def start() -> None:
@@ -36,6 +37,23 @@ def start() -> None:
             "expected JAX_COORDINATOR_ADDRESS (host:port), JAX_NUM_PROCESSES and JAX_PROCESS_ID, or a "
             "cluster that JAX knows"
         ) from error
+
+
+def first_device() -> Any:
+    """The device that JAX uses, of several the first.
+
+    Raises:
+        InputError: where it finds none, as where JAX_PLATFORMS names one that is not there.
+    """
+    try:
+        return jax.devices()[0]
+    except (RuntimeError, AssertionError) as error:  # the latter where it knows the platform
+        asked = os.environ.get("JAX_PLATFORMS", "")
+        reason = str(error).partition("\n")[0] or "no such device"
+        raise InputError(
+            f"JAX_PLATFORMS={asked!r}: JAX finds no device: {reason};\n"
+            "expected a platform that is there, such as 'cpu'"
+        ) from None
 
 
 def several() -> bool:

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mlmt_jax.durable import remove
 from mlmt_jax.errors import RunError
 from mlmt_jax.training import processes
 from mlmt_jax.training.checkpoint import Checkpoints, Progress, Restored
-from mlmt_jax.training.durable import remove
 from mlmt_jax.training.folder import RunFolder
 from mlmt_jax.training.metrics_file import append_metrics, keep_metrics_until, read_metrics
 from mlmt_jax.training.optim import learning_rate_schedule
@@ -115,7 +115,10 @@ class Run:
     def clear_after(self) -> None:
         """Deletes what an earlier process left behind the step from which the run goes on."""
         self.checkpoints.drop_after(self.progress)
-        keep_metrics_until(self.folder.metrics, self.progress.evaluated)
+        aside = keep_metrics_until(self.folder.metrics, self.progress.evaluated)
+        if aside is not None:
+            text = "what is no line of it is left out; as it was, it is kept as"
+            print(f"warning: {self.folder.metrics}: {text} {aside}", file=sys.stderr)
         remove(self.folder.summary)
         if self.diverged is None:
             remove(self.folder.diverged)
@@ -168,13 +171,15 @@ class Run:
         target = config.target.name
         score = headline(config, target, scores[target]["dev"].as_json())
         better = before.best_score is None or score > before.best_score
-        if better:
+        # Scores of nothing choose nothing: of such parameters the last have learnt most.
+        best = better or score == before.best_score == 0
+        if best:
             self.checkpoints.save_best(step, own)
         self.progress = Progress(
             step,
             dict(task_steps),
-            step if better else before.best_step,
-            score if better else before.best_score,
+            step if best else before.best_step,
+            score if best else before.best_score,
             0 if better else before.stale + 1,
             seconds,
             evaluated=step,
@@ -182,7 +187,7 @@ class Run:
         )
         append_metrics(self.folder.metrics, self._record(scores))
         self.window = Window(finite=self.window.finite)
-        return Evaluation(scores, score, better)
+        return Evaluation(scores, score, best)
 
     def keep(self, state: RunState) -> None:
         """Keeps the state that was evaluated."""
@@ -228,7 +233,8 @@ class Run:
     def finished_summary(self) -> dict[str, Any] | None:
         """The summary that was written after the steps that the run has had, if it was.
 
-        None where it is damaged as well: it can be made again.
+        None where it is damaged as well: it can be made again. Where the last step is no multiple of
+        ``eval_freq``, the state is of before its evaluation, and that may have been the best.
         """
         config, progress = self.setup.config, self.progress
         scored = {t.name: {*config.dataset(t.dataset).files.by_split} - {"train"} for t in config.tasks}
@@ -236,9 +242,10 @@ class Run:
             summary = self.folder.read("summary.json")
             statistics(config, [summary["scores"]])
             splits = {name: set(own) for name, own in summary["scores"].items()}
-            found = tuple(summary[key] for key in ("steps", "best_step", "best_score"))
+            step, *best = (summary[key] for key in ("steps", "best_step", "best_score"))
             float(summary["seconds"])
         except (RunError, LookupError, TypeError, ValueError, AttributeError):
             return None
-        expected = (progress.step, progress.best_step, progress.best_score)
-        return summary if (found, splits) == (expected, scored) else None
+        is_best = best == [progress.best_step, progress.best_score]
+        is_best |= progress.evaluated < step == best[0]
+        return summary if (step, splits) == (progress.step, scored) and is_best else None

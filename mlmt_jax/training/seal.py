@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from mlmt_jax.training.durable import replace_text, sync
+from mlmt_jax.durable import replace_text, sync
 from mlmt_jax.training.own_files import open_own, read_own
 
 __all__ = ["broken_seal", "seal"]

@@ -18,6 +18,7 @@ from mlmt_jax.data.corpus import Corpus, load_corpora, load_corpus
 from mlmt_jax.data.encoding import encode
 from mlmt_jax.errors import ConfigError
 from mlmt_jax.model import Model, build_model, init_params, put_vectors
+from mlmt_jax.training import processes
 from mlmt_jax.training.mixing import check_weights, mixing_weights
 from mlmt_jax.training.optim import build_optimizer
 from mlmt_jax.training.rows import TableUser, table_users
@@ -86,7 +87,7 @@ def choose_device(gpu: bool | None, sharing: int = 1) -> tuple[str, str | None]:
         # threads as cores, one device may hold them all, and wait for the other forever.
         threads = (os.cpu_count() or 1) + min(_THREADS_OF_A_DEVICE * sharing, _MOST_THREADS)
         os.environ.setdefault("NPROC", str(threads))
-    device = jax.devices()[0]
+    device = processes.first_device()
     count = jax.device_count()
     many = f"{count} devices" if count > 1 else "device"
     line = f"{many}: {device.platform} ({device.device_kind}), jax {jax.__version__}"
@@ -101,10 +102,14 @@ def choose_device(gpu: bool | None, sharing: int = 1) -> tuple[str, str | None]:
 def versions() -> dict[str, str]:
     """Versions of what a run's figures depend on."""
     packages = ("mlmt-jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
-    return {
-        "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in packages},
-    }
+    return {"python": platform.python_version(), **{name: _version(name) for name in packages}}
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:  # a checkout that was not installed
+        return "unknown"
 
 
 def prepare(config: Config) -> Setup:

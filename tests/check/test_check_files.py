@@ -155,7 +155,7 @@ WARNINGS: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "ill-formed tags": (
         {"train": TRAIN.replace("in O", "in I-PER").replace("slaapt O", "slaapt I-LOC")},
         "train:3:4",
-        "tag is ill-formed in the scheme IOB2 and was read as conlleval does: 'I-PER' (2 times)",
+        "tag is ill-formed in the scheme IOB2 and was read as conlleval does: 'I-PER', 'I-LOC' (2 times)",
         "",
     ),
     "a span type of dev": (
@@ -169,6 +169,35 @@ WARNINGS: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "dev:1:6",
         "no span in the file: all 2 tags are O",
         "a span F1 on it is 0",
+    ),
+    "tags without a prefix": (
+        {"test": TEST.replace("werkt O", "werkt o").replace("in O", "in B_LOC")},
+        "test:2:7",
+        "a tag without a prefix: 'o', 'B_LOC' (2 times)",
+        "a type of that name",
+    ),
+    "spans without prefixes": (
+        {"train": TRAIN.replace("B-", ""), "dev": "Piet O\n", "test": "Anna O\n"},
+        "train:1:5",
+        "tags of single words, most of which are O: spans without prefixes?: 'PER'",
+        'set parser.scheme to "io"',
+    ),
+    "a decomposed letter": (
+        {"train": TRAIN.replace("woont", "woo\u0301nt")},
+        "train:2:3",
+        r"a token that is not in Unicode's normal form NFC (such as an accent of its own): 'woo\u0301nt'",
+        "bring all files to one form",
+    ),
+    "a lost line of a file with ids": (
+        {
+            "train": "1 Jan B-PER\n3 slaapt O\n\n1 Mies B-PER\n\n1 slaapt O\n2 . O\n",
+            "dev": "1 Piet B-PER\n",
+            "test": "1 Anna B-PER\n",
+            "parser": {"token_col": 1, "label_col": 2},
+        },
+        "train:2:1",
+        "a sentence whose words' ids do not count 1, 2, 3: '3' where 2 was expected",
+        "is a line or an empty line missing",
     ),
     "types in two cases": (
         {"train": f"{TRAIN}\nBart B-Per\n"},

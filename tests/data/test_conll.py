@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlmt_jax.data.conll import ColumnFormat, guess_format, iter_blocks, read_conll
+from mlmt_jax.data.conll import ColumnFormat, iter_blocks, read_conll
 from mlmt_jax.data.decoding import open_text
 from mlmt_jax.data.findings import Finding, add_finding
 from mlmt_jax.errors import DataError
@@ -303,43 +303,6 @@ def test_written_and_read_back(tmp_path_factory, layout, corpus, end, data):
     expected = [[(f"{t} {t}" if layout == "spaced" else t, tag) for t, tag in s] for s in corpus]
     assert plain(read_conll(path, fmt)[0]) == expected
     assert tokens_alone(path, fmt) == [[t for t, _ in s] for s in expected]
-
-
-CONLL2003 = "-DOCSTART- -X- O O\n\nEU NNP B-NP B-ORG\nrejects VBZ B-VP O\nGerman JJ B-NP B-MISC\n. . O O\n"
-GUESSES = {
-    "spaces": ("Piet B-PER\nloopt O\n", (0, 1, None)),
-    "tabs": ("Piet\tB-PER\nt ex\tO\n", (0, 1, "\t")),
-    "pos": ("1 NUM\na DET\n\n1 NUM\nb X\n", (0, 1, None)),
-    "ids as tokens": ("8.1 O\nx O\n", (0, 1, None)),
-    "ids alone": ("8.1 O\n\n1-2 O\n", (0, 1, None)),
-    "conll2003": (CONLL2003, (0, 3, None)),
-    "constant last column": ("a O x\nb B-PER x\nc I-PER x\n", (0, 1, None)),
-    "few values": ("a 0.5 N\nb 0.1 N\nc 0.7 V\nd 0.2 V\n", (0, 2, None)),
-    "iob2": ("# c\n1\tA\tB-PER\tB-PERpart#O\ts\n2\tb\tO\tO#O\ts\n\n1\tc\tO\tO#O\ts\n", (1, 2, "\t")),
-    "indexed pos": ("1 A X\n1-2 ab _\n2 b Y\n\n1 c Z\n", (1, 2, None)),
-    "conllu": ("# t = x\n" + conllu("1-2 del _", "1 de ADP", "2 el DET", "2.1 x _", "3 # SYM"), (1, 3, "\t")),
-}
-
-
-@pytest.mark.parametrize("name", GUESSES)
-def test_guesses(write, name):
-    content, (token_col, label_col, separator) = GUESSES[name]
-    path = write(content)
-    guess = guess_format(path)
-    assert guess == ColumnFormat(token_col, label_col, separator)
-    read_conll(path, guess)
-
-
-def test_guesses_look_at_a_files_start_only(write):
-    assert guess_format(write(b"a O\n" * 20_000 + b"\xe9 O\n")).label_col == 1
-
-
-@pytest.mark.parametrize(
-    ("content", "word"), [("a\nb\n", "one column"), ("", "no sentence"), (b"\xe9\n", "0xe9")]
-)
-def test_no_guess(write, content, word):
-    with pytest.raises(DataError, match=word):
-        guess_format(write(content))
 
 
 def test_findings_print_and_add_up():

@@ -218,8 +218,8 @@ def test_no_vectors_are_handed_on_where_there_are_none(load):
 @pytest.mark.parametrize(("others", "warns"), [(38, False), (39, True)])
 def test_coverage_below_five_per_cent_of_the_words_is_a_warning(load, tmp_path, others, warns):
     # Two of the words are in the file, in another case; the share is of words as often as they occur.
-    sentence = " ".join(["KNOWN/O"] * 2 + ["new/O"] * (others - 1) + ["once/O"])
-    corpus = load({"xho.ner": {"train": (sentence,), "dev": ("known/O",)}}, vectors=["first", "known"])
+    sentence = " ".join(["KNOWN/B-X"] * 2 + ["new/O"] * (others - 1) + ["once/O"])
+    corpus = load({"xho.ner": {"train": (sentence,), "dev": ("known/B-X",)}}, vectors=["first", "known"])
     if not warns:
         assert corpus.findings == []
         return

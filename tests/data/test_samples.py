@@ -101,7 +101,7 @@ def test_too_long_sentences_are_left_out_of_training_alone(draw, load, tmp_path)
     short = [i for i in range(13) if i % 4 < 2]
     assert draw("all", max_len=2) == short
     assert set(draw(3, max_len=2)) < set(draw(6, max_len=2)) < set(short)
-    files = {"xho.ner": {"train": ("a/O", "b/O c/O", "d/O e/O f/O"), "dev": ("a/O b/O",)}}
+    files = {"xho.ner": {"train": ("a/B-X", "b/O c/O", "d/O e/O f/O"), "dev": ("a/B-X b/O",)}}
     corpus = load(files, dataset={"max_len": 1})
     assert corpus.datasets["xho.ner"].available == 1
     text = "training sentence of more than 1 words is left out (max_len)"

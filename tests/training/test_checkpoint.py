@@ -330,12 +330,11 @@ def test_arrays_know_nothing_of_their_devices(tmp_path: Path) -> None:
         "checkpoints.wait()\n"
         "checkpoints.close()\n"
     )
-    flags = "--xla_force_host_platform_device_count=4"
     here = Path(__file__).parent
     path = os.pathsep.join(map(str, [here, here.parents[1], *filter(None, [os.environ.get("PYTHONPATH")])]))
     subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)],
-        env={**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": path},
+        env={**os.environ, "JAX_NUM_CPU_DEVICES": "4", "PYTHONPATH": path},
         check=True,
         timeout=300,
     )

@@ -81,8 +81,7 @@ def in_processes(
         port = free.getsockname()[1]
     command = [sys.executable, *program, str(corpus / f"{folder.name}.json")]
     command += ["--output", str(folder), *options]
-    flags = f"--xla_force_host_platform_device_count={devices}"
-    environment = {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "JAX_NUM_CPU_DEVICES": str(devices), "PYTHONPATH": str(ROOT)}
     if count > 1:
         command.append("--distributed")
         environment |= {"JAX_COORDINATOR_ADDRESS": f"localhost:{port}", "JAX_NUM_PROCESSES": str(count)}

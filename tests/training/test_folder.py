@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import tiny_corpus
 
+from mlmt_jax import durable
 from mlmt_jax.config import Config, load_config
 from mlmt_jax.data.corpus import Corpus, load_corpus
 from mlmt_jax.errors import ConfigError, RunError
-from mlmt_jax.training import durable
 from mlmt_jax.training.folder import RunFolder
 from mlmt_jax.training.identity import FORMAT
 

@@ -18,16 +18,25 @@ def test_metrics_are_a_line_each(tmp_path: Path) -> None:
 def test_lines_behind_a_step_are_dropped(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     whole = '{"step": 5, "a": "ë\u2028\u2029"}\n{"step": 10}\n'  # which end no line here
-    deep = "[" * 100_000
-    path.write_text(f'{whole}{deep}\n{{"step": 15}}\n{{"step": 20}}\n{{"step": 2', encoding="utf-8")
-    keep_metrics_until(path, 10)
+    path.write_text(f'{whole}{{"step": 15}}\n{{"step": 20}}\n{{"step": 2', encoding="utf-8")
+    assert keep_metrics_until(path, 10) is None
     assert path.read_text(encoding="utf-8") == whole
     assert list(tmp_path.iterdir()) == [path]
-    keep_metrics_until(path, 0)
+    assert keep_metrics_until(path, 0) is None
     assert path.read_text(encoding="utf-8") == ""
-    path.write_text('{"step": 5}', encoding="utf-8")  # cut off before its newline: not whole
-    keep_metrics_until(path, 10)
-    assert path.read_text(encoding="utf-8") == ""
+    path.write_text('{"step": 5}', encoding="utf-8")  # cut off before its newline
+    assert keep_metrics_until(path, 10) is None
+    assert path.read_text(encoding="utf-8") == '{"step": 5}\n'
+
+
+def test_a_file_with_damaged_lines_is_kept_beside(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    damaged = b'{"step": 5}\n' + b"[" * 100_000 + b'\n\xff{"step": 10}\n{"step": 15}\n'
+    path.write_bytes(damaged)
+    aside = keep_metrics_until(path, 15)
+    assert path.read_text(encoding="utf-8") == '{"step": 5}\n{"step": 15}\n'
+    assert aside is not None
+    assert (aside, aside.read_bytes()) == (tmp_path / "metrics.jsonl.damaged", damaged)
 
 
 def test_no_metrics_yet(tmp_path: Path) -> None:

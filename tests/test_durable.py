@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from mlmt_jax.durable import add_line, check_room, replace_text, writing
 from mlmt_jax.errors import RunError
-from mlmt_jax.training.durable import add_line, check_room, replace_text, writing
 
 
 @pytest.mark.parametrize("name", ["fsync", "replace"])
