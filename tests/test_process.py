@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,61 @@ jax.jit(lambda x: x + 1)(1)
         for file in tmp_path.rglob(pattern):
             os.utime(file, (time.time() - seconds, time.time() - seconds))
     assert kept() == whole
+
+
+def test_programs_of_which_nobody_knows_when_they_were_written(tmp_path: Path) -> None:
+    whole, part = tmp_path / "a-cache", tmp_path / "b-cache"
+    for days in (-9000, 9000):  # a clock that was wrong
+        whole.write_bytes(zlib.compress(b"program"))
+        part.write_bytes(zlib.compress(b"program")[:-1])
+        for file in (whole, part):
+            os.utime(file, (time.time() + 86400 * days,) * 2)
+        process._forget_damaged(tmp_path)
+        assert (whole.exists(), part.exists()) == (True, False)
+
+
+def test_closed_streams(tmp_path: Path) -> None:
+    code = """
+import os, sys
+from mlmt_jax.cli import run
+def main():
+    with open(sys.argv[1], "w") as file:
+        os.write(2, b"what a library says")
+        print("said", sys.stdin.read(), flush=True)
+        print("warned", file=sys.stderr)
+        file.write("kept")
+run(main)
+"""
+    file = tmp_path / "file"
+    command = [sys.executable, "-c", code, str(file)]
+    done = subprocess.run(command, check=False, preexec_fn=lambda: os.closerange(0, 3))
+    assert (done.returncode, file.read_text()) == (0, "kept")
+
+
+def test_streams_that_do_not_wait() -> None:
+    code = """
+import sys
+from mlmt_jax.cli import run
+run(lambda: sys.stdout.writelines(line * 100_000 for line in sys.stdin))
+"""
+    input_, to_input = os.pipe()
+    from_output, output = os.pipe()
+    for end in (input_, output):
+        os.set_blocking(end, False)
+    with subprocess.Popen([sys.executable, "-c", code], stdin=input_, stdout=output) as started:
+        os.close(input_)
+        os.close(output)
+        for line in (b"a\n", b"b\n"):
+            time.sleep(0.2)
+            os.write(to_input, line)
+        os.close(to_input)
+        time.sleep(0.2)  # the pipe is full by now
+        with open(from_output, "rb") as file:
+            found = file.read()
+    assert (started.returncode, found) == (0, b"a\n" * 100_000 + b"b\n" * 100_000)
+
+
+def test_settings_for_other_work_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JAX_ENABLE_X64", "1")
+    process.leave_settings()
+    assert "JAX_ENABLE_X64" not in os.environ

@@ -184,12 +184,25 @@ def test_patience_and_the_best_checkpoint(corpus: Path, monkeypatch: pytest.Monk
     assert summary["scores"]["nld ner"]["dev"] == scores[1] != scores[-1]
 
 
-def test_epochs_of_the_target(corpus: Path) -> None:
+def test_of_scores_of_nothing_the_last_checkpoint_is_kept(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted(monkeypatch, [0.0, 0.0, 0.0])
+    _, summary = trained(corpus, tiny_corpus.lean("nld ner", patience=2, eval_freq=2, max_step=100))
+    assert (summary["best_step"], summary["steps"]) == (6, 6)  # which is no progress to wait for
+
+
+def test_epochs_of_the_target(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = edited(tiny_corpus.lean("nld ner", max_epoch=2, eval_freq=100), {"training.max_step": GONE})
     folder, summary = trained(corpus, data)
     assert summary["steps"] == 2 * tiny_corpus.SENTENCES / 4
     assert [record["step"] for record in metrics(folder)] == [6]
     assert summary["best_step"] == 6
+    # The state is of before that evaluation, which has no step of its own in a longer run.
+    finished = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    main([str(corpus / "tiny.json"), "--output", str(folder), "--resume"])
+    assert "the run is finished: it has had 6 steps" in capsys.readouterr().out
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == finished
 
 
 def test_max_step_before_max_epoch(corpus: Path) -> None:
