@@ -14,8 +14,6 @@ from pathlib import Path
 __all__ = ["keep_memory", "keep_programs", "leave_settings", "mend_streams"]
 
 _MOST_KEPT = 1 << 30  # bytes of compiled programs
-
-
 # What a user may have set for other work, and what would change the numbers of a run or stop it.
 _SETTINGS = ("JAX_ENABLE_X64", "JAX_NUMPY_DTYPE_PROMOTION", "JAX_NUMPY_RANK_PROMOTION")
 
@@ -60,8 +58,8 @@ def keep_programs() -> None:
     except (OSError, RuntimeError):  # no home, or one that cannot be written: compile anew
         return
     if os.access(folder, os.W_OK):
+        _forget_oldest(folder)  # which are not whole for good: they may be written anew
         _forget_damaged(folder)
-        _forget_oldest(folder)
         os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")

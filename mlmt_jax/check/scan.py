@@ -12,6 +12,7 @@ from mlmt_jax.data.conll import (
     ColumnFormat,
     Sentence,
     cell_column,
+    is_first_read,
     iter_blocks,
     sentence_of,
     split_columns,
@@ -93,9 +94,10 @@ class _Ids:
         self.first: _Place | None = None
 
     def read(self, block: Block) -> None:
-        if 0 in (self.form.token_col, self.form.label_col):
+        rows = [split_columns(block.lines[row], self.form.separator) for row in block.rows]
+        if is_first_read(rows[0], self.form):
             return
-        ids = [split_columns(block.lines[row], self.form.separator)[0] for row in block.rows]
+        ids = [cells[0] for cells in rows]
         wrong = next((i for i, id_ in enumerate(ids) if id_ != str(i + 1)), None)
         if wrong is None:
             self.counting += 1
@@ -158,18 +160,22 @@ def _find_odd_characters(
             column = cell_column(line, form, index) + place
             what, advice = describe_odd(text[place], cell)
             add_finding(findings, path, number, what, column=column, example=ascii(text), advice=advice)
-        if cell == "tag" or text.isascii():
-            continue
-        composed = unicodedata.normalize("NFC", text)
-        if composed != text:
-            column = cell_column(line, form, index) + _first_difference(text, composed)
-            what = "a token that is not in Unicode's normal form NFC (such as an accent of its own)"
-            advice = "training takes it for another word than the same in NFC; bring all files to one form"
-            add_finding(findings, path, number, what, column=column, example=ascii(text), advice=advice)
-        mended = mend(text)
-        if mended is not None:
-            column = cell_column(line, form, index) + _first_difference(text, mended)
-            what = "letters that look like UTF-8 read as latin-1 or cp1252"
-            example = f"{text!r}, perhaps {mended!r}"
-            advice = "the wrong letters are taken as they stand; mend the file"
-            add_finding(findings, path, number, what, column=column, example=example, advice=advice)
+    if not block.tokens[i].isascii():
+        _find_other_letters(block.tokens[i], number, cell_column(line, form, form.token_col), path, findings)
+
+
+def _find_other_letters(token: str, number: int, column: int, path: str, findings: list[Finding]) -> None:
+    """Look at a token that starts at a column of a line for letters that stand for others."""
+    composed = unicodedata.normalize("NFC", token)
+    if composed != token:
+        at = column + _first_difference(token, composed)
+        what = "a token that is not in Unicode's normal form NFC (such as an accent of its own)"
+        advice = "training takes it for another word than the same in NFC; bring all files to one form"
+        add_finding(findings, path, number, what, column=at, example=ascii(token), advice=advice)
+    mended = mend(token)
+    if mended is not None:
+        at = column + _first_difference(token, mended)
+        what = "letters that look like UTF-8 read as latin-1 or cp1252"
+        example = f"{token!r}, perhaps {mended!r}"
+        advice = "the wrong letters are taken as they stand; mend the file"
+        add_finding(findings, path, number, what, column=at, example=example, advice=advice)

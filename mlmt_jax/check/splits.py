@@ -1,7 +1,7 @@
 """What only the files of a data set together show: schemes, spans, repeated and very long sentences."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from mlmt_jax.check.scan import Scan
 from mlmt_jax.data.findings import Finding, shown
@@ -39,29 +39,30 @@ def find_tag_mistakes(scan: Scan, scheme: Scheme) -> list[Finding]:
     """A scheme that is not the data set's; tags without a prefix; span types that differ in case alone."""
     if scheme == "none":
         return []
-    types = {split_tag(tag)[1] for sentence in scan.sentences for tag in sentence.tags}
+    types = {split_tag(tag)[1] for tag, _ in _tags_and_lines(scan)}
     bare = _without_prefix(scan) if scheme != "io" else []
     return [*_other_scheme(scan, scheme), *bare, *_types_in_other_case(scan, types)]
 
 
 def find_spans_without_prefix(scan: Scan) -> list[Finding]:
     """Tags of single words that are likely to be spans: most of them are O."""
-    counts = Counter(tag for sentence in scan.sentences for tag in sentence.tags)
+    counts = Counter(tag for tag, _ in _tags_and_lines(scan))
     if len(counts) < 2 or 2 * counts[OUTSIDE] <= counts.total():
         return []
-    line, tag = next((s.lines[i], t) for s in scan.sentences for i, t in enumerate(s.tags) if t != OUTSIDE)
+    tag, line = next((tag, line) for tag, line in _tags_and_lines(scan) if tag != OUTSIDE)
     text = "tags of single words, most of which are O: spans without prefixes?"
     advice = 'for spans so written set parser.scheme to "io"; now each word counts for itself'
     return [Finding(scan.path, line, text, example=repr(tag), advice=advice)]
 
 
+def _tags_and_lines(scan: Scan) -> Iterator[tuple[str, int]]:
+    """Every tag of a file with its line."""
+    for sentence in scan.sentences:
+        yield from zip(sentence.tags, sentence.lines, strict=True)
+
+
 def _without_prefix(scan: Scan) -> list[Finding]:
-    bare = [
-        (tag, line)
-        for sentence in scan.sentences
-        for tag, line in zip(sentence.tags, sentence.lines, strict=True)
-        if not split_tag(tag)[0]
-    ]
+    bare = [(tag, line) for tag, line in _tags_and_lines(scan) if not split_tag(tag)[0]]
     if not bare:
         return []
     example = shown(tag for tag, _ in bare)
@@ -94,17 +95,9 @@ def _types_in_other_case(scan: Scan, types: set[str]) -> list[Finding]:
     for same in by_lower_case.values():
         if len(same) == 1:
             continue
-        counts = {
-            name: sum(split_tag(tag)[1] == name for sentence in scan.sentences for tag in sentence.tags)
-            for name in same
-        }
+        counts = {name: sum(split_tag(tag)[1] == name for tag, _ in _tags_and_lines(scan)) for name in same}
         rare = min(counts, key=lambda name: counts[name])
-        line = next(
-            line
-            for sentence in scan.sentences
-            for tag, line in zip(sentence.tags, sentence.lines, strict=True)
-            if split_tag(tag)[1] == rare
-        )
+        line = next(line for tag, line in _tags_and_lines(scan) if split_tag(tag)[1] == rare)
         others = ", ".join(repr(name) for name in same if name != rare)
         text = f"span type {rare!r} differs from {others} in case alone"
         advice = "they are taken for different types"

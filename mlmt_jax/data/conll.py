@@ -20,6 +20,7 @@ __all__ = [
     "are_counts",
     "cell_column",
     "guess_format",
+    "is_first_read",
     "iter_blocks",
     "read_conll",
     "sentence_of",
@@ -216,8 +217,12 @@ def cell_column(line: str, fmt: ColumnFormat, index: int, width: int = 0) -> int
 
 def _is_range_or_empty_node(cells: Sequence[str], fmt: ColumnFormat) -> bool:
     """Say whether a line has such an id in a first column that holds neither tokens nor tags."""
-    first_is_read = {0, -len(cells)} & {fmt.token_col, fmt.label_col}
-    return not first_is_read and bool(_RANGE_OR_EMPTY_NODE.fullmatch(cells[0]))
+    return not is_first_read(cells, fmt) and bool(_RANGE_OR_EMPTY_NODE.fullmatch(cells[0]))
+
+
+def is_first_read(cells: Sequence[str], fmt: ColumnFormat) -> bool:
+    """Say whether the first column of a line holds its token or its tag."""
+    return not {0, -len(cells)}.isdisjoint((fmt.token_col, fmt.label_col))
 
 
 def _shape(line: str, cells: Sequence[str], fmt: ColumnFormat) -> tuple[int, bool]:

@@ -124,9 +124,9 @@ def label(
         except ValueError as error:
             raise DataError(f"{path}:{sentence.line}: {error}") from None
         if count:
-            words = ill_formed_words(sentence.tags, scheme)
-            first = first or sentence.lines[words[0]]
-            odd += (sentence.tags[word] for word in words)
+            wrong = ill_formed_words(sentence.tags, scheme)
+            first = first or sentence.lines[wrong[0]]
+            odd += (sentence.tags[word] for word in wrong)
         repaired += count
         examples.append(Example(sentence.tokens, tuple(tags), sentence.lines))
     if repaired:

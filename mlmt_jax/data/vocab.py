@@ -22,17 +22,14 @@ MAX_CHARACTERS = 64
 _DIGIT = re.compile(r"\d")
 
 
-def _digits_as_zero(word: str) -> str:
-    return _DIGIT.sub("0", word.lower())
-
-
 def fallback_forms(word: str) -> tuple[str, str, str, str]:
     """The forms under which a word is looked for: itself, in NFC, also in lower case, also with digits as 0.
 
     NFC is Unicode's normal form that writes an accented letter as one character where it can.
     """
-    composed = unicodedata.normalize("NFC", word)
-    return word, composed, composed.lower(), _digits_as_zero(composed)
+    composed = word if word.isascii() else unicodedata.normalize("NFC", word)
+    lower = composed.lower()
+    return word, composed, lower, _DIGIT.sub("0", lower)
 
 
 @dataclass(frozen=True)
@@ -56,8 +53,11 @@ class WordVocab:
         rows = {word: i for i, word in enumerate(self.words, 1)}
         fallbacks: tuple[dict[str, int], ...] = ({}, {}, {})
         for word, row in rows.items():
+            _, *forms = fallback_forms(word)
+            if forms[-1] == word:  # most words: they are all their forms
+                continue
             # A word that is such a form itself is in `rows`, and comes before one that only becomes so.
-            for form, known in zip(fallback_forms(word)[1:], fallbacks, strict=True):
+            for form, known in zip(forms, fallbacks, strict=True):
                 if form not in rows:
                     known.setdefault(form, row)
         object.__setattr__(self, "_rows", rows)

@@ -46,6 +46,7 @@ def keep_metrics_until(path: Path, step: int) -> Path | None:
     aside = path.with_name(f"{path.name}.damaged") if is_damaged else None
     with writing(path):
         if aside is not None:
+            aside.unlink(missing_ok=True)  # a link there would lead the copy out of the folder
             shutil.copyfile(path, aside)
         replace_text(path, "".join(f"{line}\n" for own, line, _ in found if own <= step))
     return aside

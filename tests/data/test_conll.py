@@ -1,8 +1,7 @@
 """Column files: layouts, comments and ids, dirty lines, refusals, and round trips of random files."""
 
-from pathlib import Path
-
 import pytest
+from column_files import conllu
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,16 +14,6 @@ CONLLU = ColumnFormat(token_col=1, label_col=3)
 INDEXED = ColumnFormat(token_col=1, label_col=2)
 
 
-@pytest.fixture
-def write(tmp_path: Path):
-    def write(content: str | bytes) -> Path:
-        path = tmp_path / "corpus.txt"
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return path
-
-    return write
-
-
 def tokens_alone(path, fmt):
     blocks = iter_blocks(open_text(path, fmt.encoding), fmt, labelled=False, path=str(path))
     return [block.tokens for block in blocks if block.rows]
@@ -32,15 +21,6 @@ def tokens_alone(path, fmt):
 
 def plain(sentences) -> list[list[tuple[str, str]]]:
     return [list(zip(s.tokens, s.tags, strict=True)) for s in sentences]
-
-
-def conllu(*rows: str) -> str:
-    """CoNLL-U lines from "id form upos" triples."""
-    lines = []
-    for row in rows:
-        ident, form, upos = row.split(" ")
-        lines.append("\t".join([ident, form, form.lower(), upos, *"______"]) + "\n")
-    return "".join(lines)
 
 
 @pytest.mark.parametrize(

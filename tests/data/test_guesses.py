@@ -1,31 +1,17 @@
 """The columns that a labelled file seems to have."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from column_files import conllu
 
 from mlmt_jax.data.conll import ColumnFormat, guess_format, read_conll
 from mlmt_jax.errors import DataError
 
-
-def write(folder: Path, content: str | bytes) -> Path:
-    path = folder / "corpus.txt"
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return path
-
-
+Write = Callable[[str | bytes], Path]
 CONLL2003 = "-DOCSTART- -X- O O\n\nEU NNP B-NP B-ORG\nrejects VBZ B-VP O\nGerman JJ B-NP B-MISC\n. . O O\n"
-REST = 6 * "\t_"
-CONLLU = "# t = x\n" + "".join(
-    f"{id_}\t{form}\t_\t{upos}{REST}\n"
-    for id_, form, upos in (
-        ("1-2", "del", "_"),
-        ("1", "de", "ADP"),
-        ("2", "el", "DET"),
-        ("2.1", "x", "_"),
-        ("3", "#", "SYM"),
-    )
-)
+CONLLU = conllu("1-2 del _", "1 de ADP", "2 el DET", "2.1 x _", "3 # SYM")
 GUESSES = {
     "spaces": ("Piet B-PER\nloopt O\n", (0, 1, None)),
     "tabs": ("Piet\tB-PER\nt ex\tO\n", (0, 1, "\t")),
@@ -39,26 +25,26 @@ GUESSES = {
     "indexed pos": ("1 A X\n1-2 ab _\n2 b Y\n\n1 c Z\n", (1, 2, None)),
     "a lost line": ("".join(f"{i} w{i} B-PER\n" for i in range(1, 20) if i != 7), (1, 2, None)),
     "a line too many": ("".join(f"{i} w{i} O\n" + "\n" * (i == 7) for i in range(1, 20)), (1, 2, None)),
-    "conllu": (CONLLU, (1, 3, "\t")),
+    "conllu": (f"# t = x\n{CONLLU}", (1, 3, "\t")),
 }
 
 
 @pytest.mark.parametrize("name", GUESSES)
-def test_guesses(tmp_path: Path, name: str) -> None:
+def test_guesses(write: Write, name: str) -> None:
     content, (token_col, label_col, separator) = GUESSES[name]
-    path = write(tmp_path, content)
+    path = write(content)
     guess = guess_format(path)
     assert guess == ColumnFormat(token_col, label_col, separator)
     read_conll(path, guess)
 
 
-def test_guesses_look_at_a_files_start_only(tmp_path: Path) -> None:
-    assert guess_format(write(tmp_path, b"a O\n" * 20_000 + b"\xe9 O\n")).label_col == 1
+def test_guesses_look_at_a_files_start_only(write: Write) -> None:
+    assert guess_format(write(b"a O\n" * 20_000 + b"\xe9 O\n")).label_col == 1
 
 
 @pytest.mark.parametrize(
     ("content", "word"), [("a\nb\n", "one column"), ("", "no sentence"), (b"\xe9\n", "0xe9")]
 )
-def test_no_guess(tmp_path: Path, content: str | bytes, word: str) -> None:
+def test_no_guess(write: Write, content: str | bytes, word: str) -> None:
     with pytest.raises(DataError, match=word):
-        guess_format(write(tmp_path, content))
+        guess_format(write(content))
