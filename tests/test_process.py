@@ -93,8 +93,8 @@ def main():
 run(main)
 """
     file = tmp_path / "file"
-    command = [sys.executable, "-c", code, str(file)]
-    done = subprocess.run(command, check=False, preexec_fn=lambda: os.closerange(0, 3))
+    closing = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"]
+    done = subprocess.run([*closing, sys.executable, "-c", code, str(file)], check=False)
     assert (done.returncode, file.read_text()) == (0, "kept")
 
 

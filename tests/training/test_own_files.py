@@ -66,6 +66,7 @@ def test_the_folder_itself_may_be_a_link(folder: RunFolder, tmp_path: Path) -> N
 @pytest.mark.parametrize("name", ["checkpoints", "checkpoints/best", "checkpoints/best/5"])
 def test_checkpoints_elsewhere(tmp_path: Path, name: str) -> None:
     made = tmp_path / "run" / "checkpoints"
+    made.parent.mkdir()
     checkpoints = Checkpoints(made, "a run")
     checkpoints.save_best(5, {"a": np.zeros(3)})
     checkpoints.wait()
@@ -73,6 +74,15 @@ def test_checkpoints_elsewhere(tmp_path: Path, name: str) -> None:
     with pytest.raises(RunError, match=rf"{name}: .*is a link"):
         load_best_params(made, "a run", {})
     checkpoints.close()
+
+
+def test_a_run_folder_that_was_moved_away_is_not_made_anew(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path / "run" / "checkpoints", "a run")
+    checkpoints.save_best(5, {"a": np.zeros(3)})
+    with pytest.raises(RunError, match="best/5: cannot be written: No such file or directory"):
+        checkpoints.wait()
+    checkpoints.close()
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["replicas", "replicas/0"])
