@@ -114,5 +114,5 @@ def load_tagger(args: argparse.Namespace) -> "Tagger":
 
     first_device()  # before a run is read
     if args.ensemble:
-        return Ensemble.of_run(args.run, args.task, args.vectors)
+        return Ensemble.load(args.run, args.task, args.vectors)
     return Tagger.load(args.run, args.task, args.vectors, args.replica)

@@ -28,7 +28,7 @@ _HELD = 1 << 23  # marginals of neighbours that are held together, in sentences 
 
 
 class Ensemble(Tagger):
-    """Tags with the mean of several taggers' marginals; ``Ensemble.of_run`` makes one.
+    """Tags with the mean of several taggers' marginals; ``Ensemble.load`` makes one.
 
         P(tags) = P(tag_1) * prod_i P(tag_i, tag_i+1) / P(tag_i)
 
@@ -38,7 +38,13 @@ class Ensemble(Tagger):
     """
 
     def __init__(self, members: Sequence[Tagger]):
-        """``members``: for one task; each may know other words and tags."""
+        """``members``: at least one, for one task; each may know other words and tags.
+
+        Raises:
+            ValueError: where there are none.
+        """
+        if not members:
+            raise ValueError("members: got none; expected at least one tagger")
         first = members[0]
         task = first._task
         vocabulary = first._vocabulary
@@ -55,16 +61,22 @@ class Ensemble(Tagger):
         self._places = [[index[name] for name in member.tag_names] for member in members]
 
     @classmethod
-    def of_run(
-        cls, run: str | Path, task: str | None = None, vectors: str | Path | None = None
+    def load(
+        cls,
+        run: str | Path,
+        task: str | None = None,
+        vectors: str | Path | None = None,
+        replica: int | None = None,
     ) -> "Ensemble":
         """Restores the best checkpoint of every replica of a run; arguments and Raises as ``Tagger.load``.
 
         Replicas that diverged are left out.
 
         Raises:
-            RunError: where the run has no replicas.
+            RunError: where the run has no replicas, one is missing, or one is asked for.
         """
+        if replica is not None:
+            raise RunError(f"replica: got {replica}; an ensemble is of all replicas, expected None")
         folders = RunFolder(run).members()
         return cls([Tagger.load(folder.path, task, vectors) for folder in folders])
 

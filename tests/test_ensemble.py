@@ -114,7 +114,7 @@ def test_an_ensemble_of_one_is_that_one(replicas: Replicas) -> None:
 
 
 def test_order_and_batches_mean_nothing(replicas: Replicas) -> None:
-    ensemble = Ensemble.of_run(replicas.folder)
+    ensemble = Ensemble.load(replicas.folder)
     together = ensemble.tag(SENTENCES)
     assert [len(tags) for tags in together] == [len(tokens) for tokens in SENTENCES]
     assert [ensemble.tag([tokens])[0] for tokens in SENTENCES] == together
@@ -150,7 +150,7 @@ def test_scores_and_tags_from_the_command_line(
         tables[which[-1]] = capsys.readouterr().out
     assert "expected calibration error of spans" in tables["--calibration"]
     assert len(set(tables.values())) == 3
-    ensemble = Ensemble.of_run(replicas.folder)
+    ensemble = Ensemble.load(replicas.folder)
     path = tmp_path / "words.txt"
     path.write_text("".join(f"{' '.join(tokens)}\n" for tokens in SENTENCES), encoding="utf-8")
     predict([str(replicas.folder), str(path), "--input", "text", "--ensemble", "--pre-tokenized"])
@@ -164,10 +164,22 @@ def test_scores_and_tags_from_the_command_line(
         (lambda run, alone: Tagger.load(run, replica=3), r"no replica 3; the run has 3, counted from 0"),
         (lambda run, alone: Tagger.load(run, replica=-1), "no replica -1"),
         (lambda run, alone: Tagger.load(alone, replica=1), "no replica 1; the run has 1"),
-        (lambda run, alone: Ensemble.of_run(alone), "no replicas; expected a run of several"),
-        (lambda run, alone: Ensemble.of_run(run).export("tagger.zip"), "export one replica"),
+        (lambda run, alone: Ensemble.load(alone), "no replicas; expected a run of several"),
+        (lambda run, alone: Ensemble.load(run, replica=1), "an ensemble is of all replicas"),
+        (lambda run, alone: Ensemble.load(run).export("tagger.zip"), "export one replica"),
     ],
 )
 def test_what_is_not_there(replicas: Replicas, ask: Any, message: str) -> None:
     with pytest.raises(RunError, match=message):
         ask(replicas.folder, replicas.folder / "replicas" / "0")
+
+
+@pytest.mark.parametrize("ask", [Tagger.load, Ensemble.load])
+def test_a_replica_that_is_missing_is_told(replicas: Replicas, tmp_path: Path, ask: Any) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(replicas.folder, run)
+    shutil.rmtree(run / "replicas" / "1")
+    with pytest.raises(RunError, match=r"replicas/1: is missing; expected the 3 replicas.*--replica"):
+        ask(run)
+    left = Tagger.load(replicas.folder, replica=2).tag(SENTENCES)
+    assert Tagger.load(run, replica=2).tag(SENTENCES) == left

@@ -1,7 +1,6 @@
 """The run folder: which files a run leaves, and how they are written. JSON, text and orbax arrays only."""
 
 import contextlib
-import itertools
 import json
 import uuid
 from collections.abc import Sequence
@@ -83,12 +82,16 @@ class RunFolder:
         """The folders of all replicas that were evaluated, of those that diverged only where all did.
 
         Raises:
-            RunError: where there are none.
+            RunError: where there are none, or one is missing: those left are another run.
         """
         count = self.config().training.replicas
-        # As many as the folder has: a config may say any number.
-        there = itertools.takewhile(lambda f: f.path.is_dir(), map(self.replica, range(count)))
-        found = [] if count == 1 else [folder for folder in there if folder._best_score() is not None]
+        every = [self.replica(number) for number in range(count)] if count > 1 else []
+        lost = [folder.path for folder in every if not folder.path.is_dir()]
+        if lost and len(lost) < count:
+            raise RunError(
+                f"{lost[0]}: is missing; expected the {count} replicas of the run, or --replica for one alone"
+            )
+        found = [folder for folder in every if folder._best_score() is not None]
         if not found:
             raise RunError(f"{self.path}: no replicas; expected a run of several that were evaluated")
         return [folder for folder in found if not folder.diverged.exists()] or found
@@ -174,7 +177,10 @@ class RunFolder:
 
         mine, theirs = essence(config.resolved()), essence(self.config().resolved())
         if mine != theirs:
-            different = [key for key in mine if mine[key] != theirs.get(key)]
+            different = [key for key in mine if mine[key] != theirs.get(key) and key != "training"]
+            for key, value in mine["training"].items():
+                if value != (before := theirs["training"].get(key)):
+                    different.append(f"training.{key}: {json.dumps(before)}, now {json.dumps(value)}")
             raise RunError(
                 f"{self.path}: the run was started with another config (different: {', '.join(different)});\n"
                 "give --resume the same config, or start anew with another --output"

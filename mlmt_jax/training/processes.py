@@ -31,9 +31,9 @@ def start() -> None:
         jax.distributed.initialize(
             num_processes=None if count is None else int(count), process_id=None if own is None else int(own)
         )
-    except (ValueError, TypeError, RuntimeError) as error:
+    except (ValueError, TypeError, RuntimeError, IndexError) as error:  # the last: an address without a port
         raise InputError(
-            f"--distributed: {str(error).splitlines()[0]};\n"
+            f"--distributed: {(str(error).splitlines() or [''])[0]};\n"
             "expected JAX_COORDINATOR_ADDRESS (host:port), JAX_NUM_PROCESSES and JAX_PROCESS_ID, or a "
             "cluster that JAX knows"
         ) from error

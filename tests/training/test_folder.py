@@ -106,8 +106,8 @@ def test_how_long_a_run_goes_on_may_change(folder: RunFolder, tiny_config: Path,
 @pytest.mark.parametrize(
     ("change", "where"),
     [
-        ("training.seed=9", "training"),
-        ("training.eval_freq=9", "training"),
+        ("training.seed=9", "training.seed: [0-9]+, now 9"),
+        ("training.replicas=4", "training.replicas: 1, now 4"),
         ("datasets.1.sample=6", "datasets"),
         ("tasks.0.learning_rate=0.9", "tasks"),
         ("components.4.hidden_size=9", "components"),
