@@ -7,7 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlmt_jax.errors import InputError
 from mlmt_jax.process import keep_memory, keep_programs, leave_settings, mend_streams
@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from mlmt_jax.tagger import Tagger
 
 __all__ = [
+    "add_column_arguments",
     "add_config_arguments",
     "add_tagger_arguments",
+    "given_columns",
     "load_tagger",
     "run",
 ]
@@ -100,6 +102,32 @@ def add_tagger_arguments(parser: argparse.ArgumentParser) -> None:
     which.add_argument(
         "--ensemble", action="store_true", help="all replicas together: the mean of their marginals"
     )
+
+
+_SEPARATORS = {"tab": "\t", "space": " ", "any": None}
+
+
+def add_column_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options for a file whose columns are not those of the training file."""
+    parser.add_argument(
+        "--token-col",
+        type=int,
+        metavar="N",
+        help="column of the tokens, from 0 (default: the training file's)",
+    )
+    parser.add_argument(
+        "--separator",
+        choices=_SEPARATORS,
+        help="what parts the columns; any: tabs where a line has one, else spaces (default: as in the "
+        "training file)",
+    )
+
+
+def given_columns(args: argparse.Namespace) -> dict[str, Any]:
+    """The fields of ``ColumnFormat`` that the options name."""
+    fields = {name: getattr(args, name, None) for name in ("token_col", "label_col", "encoding")}
+    found = {name: value for name, value in fields.items() if value is not None}
+    return found if args.separator is None else {**found, "separator": _SEPARATORS[args.separator]}
 
 
 def load_tagger(args: argparse.Namespace) -> "Tagger":

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mlmt_jax.cli import add_tagger_arguments, load_tagger, run
+from mlmt_jax.cli import add_column_arguments, add_tagger_arguments, given_columns, load_tagger, run
+from mlmt_jax.errors import DataError
 
 __all__ = ["main"]
 
@@ -15,6 +16,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("run", help="the run folder")
     parser.add_argument("file", help="labelled sentences, in the format of the task's training file")
     add_tagger_arguments(parser)
+    add_column_arguments(parser)
+    parser.add_argument(
+        "--label-col", type=int, metavar="N", help="column of the tags, from 0 (default: the training file's)"
+    )
     parser.add_argument("--encoding", help="text encoding of the file (default: that of the training file)")
     parser.add_argument(
         "--calibration",
@@ -32,23 +37,30 @@ def main(argv: Sequence[str] | None = None) -> None:
         InputError: on a run or a file that cannot be used.
     """
     args = _parser().parse_args(argv)
+    from mlmt_jax.check.layout import Rows, find_other_layout
     from mlmt_jax.data.conll import read_conll
     from mlmt_jax.data.dataset import label
-    from mlmt_jax.data.findings import add_finding
+    from mlmt_jax.data.findings import add_finding, shown
     from mlmt_jax.training.journal import score_table, table
     from mlmt_jax.training.report import print_findings
 
     tagger = load_tagger(args)
-    form = tagger.column_format
-    sentences, findings = read_conll(args.file, replace(form, encoding=args.encoding or form.encoding))
+    sentences, findings = read_conll(args.file, replace(tagger.column_format, **given_columns(args)))
     examples = label(sentences, tagger.scheme, args.file, findings)
     score = tagger.evaluate(examples)
+    if odd := find_other_layout(args.file, [Rows((), own.tokens) for own in sentences]):
+        findings.append(odd)
     known = set(tagger.tag_names)
     foreign = sorted({tag for example in examples for tag in example.tags if tag not in known})
     if foreign:
         count = sum(not known.issuperset(example.tags) for example in examples)
-        shown = f"{', '.join(map(repr, foreign[:5]))}{', ...' if len(foreign) > 5 else ''}"
-        text = f"{count} of {len(examples)} sentences have tags that {tagger.task!r} does not know: {shown}"
+        text = f"{count} of {len(examples)} sentences have tags that {tagger.task!r} does not know"
+        text += f": {shown(foreign)}"
+        if known.isdisjoint(tag for example in examples for tag in example.tags if tag != "O"):
+            raise DataError(
+                f"{args.file}: {text};\n"
+                "expected some that it knows; --token-col, --label-col and --separator choose the columns"
+            )
         add_finding(findings, args.file, None, text, advice="they count as wrong, and have no loss")
     print_findings(findings)
     print(score_table({tagger.task: {Path(args.file).name: score}}))

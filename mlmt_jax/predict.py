@@ -6,23 +6,27 @@ import re
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mlmt_jax.cli import add_tagger_arguments, load_tagger, run
+from mlmt_jax.cli import add_column_arguments, add_tagger_arguments, given_columns, load_tagger, run
 from mlmt_jax.data.findings import Finding
 from mlmt_jax.data.tokenise import Token, split_at_spaces, tokenise
 from mlmt_jax.errors import DataError, InputError
 from mlmt_jax.results import FIELDS, Result, columns, comments, fields, results
 
 if TYPE_CHECKING:
-    from mlmt_jax.tagger import Tagger
+    from mlmt_jax.data.conll import ColumnFormat
 
 __all__ = ["main"]
 
 # At most so many sentences are tagged together, sorted by length; memory does not grow with the file.
 _CHUNK = 2048
+
+# Sentences by which the columns are judged.
+_FIRST = 100
 
 # Sequences that may be asked for: time and memory grow with them.
 _MOST_SEQUENCES = 1000
@@ -53,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         "file", nargs="?", default="-", help="what to tag; standard input where none is given"
     )
     add_tagger_arguments(parser)
+    add_column_arguments(parser)
     parser.add_argument("--encoding", default="utf-8", help="text encoding of the input; the output is UTF-8")
     parser.add_argument(
         "--input",
@@ -112,9 +117,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = _parser().parse_intermixed_args(argv)
     if args.pre_tokenized and args.input != "text":
         raise InputError(f"--pre-tokenized: got --input {args.input}; expected --input text")
+    columns_given = {key: value for key, value in given_columns(args).items() if key != "encoding"}
+    if columns_given and args.input != "conll":
+        raise InputError(f"--token-col, --separator: got --input {args.input}; expected --input conll")
+    from mlmt_jax.check.layout import Rows, find_other_layout
     from mlmt_jax.training.report import print_findings
 
     tagger = load_tagger(args)
+    form = replace(tagger.column_format, **columns_given)
     output = args.output or ("jsonl" if args.input == "jsonl" else "conll")
     # JSON can hold half a surrogate pair, which UTF-8 cannot; it leaves as JSON's escape, as it came.
     sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")  # type: ignore[union-attr]
@@ -130,7 +140,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             if output == "jsonl":
                 written = _write_jsonl(entry, result, args.input)
             else:
-                above = comments(result) if tagger.column_format.skip_comment else []
+                above = comments(result) if form.skip_comment else []
                 written = _write_conll(entry, above, columns(result, args.n_best))
             for line in written:
                 print(shown(line))
@@ -139,17 +149,23 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     lines = _lines(args.file, args.encoding, answer)
     path = "<stdin>" if args.file == "-" else args.file
-    reader = _READERS["tokens" if args.pre_tokenized else args.input]
+    source = "tokens" if args.pre_tokenized else args.input
+    reader = _READERS[source if args.token_col is None else "columns"]
     findings: list[Finding] = []
+    first: list[Rows] = []
     try:
-        for entry in reader(lines, path, tagger, output, findings):
+        for entry in reader(lines, path, form, output, findings):
             whole.append(entry)
+            if source == "conll" and len(first) < _FIRST:
+                first.append(Rows([entry.lines[row] for row in entry.rows], entry.tokens))
             if len(whole) == _CHUNK:
                 answer()
     except DataError:
         answer()  # what stands before the line that cannot be read
         raise
     answer()
+    if other := find_other_layout(path, first):
+        findings.append(other)
     print_findings(findings)
 
 
@@ -170,13 +186,16 @@ def _lines(file: str, encoding: str, before_waiting: Callable[[], None]) -> Iter
 
 
 def _read_conll(
-    lines: Iterable[str], path: str, tagger: "Tagger", output: str, findings: list[Finding]
+    lines: Iterable[str],
+    path: str,
+    form: "ColumnFormat",
+    output: str,
+    findings: list[Finding],
+    *,
+    is_chosen: bool,  # whether the column was
 ) -> Iterator[_Entry]:
-    from dataclasses import replace
-
     from mlmt_jax.data.conll import iter_blocks, split_columns
 
-    form = tagger.column_format
     endings: deque[str] = deque()  # of the lines that no block has brought yet
 
     def without_endings() -> Iterator[str]:
@@ -194,7 +213,7 @@ def _read_conll(
             rows.append(line)
         elif rows and not line.strip():
             break
-    if all(len(split_columns(row, form.separator)) < 2 for row in rows):
+    if not is_chosen and all(len(split_columns(row, form.separator)) < 2 for row in rows):
         form = replace(form, token_col=0)  # a token a line and nothing else
     for block in iter_blocks(chain(head, rest), form, labelled=False, path=path, findings=findings):
         own = [endings.popleft() for _ in block.lines]
@@ -204,7 +223,7 @@ def _read_conll(
 def _read_text(
     lines: Iterable[str],
     path: str,
-    tagger: "Tagger",
+    form: "ColumnFormat",
     output: str,
     findings: list[Finding],
     split: Callable[[str], list[Token]],
@@ -217,7 +236,7 @@ def _read_text(
 
 
 def _read_jsonl(
-    lines: Iterable[str], path: str, tagger: "Tagger", output: str, findings: list[Finding]
+    lines: Iterable[str], path: str, form: "ColumnFormat", output: str, findings: list[Finding]
 ) -> Iterator[_Entry]:
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -270,7 +289,8 @@ def _write_jsonl(entry: _Entry, result: Result, source: str) -> Iterator[str]:
 
 
 _READERS: dict[str, Callable[..., Iterator[_Entry]]] = {
-    "conll": _read_conll,
+    "conll": partial(_read_conll, is_chosen=False),
+    "columns": partial(_read_conll, is_chosen=True),
     "text": partial(_read_text, split=tokenise),
     "tokens": partial(_read_text, split=split_at_spaces),
     "jsonl": _read_jsonl,

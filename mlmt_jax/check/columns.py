@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from mlmt_jax.check.scan import Scan
-from mlmt_jax.data.conll import SPAN_TAG, ColumnFormat, Sentence, are_counts, guess_format
+from mlmt_jax.data.conll import SPAN_TAG, ColumnFormat, are_counts, guess_format
 from mlmt_jax.data.findings import Finding
 from mlmt_jax.errors import DataError
 
-__all__ = ["find_wrong_columns"]
+__all__ = ["find_wrong_columns", "odd_tokens"]
 
 # No tag set of words is that large and so varied; with fewer tags nothing can be said.
 _FEWEST_TAGS = 30
@@ -28,9 +28,9 @@ def find_wrong_columns(scan: Scan, form: ColumnFormat, *, are_spans: bool) -> li
     tags = {tag for sentence in sentences for tag in sentence.tags}
     words = sum(len(sentence.tokens) for sentence in sentences)
     findings = []
-    odd_tokens = _odd_tokens(sentences, tokens) if words >= _FEWEST_WORDS else None
-    if odd_tokens:
-        text = f"the tokens (token_col {form.token_col}) {odd_tokens}"
+    odd = odd_tokens([sentence.tokens for sentence in sentences]) if words >= _FEWEST_WORDS else None
+    if odd:
+        text = f"the tokens (token_col {form.token_col}) {odd}"
         findings.append(_finding(scan, form, text, sentences[0].tokens[0], words))
     odd_tags = _odd_tags(tokens, tags) if words >= _FEWEST_WORDS and not are_spans else None
     if odd_tags:
@@ -39,9 +39,11 @@ def find_wrong_columns(scan: Scan, form: ColumnFormat, *, are_spans: bool) -> li
     return findings
 
 
-def _odd_tokens(sentences: Sequence[Sentence], tokens: set[str]) -> str | None:
-    if are_counts(sentence.tokens for sentence in sentences):
+def odd_tokens(sentences: Sequence[Sequence[str]]) -> str | None:
+    """What the tokens of sentences do that those of a language do not, if anything."""
+    if are_counts(sentences):
         return "count the words of each sentence"
+    tokens = {token for sentence in sentences for token in sentence}
     if len(tokens) > 1 and all(map(SPAN_TAG.fullmatch, tokens)):
         return "look like tags"
     return None

@@ -1,0 +1,87 @@
+"""Files for a run whose columns are not those of its training file."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_lines import is_one_message, status
+
+from mlmt_jax import Tagger, evaluate, predict
+
+WORDS = ["Piet", "Smit", "woont", "in", "Gent"]
+
+
+def file_of(folder: Path, separator: str = "\t") -> Path:
+    """Ids, tags and tokens, in this order."""
+    tags = ["B-PER", "I-PER", "O", "O", "B-LOC"]
+    lines = [
+        separator.join((str(i), tag, word)) for i, (word, tag) in enumerate(zip(WORDS, tags, strict=True), 1)
+    ]
+    path = folder / "columns"
+    path.write_text("\n".join((*lines, "", "")), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(("separator", "name"), [("\t", "tab"), (" ", "space"), ("\t", "any")])
+def test_predict_takes_the_column_that_is_named(
+    tiny_run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], separator: str, name: str
+) -> None:
+    path = file_of(tmp_path, separator)
+    argv = (tiny_run.folder, path, "--token-col", "-1", "--separator", name)
+    assert status(predict.main, *argv) == 0
+    out, err = capsys.readouterr()
+    rows = [line.split(separator) for line in out.splitlines() if line]
+    assert [row[2] for row in rows] == WORDS
+    assert [[row[3] for row in rows]] == Tagger.load(tiny_run.folder).tag([WORDS])
+    assert err == ""
+
+
+def test_predict_warns_of_columns_that_hold_no_words(
+    tiny_run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = file_of(tmp_path)
+    assert status(predict.main, tiny_run.folder, path) == 0
+    err = capsys.readouterr().err
+    assert f"{path}: the tokens count the words of each sentence: '1'" in err
+    assert "--token-col" in err
+
+
+@pytest.mark.parametrize("source", ["text", "jsonl"])
+def test_predict_has_no_columns_in_other_input(
+    tiny_run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], source: str
+) -> None:
+    argv = (tiny_run.folder, file_of(tmp_path), "--input", source, "--token-col", "1")
+    assert status(predict.main, *argv) == 2
+    assert is_one_message(capsys.readouterr().err)
+
+
+def test_a_column_that_is_named_has_to_be_there(
+    tiny_run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "one"
+    path.write_text("\n".join((*WORDS, "")), encoding="utf-8")
+    assert status(predict.main, tiny_run.folder, path, "--token-col", "2") == 2
+    assert "token_col is 2" in capsys.readouterr().err
+    assert status(predict.main, tiny_run.folder, path) == 0
+
+
+def test_evaluate_takes_the_columns_that_are_named(
+    tiny_run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = file_of(tmp_path)
+    argv = (tiny_run.folder, path, "--token-col", "2", "--label-col", "1", "--separator", "tab")
+    assert status(evaluate.main, *argv) == 0
+    out = capsys.readouterr().out
+    assert [line.split()[0] for line in out.splitlines() if line.startswith(("PER", "LOC"))] == ["LOC", "PER"]
+
+
+def test_evaluate_refuses_tags_of_which_it_knows_none(
+    tiny_run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = file_of(tmp_path)
+    argv = (tiny_run.folder, path, "--token-col", "0", "--label-col", "2")
+    assert status(evaluate.main, *argv) == 2
+    err = capsys.readouterr().err
+    assert is_one_message(err), err
+    assert f"{path}: 1 of 1 sentences have tags" in err
+    assert "--label-col" in err
