@@ -84,7 +84,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         corpora = [(setup.config, setup.corpus) for setup in setups]
         if first and args.resume and folder.holds_run():
             folder.check_same(config, corpora)
-            folder.go_on(config, [setup.config for setup in setups])
         elif first:
             if not args.resume:
                 stack.enter_context(locked(output))
@@ -94,9 +93,14 @@ def main(argv: Sequence[str] | None = None) -> None:
             for own in folder.runs(len(setups)):
                 stack.enter_context(locked(own.path))
         processes.wait_for_all("folder")
+
+        def go_on() -> None:
+            if first:
+                folder.go_on(config, [setup.config for setup in setups])
+
         print(f"run folder: {output}\n\n{describe_corpora(setups[0])}\n", flush=True)
         try:
-            train(setups, folder)
+            train(setups, folder, go_on)
         except Stopped as stopped:
             print(f"\nstopped at step {stopped.step}; to go on: {shlex.join(command)}", file=sys.stderr)
             sys.exit(128 + stopped.signum)

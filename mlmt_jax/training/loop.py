@@ -3,7 +3,7 @@
 import signal
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -26,12 +26,15 @@ __all__ = ["train"]
 _LAG = 16
 
 
-def train(setups: Sequence[Setup], folder: RunFolder) -> dict[str, Any]:
+def train(
+    setups: Sequence[Setup], folder: RunFolder, going_on: Callable[[], None] = lambda: None
+) -> dict[str, Any]:
     """Trains runs side by side, from their start or from their last common checkpoint; returns the summary.
 
     Args:
         setups: of the replicas in their order; one for a run alone.
         folder: of the run, which has been created; of several, it holds one folder for each.
+        going_on: is called once the checkpoints are known to be of use, before anything changes.
 
     Raises:
         DivergedError: when the loss of a run alone is not finite, or at the end where those of all replicas
@@ -42,13 +45,12 @@ def train(setups: Sequence[Setup], folder: RunFolder) -> dict[str, Any]:
     fleet = Fleet(setups, folder)
     try:
         with StopRequest() as stop:
-            if fleet.restore() and fleet.finished:
+            restored = fleet.restore()
+            going_on()
+            if restored and fleet.finished:
                 summary = fleet.summary()
                 if summary is not None:
-                    print(
-                        f"the run is finished: it has had {fleet.step} steps; "
-                        "raise training.max_step, max_epoch or patience to go on"
-                    )
+                    print(f"the run is finished: it has had {fleet.step} steps; {_how_to_go_on(fleet)}")
                     return summary
             fleet.begin()
             _Loop(fleet, stop).run()
@@ -57,6 +59,15 @@ def train(setups: Sequence[Setup], folder: RunFolder) -> dict[str, Any]:
             return fleet.finish(lambda: _check_stop(stop, fleet.step))
     finally:
         fleet.close()
+
+
+def _how_to_go_on(fleet: Fleet) -> str:
+    if fleet.alone:
+        return "raise training.max_step, max_epoch or patience to go on"
+    # They took their last steps at different times, and could not go on side by side.
+    if all(run.ended for run in fleet.runs):
+        return "all replicas came to an end of their own; start anew with another --output to train longer"
+    return "raise training.max_step or max_epoch to go on"
 
 
 def _check_stop(stop: StopRequest, step: int) -> None:
@@ -133,7 +144,8 @@ class _Loop:
         # One that patience had ended has its scores; that it had, the first of several processes alone knows.
         if not fleet.runs[number].ended:
             fleet.runs[number].diverge(step, error)
-            self._reporter.tell(f"replica {number} has diverged, the others go on\n{error}")
+            others = ", the others go on" if any(not run.ended for run in fleet.runs) else ""
+            self._reporter.tell(f"replica {number} has diverged{others}\n{error}")
         fleet.retire(number)
 
     def _drain(self) -> None:

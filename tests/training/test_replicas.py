@@ -20,6 +20,7 @@ from mlmt_jax.training.folder import RunFolder
 from mlmt_jax.training.outcome import statistics
 from mlmt_jax.training.replicas import Group, groups_of
 from mlmt_jax.training.setup import fresh_state, prepare, prepare_replicas
+from mlmt_jax.training.window import DivergedError
 
 SEED = 3
 
@@ -154,6 +155,23 @@ def test_a_replica_without_progress_ends_and_the_others_go_on(
     assert [one["steps"] for one in summary["replicas"]] == [4, 8]
 
 
+def test_replicas_that_ended_at_different_steps_are_left_as_they_are(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scripted(monkeypatch, [0.5, 0.1, 0.4, 0.2, 0.3, 0.4, 0.3])
+    data = edited(sampled(patience=1), {"training.eval_freq": 2, "training.max_step": 20})
+    folder = trained(corpus, data, "ended", "--replicas", "2")
+    assert [len(metrics(folder / "replicas" / str(r))) for r in range(2)] == [2, 5]
+    files = lambda: {path: path.read_bytes() for path in folder.rglob("*.json*")}
+    before = files()
+    capsys.readouterr()
+    trained(corpus, data, "ended", "--replicas", "2", "--resume")
+    assert "start anew with another --output" in capsys.readouterr().out
+    with pytest.raises(RunError, match="keep patience as it was"):
+        trained(corpus, data, "ended", "--replicas", "2", "--resume", "--set", "training.patience=9")
+    assert files() == before
+
+
 def test_a_replica_that_diverges_stops_alone(
     corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -179,6 +197,24 @@ def test_a_replica_that_diverges_stops_alone(
     trained(corpus, sampled(), "broken", "--replicas", "2", "--resume", "--set", "training.max_step=12")
     assert "loss is nan" in read(folder, "summary.json")["replicas"][1]["diverged"]
     assert [record["step"] for record in metrics(folder / "replicas" / "0")] == [4, 8, 12]
+
+
+def test_the_last_replica_that_diverges_leaves_no_others(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start = loop.Fleet.begin
+
+    def begin_broken(fleet: Any) -> None:
+        start(fleet)
+        poison(fleet, 0)
+        poison(fleet, 1)
+
+    monkeypatch.setattr(loop.Fleet, "begin", begin_broken)
+    with pytest.raises(DivergedError):
+        trained(corpus, sampled(), "all broken", "--replicas", "2")
+    out = capsys.readouterr().out
+    assert "replica 0 has diverged, the others go on\n" in out
+    assert "replica 1 has diverged\n" in out
 
 
 def test_a_replica_that_diverges_late_is_not_chosen(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
