@@ -60,39 +60,39 @@ def main(argv: Sequence[str] | None = None) -> None:
     folder = RunFolder(output)
     if args.distributed:
         processes.start()
-    first = processes.is_first() if args.distributed else True
-    if not args.check and first:
-        folder.check_free(resume=args.resume)
+    shared = config.training.data_parallel > 1
+    sharing = config.training.data_parallel * config.training.replicas if shared else 1
+    line, warning = choose_device(config.training.gpu, sharing)
+    print(line)
+    if warning:
+        print(f"warning: {warning}", file=sys.stderr)
+    first = processes.is_first()
     command = ["python", "-m", "mlmt_jax.train", *(sys.argv[1:] if argv is None else argv)]
     command += [] if args.resume else ["--resume"]
     with contextlib.ExitStack() as stack:
-        if args.resume and first:
-            stack.enter_context(locked(output))
-        shared = config.training.data_parallel > 1
-        sharing = config.training.data_parallel * config.training.replicas if shared else 1
-        line, warning = choose_device(config.training.gpu, sharing)
-        print(line)
-        if warning:
-            print(f"warning: {warning}", file=sys.stderr)
-        setups = prepare_replicas(config)
-        require_memory(setups)
-        if args.check:
-            print(describe_run(setups[0]))
-            return
-        print_findings(dict.fromkeys(found for setup in setups for found in setup.corpus.findings))
-        device_mesh(len(setups), config.training.data_parallel)  # refuses before anything is written
-        corpora = [(setup.config, setup.corpus) for setup in setups]
-        if first and args.resume and folder.holds_run():
-            folder.check_same(config, corpora)
-        elif first:
-            if not args.resume:
+        with processes.refusing_together():
+            if first and not args.check:
+                folder.check_free(resume=args.resume)
+            if first and args.resume:
                 stack.enter_context(locked(output))
-                folder.check_free(resume=False)  # another process may have been quicker
-            folder.create(config, corpora)
-        if first and len(setups) > 1:
-            for own in folder.runs(len(setups)):
-                stack.enter_context(locked(own.path))
-        processes.wait_for_all("folder")
+            setups = prepare_replicas(config)
+            require_memory(setups)
+            if args.check:
+                print(describe_run(setups[0]))
+                return
+            print_findings(dict.fromkeys(found for setup in setups for found in setup.corpus.findings))
+            device_mesh(len(setups), config.training.data_parallel)  # refuses before anything is written
+            corpora = [(setup.config, setup.corpus) for setup in setups]
+            if first and args.resume and folder.holds_run():
+                folder.check_same(config, corpora)
+            elif first:
+                if not args.resume:
+                    stack.enter_context(locked(output))
+                    folder.check_free(resume=False)  # another process may have been quicker
+                folder.create(config, corpora)
+            if first and len(setups) > 1:
+                for own in folder.runs(len(setups)):
+                    stack.enter_context(locked(own.path))
 
         def go_on() -> None:
             if first:

@@ -4,7 +4,10 @@ All read the same files and take the same steps, each on its own devices. The fi
 the run folder has to be one that all of them see.
 """
 
+import contextlib
 import os
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -13,7 +16,18 @@ from jax.experimental import multihost_utils
 
 from mlmt_jax.errors import InputError
 
-__all__ = ["any_of", "first_device", "is_first", "on_host", "several", "start", "wait_for_all"]
+__all__ = [
+    "any_of",
+    "first_device",
+    "is_first",
+    "on_host",
+    "refusing_together",
+    "several",
+    "start",
+    "wait_for_all",
+]
+
+_ADDRESS = re.compile(r".+:[0-9]{1,5}")
 
 
 def start() -> None:
@@ -21,22 +35,34 @@ def start() -> None:
 
     ``JAX_COORDINATOR_ADDRESS``, ``JAX_NUM_PROCESSES`` and ``JAX_PROCESS_ID`` say where the first process
     listens, how many there are and which one this is; what is not set, JAX finds out itself under Slurm,
-    Open MPI and Kubernetes.
+    Open MPI and Kubernetes. Where the processes do not meet within five minutes, JAX ends this one.
 
     Raises:
-        InputError: where that is not to be found out, or the processes do not meet.
+        InputError: where that is not to be found out.
     """
+    count, own = (_number(name) for name in ("JAX_NUM_PROCESSES", "JAX_PROCESS_ID"))
+    address = os.environ.get("JAX_COORDINATOR_ADDRESS")
+    if address is not None and not _ADDRESS.fullmatch(address):
+        raise InputError(f"JAX_COORDINATOR_ADDRESS: got {address!r}; expected host:port of the first process")
+    at = "" if address is None else f" at {address}"
+    print(f"waiting{at} for the other processes, for five minutes at most", flush=True)
     try:
-        count, own = (os.environ.get(name) for name in ("JAX_NUM_PROCESSES", "JAX_PROCESS_ID"))
-        jax.distributed.initialize(
-            num_processes=None if count is None else int(count), process_id=None if own is None else int(own)
-        )
-    except (ValueError, TypeError, RuntimeError, IndexError) as error:  # the last: an address without a port
+        jax.distributed.initialize(num_processes=count, process_id=own)
+    except (ValueError, TypeError, RuntimeError) as error:
         raise InputError(
-            f"--distributed: {(str(error).splitlines() or [''])[0]};\n"
+            f"--distributed: {str(error).splitlines()[0]};\n"
             "expected JAX_COORDINATOR_ADDRESS (host:port), JAX_NUM_PROCESSES and JAX_PROCESS_ID, or a "
             "cluster that JAX knows"
         ) from error
+
+
+def _number(name: str) -> int | None:
+    text = os.environ.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise InputError(f"{name}: got {text[:60]!r}; expected a whole number")
+    return int(text)
 
 
 def first_device() -> Any:
@@ -78,6 +104,22 @@ def any_of(flag: bool, *, here: bool = True) -> bool:
     if not several():
         return flag
     return here and bool(np.any(multihost_utils.process_allgather(np.array(flag))))
+
+
+@contextlib.contextmanager
+def refusing_together() -> Iterator[None]:
+    """Has all processes wait for each other at its end, and none go on where one met an ``InputError``.
+
+    Raises:
+        InputError: its own, or that another process met one.
+    """
+    try:
+        yield
+    except InputError:
+        any_of(True)
+        raise
+    if any_of(False):
+        raise InputError("--distributed: another process cannot train; its own output says why")
 
 
 def wait_for_all(name: str) -> None:

@@ -15,8 +15,8 @@ import tiny_corpus
 from config_edits import edited
 from replica_runs import last_states, read, sampled, trained
 
-from mlmt_jax.errors import ConfigError, RunError
-from mlmt_jax.training import loop
+from mlmt_jax.errors import ConfigError, InputError, RunError
+from mlmt_jax.training import loop, processes
 from mlmt_jax.training.setup import choose_device
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,7 +48,7 @@ def test_a_model_that_no_machine_holds(corpus: Path) -> None:
 def test_memory_that_ends_in_training(
     corpus: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    def train(setups: object, folder: object) -> None:
+    def train(*_: object) -> None:
         raise error
 
     monkeypatch.setattr(loop, "train", train)
@@ -73,9 +73,15 @@ TRAIN = ("-m", "mlmt_jax.train")
 
 
 def in_processes(
-    corpus: Path, folder: Path, count: int, devices: int, *options: str, program: tuple[str, ...] = TRAIN
-) -> None:
-    """Trains in processes of so many virtual devices each."""
+    corpus: Path,
+    folder: Path,
+    count: int,
+    devices: int,
+    *options: str,
+    program: tuple[str, ...] = TRAIN,
+    expected: int = 0,
+) -> list[str]:
+    """Trains in processes of so many virtual devices each; returns what each said."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
@@ -101,7 +107,8 @@ def in_processes(
         for process in started:
             process.kill()
             process.communicate()
-    assert [process.returncode for process in started] == [0] * count, "\n\n".join(told)
+    assert [process.returncode for process in started] == [expected] * count, "\n\n".join(told)
+    return told
 
 
 def test_one_run_in_two_processes(corpus: Path) -> None:
@@ -112,6 +119,50 @@ def test_one_run_in_two_processes(corpus: Path) -> None:
     found, want = (read(one, "summary.json")["scores"]["afr ner"]["test"] for one in (folder, alone))
     assert found == {**want, "loss": pytest.approx(want["loss"], rel=1e-4)}
     in_processes(corpus, folder, 2, 1, "--resume")  # it is finished, and all processes see so
+
+
+def test_what_one_process_refuses_ends_all(corpus: Path) -> None:
+    folder = trained(corpus, sampled(), "refused", "--set", "training.max_step=4")
+    told = in_processes(corpus, folder, 2, 1, expected=2)
+    assert f"error: {folder}: this folder already holds a run;" in told[0].splitlines()
+    last = told[1].splitlines()[-1]
+    assert last == "error: --distributed: another process cannot train; its own output says why"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("JAX_COORDINATOR_ADDRESS", ""),
+        ("JAX_COORDINATOR_ADDRESS", "127.0.0.1"),
+        ("JAX_NUM_PROCESSES", "two"),
+        ("JAX_PROCESS_ID", "-1"),
+    ],
+)
+def test_where_the_processes_are_has_to_be_said(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    settings = {
+        "JAX_COORDINATOR_ADDRESS": "127.0.0.1:45001",
+        "JAX_NUM_PROCESSES": "2",
+        "JAX_PROCESS_ID": "0",
+        name: value,
+    }
+    for key, text in settings.items():
+        monkeypatch.setenv(key, text)
+    with pytest.raises(InputError, match=f"{name}: got '{value}'; expected"):
+        processes.start()
+
+
+def test_a_device_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def devices() -> None:
+        raise RuntimeError("Unable to initialize backend 'tpu'\nat length")
+
+    monkeypatch.setenv("JAX_PLATFORMS", "tpu")
+    monkeypatch.setattr(jax, "devices", devices)
+    with pytest.raises(
+        InputError, match=r"JAX_PLATFORMS='tpu': JAX finds no device: Unable to init.*'tpu';\n"
+    ):
+        processes.first_device()
 
 
 def test_two_processes_lose_a_replica_that_had_ended(corpus: Path) -> None:
