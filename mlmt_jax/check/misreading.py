@@ -20,10 +20,13 @@ _NEXT = "[" + re.escape("".join(char for char, byte in _BYTES.items() if byte < 
 _PAIR = f"(?:[\xc2-\xdf]{_NEXT}|[\xe0-\xef]{_NEXT}{{2}}|[\xf0-\xf4]{_NEXT}{{3}})"
 # What a single letter may have become: letters of Latin-1 (Â, Ã), of Latin Extended-A (Ä, Å, inside a word
 # only: "Å»" may be what it looks like), with dots below (áº) and such, quotes and dashes (â€). In capitals,
-# "CAFÉ»" and its like are no mistake. Of all other scripts two letters must follow each other.
+# "CAFÉ»" and its like are no mistake, but in small letters "JÃ¼rgen" is. Of all other scripts two letters
+# must follow each other.
+_SMALL = "(?=[a-z\xdf-\xff])"
+_DOTTED = f"\xe1[\xb8\xb9\xba\xbb]{_NEXT}"
 _MISREAD = re.compile(
-    f"(?:{_PAIR}){{2,}}|(?<![A-Z\xc0-\xde])(?:\xc2[\xa0-\xbf]|\xc3{_NEXT}|[\xc4\xc5]{_NEXT}(?=[a-z\xdf-\xff])"
-    f"|\xe1[\xb8\xb9\xba\xbb]{_NEXT}|\xe2€{_NEXT})"
+    f"(?:{_PAIR}){{2,}}|(?<![A-Z\xc0-\xde])(?:\xc2[\xa0-\xbf]|\xc3{_NEXT}|[\xc4\xc5]{_NEXT}{_SMALL}"
+    f"|{_DOTTED}|\xe2€{_NEXT})|(?:[\xc3-\xc5](?![\xa0\xbb]){_NEXT}|{_DOTTED}){_SMALL}"
 )
 
 

@@ -14,7 +14,25 @@ def _latin(error: UnicodeError) -> tuple[str, int]:
 
 @pytest.mark.parametrize(
     "word",
-    ["café", "señor", "één", "Łódzka", "ọjọ́", "ṣé", "don’t", "привет", "naïve", "größer", "šašo", "日本"],
+    [
+        "café",
+        "señor",
+        "één",
+        "Łódzka",
+        "ọjọ́",
+        "ṣé",
+        "don’t",
+        "привет",
+        "naïve",
+        "größer",
+        "šašo",
+        "日本",
+        "Jürgen",
+        "São",
+        "Mía",
+        "Kız",
+        "Tịnh",
+    ],
 )
 def test_misread_words_are_mended(word: str) -> None:
     # cp1252 where it has a letter for the byte, else latin-1, as browsers read.
@@ -32,6 +50,8 @@ def test_misread_words_are_mended(word: str) -> None:
         "É",
         "São",
         "IRMÃ»",
+        "IRMÃ»e",
+        "IRMÃ\xa0de",
         "été",
         "Ãu",
         "naïve",
