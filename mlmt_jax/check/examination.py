@@ -10,6 +10,7 @@ from pathlib import Path
 from mlmt_jax.check.columns import find_wrong_columns
 from mlmt_jax.check.scan import Scan, scan_file
 from mlmt_jax.check.splits import (
+    find_between_datasets,
     find_between_splits,
     find_long_sentences,
     find_spans_without_prefix,
@@ -71,20 +72,23 @@ def examine(config: Config, source: str) -> Examination:
     files: set[Path] = set()
     datasets: dict[str, Dataset] = {}
     by_dataset: dict[str, list[Finding]] = {}
+    scans: dict[str, dict[str, Scan]] = {}
     for spec in config.datasets:
-        scans = {
+        scans[spec.name] = {
             split: scan_file(config.path(file), column_format(spec))
             for split, file in spec.files.by_split.items()
             if os.path.isfile(config.path(file))  # false as well where the name is too long, say
         }
-        files |= {Path(scan.path) for scan in scans.values()}
-        by_dataset[spec.name], dataset = _examine_dataset(config, spec, scans)
+        files |= {Path(scan.path) for scan in scans[spec.name].values()}
+        by_dataset[spec.name], dataset = _examine_dataset(config, spec, scans[spec.name])
         if dataset is not None:
             datasets[spec.name] = dataset
     tags, spans, about_tasks = _examine_tasks(config, datasets, source)
     for spec in config.datasets:
         unknown = unknown_tags(config, {k: v for k, v in datasets.items() if k == spec.name}, tags, spans)
         found = [*by_dataset[spec.name], *_at_tags(unknown, column_format(spec))]
+        same_task = [other.name for other in config.datasets if other.task == spec.task]
+        found += find_between_datasets(scans, spec.name, same_task)
         order = [str(config.path(file)) for file in spec.files.by_split.values()]
         findings += sorted(
             found, key=lambda one: (order.index(one.path), one.line is None, one.line, one.column or 0)

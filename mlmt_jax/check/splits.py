@@ -1,7 +1,7 @@
 """What only the files of a data set together show: schemes, spans, repeated and very long sentences."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from mlmt_jax.check.scan import Scan
 from mlmt_jax.data.findings import Finding, shown
@@ -9,6 +9,7 @@ from mlmt_jax.data.tags import detect_scheme
 from mlmt_jax.metrics.spans import OUTSIDE, Scheme, count_ill_formed, ill_formed_words, split_tag
 
 __all__ = [
+    "find_between_datasets",
     "find_between_splits",
     "find_long_sentences",
     "find_spans_without_prefix",
@@ -122,17 +123,58 @@ def find_between_splits(scans: Mapping[str, Scan]) -> dict[str, list[Finding]]:
                 own.setdefault(sentence.tokens, (split, sentence.line))
         seen |= own
         findings[split] = [
-            _repeated(scan, scans[other], split, other, places) for other, places in repeated.items()
+            _repeated(
+                scan,
+                scans[other],
+                split,
+                other,
+                places,
+                f"scores on {split} may be too high by what is learnt by heart"
+                if other == "train"
+                else "it counts in the scores of both",
+            )
+            for other, places in repeated.items()
         ]
     return findings
 
 
-def _repeated(scan: Scan, source: Scan, split: str, other: str, places: list[tuple[int, int]]) -> Finding:
+def find_between_datasets(
+    scans: Mapping[str, Mapping[str, Scan]], name: str, same_task: Collection[str]
+) -> list[Finding]:
+    """Sentences of a data set's dev and test on which another data set trains.
+
+    Args:
+        scans: by data set and split.
+        name: the data set whose scores it is about.
+        same_task: the data sets of its task.
+    """
+    findings = []
+    for other, theirs in scans.items():
+        if other == name or "train" not in theirs:
+            continue
+        source = theirs["train"]
+        lines = {sentence.tokens: sentence.line for sentence in reversed(source.sentences)}
+        for split, scan in scans[name].items():
+            places = [
+                (sentence.line, lines[sentence.tokens])
+                for sentence in scan.sentences
+                if split != "train"
+                and len(sentence.tokens) >= _TOO_SHORT_TO_REPEAT
+                and sentence.tokens in lines
+            ]
+            if places:
+                what = "its tags are" if other in same_task else "its words, not its tags, are"
+                advice = f"{what} trained on there: scores on {split} may be too high"
+                there = f"the training data of {other!r}"
+                findings.append(_repeated(scan, source, split, there, places, advice))
+    return findings
+
+
+def _repeated(
+    scan: Scan, source: Scan, split: str, other: str, places: list[tuple[int, int]], advice: str
+) -> Finding:
     line, first = places[0]
     text = f"a sentence of {split} that {other} has as well"
     example = f"{source.path}:{first}"
     share = f"{len(places) / len(scan.sentences):.1%} of the file's sentences"
-    advice = f"scores on {split} may be too high by what is learnt by heart ({share})"
-    if other != "train":
-        advice = f"it counts in the scores of both ({share})"
-    return Finding(scan.path, line, text, len(places), example=example, advice=advice)
+    return Finding(scan.path, line, text, len(places), example=example, advice=f"{advice} ({share})")

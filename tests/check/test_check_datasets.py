@@ -1,7 +1,16 @@
 """Columns, schemes and sentences: what takes a whole file, or several, to be seen."""
 
+import json
+from pathlib import Path
+
 import pytest
 from doctored import DEV, TRAIN, Check
+
+from mlmt_jax.check import examine
+from mlmt_jax.check.scan import Scan
+from mlmt_jax.check.splits import find_between_datasets
+from mlmt_jax.config import load_config
+from mlmt_jax.data.conll import Sentence
 
 LONG = "x O\n" * 251
 
@@ -68,3 +77,66 @@ def test_tags_that_the_sample_leaves_out_are_told(check: Check) -> None:
     found = [check("--set", "datasets.0.sample=1", "--set", seed).told for seed in seeds]
     places = {tuple(told.place for told in own) for own in found}
     assert places == {(), ("dev:5:7", "test:4:7")}
+
+
+def scans(**files: str) -> dict[str, dict[str, Scan]]:
+    """Scans of three data sets, made of their sentences in one letter a sentence; ``a_dev="xy"``."""
+    found: dict[str, dict[str, Scan]] = {}
+    for key, letters in files.items():
+        name, _, split = key.partition("_")
+        sentences = [
+            Sentence((letter,) * 5, ("O",) * 5, range(6 * i + 1, 6 * i + 6))
+            for i, letter in enumerate(letters)
+        ]
+        found.setdefault(name, {})[split] = Scan(key, sentences, [])
+    return found
+
+
+def test_what_one_data_set_trains_on_and_another_is_scored_by() -> None:
+    files = scans(a_train="w", a_dev="xyy", a_test="z", b_train="vyy", c_train="zxy", c_dev="w")
+    told = [
+        (one.path, one.line, one.text, one.count, one.example, one.advice)
+        for one in find_between_datasets(files, "a", {"a", "b"})
+    ]
+    assert told == [
+        (
+            "a_dev",
+            7,
+            "a sentence of dev that the training data of 'b' has as well",
+            2,
+            "b_train:7",
+            "its tags are trained on there: scores on dev may be too high (66.7% of the file's sentences)",
+        ),
+        (
+            "a_dev",
+            1,
+            "a sentence of dev that the training data of 'c' has as well",
+            3,
+            "c_train:7",
+            "its words, not its tags, are trained on there: scores on dev may be too high "
+            "(100.0% of the file's sentences)",
+        ),
+        (
+            "a_test",
+            1,
+            "a sentence of test that the training data of 'c' has as well",
+            1,
+            "c_train:1",
+            "its words, not its tags, are trained on there: scores on test may be too high "
+            "(100.0% of the file's sentences)",
+        ),
+    ]
+    assert [one.path for one in find_between_datasets(files, "c", {"c"})] == ["c_dev"]
+
+
+def test_files_that_serve_two_data_sets_are_told(tmp_path: Path, tiny_config: Path) -> None:
+    config = json.loads(tiny_config.read_text(encoding="utf-8"))
+    first, second = config["datasets"][:2]
+    dev = tiny_config.parent / first["files"]["dev"]
+    long = tmp_path / "dev"
+    long.write_text(f"{dev.read_text(encoding='utf-8')}\n{TRAIN}", encoding="utf-8")
+    first["files"]["dev"] = second["files"]["train"] = str(long)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({**config, "data_root": str(tiny_config.parent)}), encoding="utf-8")
+    texts = [one.text for one in examine(load_config(path), str(path)).findings]
+    assert f"a sentence of dev that the training data of {second['name']!r} has as well" in texts
