@@ -93,7 +93,7 @@ class ParserConfig(Block):
     skip_comment: bool = True
     """Whether lines that begin with `#` between sentences are comments."""
     scheme: Literal["auto", "iob1", "iob2", "bioes", "io", "none"] = "auto"
-    """Tag scheme of spans; `"none"`: tags of single words; `"auto"`: seen from the files."""
+    """Tag scheme of spans; `"none"`: tags of single words; `"auto"`: seen from the training file."""
     encoding: Encoding = "utf-8"
     """Text encoding; a byte-order mark is accepted."""
 

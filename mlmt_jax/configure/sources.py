@@ -49,7 +49,8 @@ def read_sources(args: argparse.Namespace) -> list[Source]:
         files = {split: path for split, path in paths.items() if path is not None}
         form = guess_format(files["train"], args.encoding)
         read = {split: read_conll(path, form)[0] for split, path in files.items()}
-        scheme = detect_scheme([sentence.tags for sentences in read.values() for sentence in sentences])
+        tags = {split: [sentence.tags for sentence in sentences] for split, sentences in read.items()}
+        scheme = detect_scheme(**tags)
         kind = "pos" if scheme == "none" else "ner"
         if kinds.setdefault(slot.task, kind) != kind:
             raise ConfigError(

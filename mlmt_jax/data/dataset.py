@@ -1,5 +1,6 @@
 """One data set of the config: its sentences with their tags, and the sample that training sees."""
 
+import itertools
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -79,8 +80,8 @@ def make_dataset(
 ) -> Dataset:
     """``read_dataset`` of files that are read already: their sentences and findings by split."""
     files = {split: config.path(path) for split, path in spec.files.by_split.items()}
-    tags = [sentence.tags for sentences, _ in read.values() for sentence in sentences]
-    scheme = detect_scheme(tags) if spec.parser.scheme == "auto" else spec.parser.scheme
+    tags = {split: [sentence.tags for sentence in sentences] for split, (sentences, _) in read.items()}
+    scheme = detect_scheme(**tags) if spec.parser.scheme == "auto" else spec.parser.scheme
     findings = [finding for _, found in read.values() for finding in found]
     labelled = {
         split: label(sentences, scheme, files[split], findings) for split, (sentences, _) in read.items()
@@ -91,7 +92,7 @@ def make_dataset(
         text = f"training sentence of more than {spec.max_len} words is left out (max_len)"
         findings.append(Finding(str(files["train"]), long[0].line, text, len(long), column=1))
     labelled["train"] = [labelled["train"][i] for i in short]
-    bare = scheme == "io" and has_bare_labels(tags)
+    bare = scheme == "io" and has_bare_labels(itertools.chain(*tags.values()))
     return Dataset(
         spec.name,
         spec.language,

@@ -1,5 +1,6 @@
 """Tag schemes of files: found out, read into BIOES for training, and written back for the reader."""
 
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 
@@ -19,8 +20,8 @@ _CANDIDATES: tuple[Scheme, ...] = ("iob2", "bioes", "io", "iob1")
 _BIOES = re.compile(r"O|[BIES]-.+", re.DOTALL)
 
 
-def detect_scheme(sentences: Iterable[Sequence[str]]) -> Scheme:
-    """Find the scheme of a file from all of its tags.
+def detect_scheme(train: Iterable[Sequence[str]], **others: Iterable[Sequence[str]]) -> Scheme:
+    """Find the scheme of a data set from all tags of its training file.
 
     Tags mark spans if most of those that are not O have a prefix (B-, I-, E-, S-; L-, U-); in a file
     without O, where all words lie in spans, every tag must have one. Otherwise the scheme is `none`:
@@ -29,15 +30,22 @@ def detect_scheme(sentences: Iterable[Sequence[str]]) -> Scheme:
 
     Among the span schemes it is the one in which the fewest tags are ill-formed, so that a few slips do
     not decide: IOB2 with two stray I- at the start of spans stays IOB2.
+
+    Args:
+        train: the tags of each sentence.
+        others: those of its other files by split, which decide what the training file leaves open.
     """
-    sentences = list(sentences)
-    prefixes = [split_tag(tag)[0] for tags in sentences for tag in tags]
+    own = list(train)
+    every = [*own, *itertools.chain(*others.values())]
+    decisive = own if any(tag != OUTSIDE for tags in own for tag in tags) else every
+    prefixes = [split_tag(tag)[0] for tags in decisive for tag in tags]
     outside = prefixes.count(OUTSIDE)
     bare = prefixes.count("")
     prefixed = len(prefixes) - outside - bare
     if not prefixes or (bare and (not outside or prefixed <= bare)):
         return "none"
-    return min(_CANDIDATES, key=lambda scheme: sum(count_ill_formed(tags, scheme) for tags in sentences))
+    ill_formed = lambda scheme, files: sum(count_ill_formed(tags, scheme) for tags in files)
+    return min(_CANDIDATES, key=lambda scheme: (ill_formed(scheme, own), ill_formed(scheme, every)))
 
 
 def has_bare_labels(sentences: Iterable[Sequence[str]]) -> bool:

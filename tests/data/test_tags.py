@@ -196,3 +196,15 @@ def test_detection_finds_a_scheme_in_which_generated_files_are_well_formed(segme
     if any(sentences):
         assert found in PREFIXES
         assert all(to_bioes(tags, found)[1] == 0 for tags in sentences)
+
+
+def test_other_files_decide_what_the_training_file_leaves_open() -> None:
+    clean = rows("B-X I-X O B-Y")
+    # Of itself it is IOB2, however much another file differs.
+    assert detect_scheme(clean, dev=rows("I-X I-X O") * 50) == "iob2"
+    assert detect_scheme(clean, dev=[["o"]] * 50) == "iob2"
+    # I- alone may be IO, or IOB1 whose B- another file has; O alone may be anything.
+    assert detect_scheme(rows("I-X O")) == "io"
+    assert detect_scheme(rows("I-X O"), dev=rows("I-X B-X O")) == "iob1"
+    assert detect_scheme(rows("O O"), dev=rows("S-X O"), test=rows("B-X E-X")) == "bioes"
+    assert detect_scheme(rows("O O"), dev=rows("NOUN VERB")) == "none"
