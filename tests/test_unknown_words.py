@@ -3,6 +3,7 @@
 import json
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from command_lines import is_one_message, status
 
 from mlmt_jax import Tagger, evaluate, predict
 from mlmt_jax.data.dataset import Example
+from mlmt_jax.data.vocab import WordVocab
 from mlmt_jax.errors import DataError, RunError
 from mlmt_jax.exported import ExportedTagger
 from mlmt_jax.training.checkpoint import load_best_params
@@ -91,6 +93,31 @@ def test_another_dimension(
         assert is_one_message(err)
         assert f"{path}:1: the header says {dimension} dimensions" in err
         assert "expected dimension 4" in err
+
+
+@pytest.mark.parametrize("turn", [0.2, 2.0])
+def test_vectors_of_another_training(tiny_run: Any, tmp_path: Path, turn: float) -> None:
+    tagger = Tagger.load(tiny_run.folder)
+    name = tagger._task.model.word_embed
+    words, table = tagger._vocabulary.words[name].words, np.asarray(tagger._params[name]["table"])
+    many = [f"{word}{i}" for i in range(10) for word in words]
+    own = np.tile(table[1:], (10, 1))
+    turned = own + turn * np.roll(own, 1, axis=1)
+    vocabulary = replace(
+        tagger._vocabulary, words={**tagger._vocabulary.words, name: WordVocab(tuple(many), fall_back=False)}
+    )
+    params = {**tagger._params, name: {"table": jnp.array(np.concatenate([table[:1], own]))}}
+    larger = Tagger(tagger._config, vocabulary, tagger._schemes, params)
+    path = tmp_path / "turned.vec"
+    lines = [f"{word} {' '.join(map(str, row))}" for word, row in zip(many, turned, strict=True)]
+    path.write_text("\n".join([*lines, "Zwolle 1 2 3 4", ""]), encoding="utf-8")
+    if turn < 1:
+        assert larger._with_vectors(path)._vocabulary.words[name].more == WordVocab(("Zwolle",))
+    else:
+        with pytest.raises(
+            DataError, match=rf"of {len(many)} words that both know, the median cosine is 0\.[0-6]"
+        ):
+            larger._with_vectors(path)
 
 
 def test_a_table_without_vectors(tiny_run: Any, tmp_path: Path) -> None:
