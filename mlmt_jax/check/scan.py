@@ -125,6 +125,7 @@ def scan_file(path: str | os.PathLike[str], form: ColumnFormat) -> Scan:
     """Reads a labelled file to its end, whatever is wrong with it."""
     name = os.fspath(path)
     findings: list[Finding] = []
+    odd: list[Finding] = []
     sentences = []
     separators, misread, ids = _Separators(), _Misread(form), _Ids(form)
     tabs_are_parted = form.separator in (None, "\t")
@@ -140,9 +141,10 @@ def scan_file(path: str | os.PathLike[str], form: ColumnFormat) -> Scan:
                 separators.read(block.line + row, line)
             shown = line.replace("\t", " ") if tabs_are_parted else line
             if not (shown.isascii() and shown.isprintable()):
-                _find_odd_characters(block, i, form, name, findings)
+                _find_odd_characters(block, i, form, name, odd)
                 misread.read(block, i)
-    findings += [*separators.findings(name), *misread.findings(name), *ids.findings(name)]
+    # Where all is read in a wrong encoding, odd characters are what comes of it.
+    findings += [*separators.findings(name), *(misread.findings(name) or odd), *ids.findings(name)]
     if not sentences and not any(finding.is_error for finding in findings):
         findings.append(Finding(name, None, NO_SENTENCE, is_error=True))
     return Scan(name, sentences, findings)

@@ -140,3 +140,13 @@ def test_files_that_serve_two_data_sets_are_told(tmp_path: Path, tiny_config: Pa
     path.write_text(json.dumps({**config, "data_root": str(tiny_config.parent)}), encoding="utf-8")
     texts = [one.text for one in examine(load_config(path), str(path)).findings]
     assert f"a sentence of dev that the training data of {second['name']!r} has as well" in texts
+
+
+def test_a_wrong_encoding_is_told_once_and_not_letter_by_letter(check: Check) -> None:
+    train = TRAIN + "\nJürgen B-PER\nwerkt\u00a0hier O\nà O\n"
+    found = check(train=train, dev=DEV, parser={"encoding": "latin-1"})
+    assert [(one.place, one.advice.rpartition("; ")[2]) for one in found.told] == [
+        ("train:11:2", 'set parser.encoding to "utf-8"')
+    ]
+    odd = check(train=train, dev=DEV)
+    assert [one.place for one in odd.told] == ["train:12:6"]
