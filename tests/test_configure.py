@@ -1,13 +1,16 @@
 """The command line that writes config files."""
 
+import errno
 import gzip
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command_lines import status
 
 from mlmt_jax.config import load_config
 from mlmt_jax.configure import main
@@ -228,3 +231,25 @@ def test_errors_end_with_status_2_and_no_traceback(folder: Path) -> None:
     )
     assert ended.returncode == 2
     assert ended.stderr == "error: single.json: exists already; expected --force or another --output\n"
+
+
+def test_paths_stay_as_they_were_given(folder: Path) -> None:
+    (folder / "configs").mkdir()
+    own = str(folder / "data" / "tgt.train")
+    main(["single", "--train", own, "--dev", "data/tgt.dev", "--output", "configs/a.json"])
+    assert read("configs/a.json")["datasets"][0]["files"] == {"train": own, "dev": "../data/tgt.dev"}
+
+
+def test_a_config_that_cannot_be_written_leaves_the_one_before(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    main(SINGLE)
+    before = read("single.json")
+    monkeypatch.setattr(os, "fsync", full)
+    assert status(main, *SINGLE, "--force", "--batch_size", "3") == 2
+    assert "No space left on device" in capsys.readouterr().err
+    assert read("single.json") == before
+    assert not list(folder.glob(".*"))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mlmt_jax.durable import add_line, check_room, replace_text, writing
+from mlmt_jax.durable import add_line, check_room, replace_text, sync, writing
 from mlmt_jax.errors import RunError
 
 
@@ -64,3 +64,22 @@ def test_only_a_full_disk_has_no_room(tmp_path: Path, monkeypatch: pytest.Monkey
             stack.enter_context(pytest.raises(OSError, match=os.strerror(number)))
         check_room(tmp_path, 1000)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EIO])
+def test_only_a_folder_may_be_left_unsynced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refused(descriptor: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    file = tmp_path / "a"
+    file.touch()
+    monkeypatch.setattr(os, "fsync", refused)
+    if number == errno.EIO:
+        with pytest.raises(OSError, match="error"):
+            sync(tmp_path)
+    else:
+        sync(tmp_path)
+    with pytest.raises(OSError, match=os.strerror(number)):
+        sync(file)

@@ -21,7 +21,7 @@ def build_config(args: argparse.Namespace, sources: Sequence[Source], folder: Pa
     Args:
         args: the flags.
         sources: what the files look like, the target first.
-        folder: where the config file will be; its paths are relative to it.
+        folder: where the config file will be; relative paths are from there.
     """
     target = sources[0]
     languages = list(dict.fromkeys(source.language for source in sources))
@@ -132,8 +132,10 @@ def _task(args: argparse.Namespace, source: Source, multilingual: bool, is_targe
 
 
 def _relative(path: str, folder: Path) -> str:
-    """A path as it is found from the config file's folder."""
+    """A path as it is found from the config file's folder; an absolute one as it was given."""
     place = Path(path)
+    if place.is_absolute():
+        return place.as_posix()
     # Of the folders the real ones: ".." does not lead back through a symbolic link.
     found = place.parent.resolve() / place.name
     return Path(os.path.relpath(found, folder.resolve())).as_posix()
