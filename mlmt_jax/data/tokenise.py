@@ -8,12 +8,12 @@ without a space stays whole. Beyond that:
 
 | kept whole | examples |
 |---|---|
-| an apostrophe, hyphen or middle dot between letters or digits | ``ng'ombe``, ``e-mail``, ``col·lega`` |
+| an apostrophe, hyphen, middle dot or the like within a word | ``ng'ombe``, ``o‘zbek``, ``e-mail``, ``col·lega`` |
 | an apostrophe before a single letter | ``'n``, ``'s`` |
 | numbers, with what stands between two digits | ``1,234.50``, ``12:30``, ``3/4``, ``2021-03-12`` |
 | letters with a full stop each; a capital with one before a further word | ``U.S.``, ``e.g.``, ``J. Smith`` |
 | a full stop before a small letter or between capitals | ``example.com``, ``U.S.A`` |
-| web and mail addresses, without the punctuation that ends them | ``https://a.org/b?c``, ``a.b@c.org`` |
+| web and mail addresses, without the punctuation that ends them | ``https://a.org/b_(c)``, ``a.b@c.org`` |
 | names and topics of social media | ``@name``, ``#topic`` |
 | runs of full stops or hyphens; emoji of several characters | ``...``, ``--`` |
 
@@ -46,7 +46,10 @@ _SAME_AS = {
     "\u2019": "'",
     "\u2010": "-",
     "\u2011": "-",
+    "\u2018": "·",  # o‘zbek; elsewhere it opens a quotation
     "\u05be": "-",  # Hebrew
+    "\u05f3": "·",
+    "\u05f4": "·",
     "\u066b": ".",  # Arabic
     "\u066c": ",",
     "\u0f0b": "o",  # between the syllables of Tibetan
@@ -146,7 +149,10 @@ def tokenise(line: str) -> list[Token]:
     done = 0
     if "@" in line or "://" in line or "www." in line.lower():
         for match in _ADDRESS.finditer(line):
-            end = match.start() + len(match[0].rstrip(_ENDS_A_SENTENCE))
+            address = match[0].rstrip(_ENDS_A_SENTENCE)
+            if match[0].startswith(")", len(address)) and address.count("(") > address.count(")"):
+                address += ")"
+            end = match.start() + len(address)
             add(done, match.start())
             tokens.append(Token(line[match.start() : end], match.start(), end))
             done = end

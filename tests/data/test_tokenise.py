@@ -70,6 +70,8 @@ def test_a_mark_never_stands_apart_from_its_letter(word: str) -> None:
         ("vitamin C.", "vitamin|C|."),
         ("an end.Next one... yes", "an|end|.|Next|one|...|yes"),
         ("see https://a.org/b_(c)?d=e. Or www.a.org!", "see|https://a.org/b_(c)?d=e|.|Or|www.a.org|!"),
+        ("(see https://a.org/b_(c)), www.a.org/b).", "(|see|https://a.org/b_(c)|)|,|www.a.org/b|)|."),
+        ("‘Bu o‘zbek’, צה״ל ג׳ירפה״", "‘|Bu|o‘zbek|’|,|צה״ל|ג׳ירפה|״"),
         ("(mail a.b+c@d-e.co.za)", "(|mail|a.b+c@d-e.co.za|)"),
         ("@name #topic a@b", "@name|#topic|a|@b"),
         ("नमस्ते दुनिया।", "नमस्ते|दुनिया|।"),
