@@ -8,7 +8,7 @@ without a space stays whole. Beyond that:
 
 | kept whole | examples |
 |---|---|
-| an apostrophe, hyphen, middle dot or the like within a word | ``ng'ombe``, ``o‘zbek``, ``e-mail``, ``col·lega`` |
+| an apostrophe, hyphen, middle dot or the like within a word | ``ng'ombe``, ``o‘zbek``, ``col·lega`` |
 | an apostrophe before a single letter | ``'n``, ``'s`` |
 | numbers, with what stands between two digits | ``1,234.50``, ``12:30``, ``3/4``, ``2021-03-12`` |
 | letters with a full stop each; a capital with one before a further word | ``U.S.``, ``e.g.``, ``J. Smith`` |
