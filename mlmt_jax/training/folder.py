@@ -75,7 +75,13 @@ class RunFolder:
         if count == 1:
             return self
         if replica is not None:
-            return self.replica(replica)
+            chosen = self.replica(replica)
+            if chosen.diverged.exists() and chosen._best_score() is None:
+                raise RunError(
+                    f"{self.path}: replica {replica} diverged before it was evaluated;\n"
+                    f"{chosen.diverged} says how"
+                )
+            return chosen
         return max(self.members(), key=lambda folder: folder._best_score() or 0.0)
 
     def members(self) -> list["RunFolder"]:
@@ -109,7 +115,7 @@ class RunFolder:
         return any((self.path / name).exists() for name in ("config.json", "checkpoints", "metrics.jsonl"))
 
     def check_free(self, *, resume: bool) -> None:
-        """Raises ``RunError`` where a new run would meet an old one, or a resumed one would find none.
+        """Raises ``RunError`` where a new run would meet an old one, or a resumed one none or only a part.
 
         A folder whose run was ended before it had written all of its first files can be resumed: it starts.
         """
@@ -117,6 +123,11 @@ class RunFolder:
             raise RunError(
                 f"{self.path}: this folder already holds a run;\n"
                 "continue it with --resume, or choose another folder with --output"
+            )
+        if resume and self.is_replica:
+            raise RunError(
+                f"{self.path}: is a replica of a run, which would not know of its further steps;\n"
+                "resume the whole run, or a copy of this folder elsewhere"
             )
         if resume and self.holds_run():
             self.config()

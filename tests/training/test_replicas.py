@@ -15,6 +15,7 @@ from replica_runs import assert_same_end, metrics, poison, read, sampled, traine
 
 from mlmt_jax.config import load_config
 from mlmt_jax.errors import ConfigError, RunError
+from mlmt_jax.train import main
 from mlmt_jax.training import loop, run
 from mlmt_jax.training.folder import RunFolder
 from mlmt_jax.training.outcome import statistics
@@ -215,6 +216,19 @@ def test_the_last_replica_that_diverges_leaves_no_others(
     out = capsys.readouterr().out
     assert "replica 0 has diverged, the others go on\n" in out
     assert "replica 1 has diverged\n" in out
+    with pytest.raises(RunError, match="replica 1 diverged before it was evaluated"):
+        RunFolder(corpus.parent / "all broken").member(1)
+
+
+def test_a_replica_goes_on_with_its_run_or_elsewhere(corpus: Path) -> None:
+    folder = trained(corpus, sampled(), "parent", "--replicas", "2")
+    own, copy = folder / "replicas" / "1", corpus.parent / "copy"
+    shutil.copytree(own, copy)
+    options = ["--resume", "--set", "training.max_step=12"]
+    with pytest.raises(RunError, match=r"replicas/1: is a replica of a run.*\n.*a copy of this folder"):
+        main([str(own / "config.json"), "--output", str(own), *options])
+    main([str(copy / "config.json"), "--output", str(copy), *options])
+    assert [record["step"] for record in metrics(copy)] == [4, 8, 12]
 
 
 def test_a_replica_that_diverges_late_is_not_chosen(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
