@@ -47,7 +47,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     tagger = load_tagger(args)
     sentences, findings = read_conll(args.file, replace(tagger.column_format, **given_columns(args)))
     examples = label(sentences, tagger.scheme, args.file, findings)
-    score = tagger.evaluate(examples)
     if odd := find_other_layout(args.file, [Rows((), own.tokens) for own in sentences]):
         findings.append(odd)
     known = set(tagger.tag_names)
@@ -62,6 +61,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 "expected some that it knows; --token-col, --label-col and --separator choose the columns"
             )
         add_finding(findings, args.file, None, text, advice="they count as wrong, and have no loss")
+    score = tagger.evaluate(examples)
     print_findings(findings)
     print(score_table({tagger.task: {Path(args.file).name: score}}))
     rows = [

@@ -95,29 +95,28 @@ def test_another_dimension(
         assert "expected dimension 4" in err
 
 
-@pytest.mark.parametrize("turn", [0.2, 2.0])
-def test_vectors_of_another_training(tiny_run: Any, tmp_path: Path, turn: float) -> None:
+@pytest.mark.parametrize(("other", "is_refused"), [(0, False), (7, False), (10, True)])
+def test_vectors_of_another_training(tiny_run: Any, tmp_path: Path, other: int, is_refused: bool) -> None:
+    """``other``: of ten of the run's words, how many have nothing of the file's vector."""
     tagger = Tagger.load(tiny_run.folder)
     name = tagger._task.model.word_embed
     words, table = tagger._vocabulary.words[name].words, np.asarray(tagger._params[name]["table"])
     many = [f"{word}{i}" for i in range(10) for word in words]
     own = np.tile(table[1:], (10, 1))
-    turned = own + turn * np.roll(own, 1, axis=1)
+    vectors = np.where(np.arange(len(own))[:, None] < other * len(words), -own, own + 0.1)
     vocabulary = replace(
         tagger._vocabulary, words={**tagger._vocabulary.words, name: WordVocab(tuple(many), fall_back=False)}
     )
     params = {**tagger._params, name: {"table": jnp.array(np.concatenate([table[:1], own]))}}
     larger = Tagger(tagger._config, vocabulary, tagger._schemes, params)
-    path = tmp_path / "turned.vec"
-    lines = [f"{word} {' '.join(map(str, row))}" for word, row in zip(many, turned, strict=True)]
+    path = tmp_path / "other.vec"
+    lines = [f"{word} {' '.join(map(str, row))}" for word, row in zip(many, vectors, strict=True)]
     path.write_text("\n".join([*lines, "Zwolle 1 2 3 4", ""]), encoding="utf-8")
-    if turn < 1:
-        assert larger._with_vectors(path)._vocabulary.words[name].more == WordVocab(("Zwolle",))
-    else:
-        with pytest.raises(
-            DataError, match=rf"of {len(many)} words that both know, the median cosine is 0\.[0-6]"
-        ):
+    if is_refused:
+        with pytest.raises(DataError, match=rf"another training.* of {len(many)} words.* at most -1\.00;\n"):
             larger._with_vectors(path)
+    else:
+        assert larger._with_vectors(path)._vocabulary.words[name].more == WordVocab(("Zwolle",))
 
 
 def test_a_table_without_vectors(tiny_run: Any, tmp_path: Path) -> None:
