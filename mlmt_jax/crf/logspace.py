@@ -79,23 +79,47 @@ def _total(alpha: jax.Array, peaks: jax.Array, chain: Chain, lengths: jax.Array)
     return jnp.where(lengths > 0, logsumexp(alpha[-1] + chain.end[None], -1) + peaks, 0.0)
 
 
-def posterior(emissions: jax.Array, chain: Chain, lengths: jax.Array, *, moves: bool) -> Posterior:
-    """log Z, marginals and, where ``moves``, expected transitions."""
+def _both_ways(
+    emissions: jax.Array, chain: Chain, inside: jax.Array, turn: int
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """What ``forward`` and ``backward`` give, from one loop of ``turn`` words in each of its turns."""
+    # (2, B, from, to) and (2, B, to, from): of the way back, what is reached comes first.
+    weights = jnp.stack([chain.transitions, chain.transitions.T])[:, None]
+    later, live = emissions[1:], inside[1:]
+    nothing = jnp.zeros_like(later)
+    before = jnp.stack([nothing, later[::-1]], 1)
+    after = jnp.stack([later, nothing], 1)
+
+    def step(message, now):
+        before, after, live = now
+        reached = logsumexp((message + before)[..., None] + weights, -2) + after
+        reached, peak = relative(reached)
+        message = jnp.where(live, reached, message)
+        return message, (message, jnp.where(live[..., 0], peak, 0.0))
+
+    ends = jnp.stack([chain.start[None] + emissions[0], jnp.broadcast_to(chain.end, emissions.shape[1:])])
+    first, peak = relative(ends)
+    words = before, after, jnp.stack([live, live[::-1]], 1)
+    _, (rest, peaks) = jax.lax.scan(step, first, words, unroll=turn)
+    alpha = jnp.concatenate([first[:1], rest[:, 0]])
+    beta = jnp.concatenate([rest[::-1, 1], first[1:]])
+    return alpha, peak[0] + jnp.sum(peaks[:, 0], 0), beta
+
+
+def posterior(
+    emissions: jax.Array, chain: Chain, lengths: jax.Array, *, moves: bool, turn: int = 1
+) -> Posterior:
+    """log Z, marginals and, where ``moves``, expected transitions; ``turn`` is how far to unroll the loop."""
     emissions, inside = time_first(emissions, lengths)
-    alpha, peaks = forward(emissions, chain, inside)
-    beta = backward(emissions, chain, inside)
+    alpha, peaks, beta = _both_ways(emissions, chain, inside, turn)
     log_z = _total(alpha, peaks, chain, lengths)
     marginals = jnp.where(inside, softmax(alpha + beta, -1), 0.0)
     n, B, t = emissions.shape
     expected = jnp.zeros((B, t, t), emissions.dtype)
     if moves:
-
-        def step(total, now):
-            left, right, live = now
-            pairs = softmax(left[..., None] + chain.transitions[None] + right[..., None, :], (-2, -1))
-            return total + jnp.where(live[..., None], pairs, 0.0), None
-
-        expected, _ = jax.lax.scan(step, expected, (alpha[:-1], emissions[1:] + beta[1:], inside[1:]))
+        left, right = alpha[:-1, ..., None], (emissions[1:] + beta[1:])[:, :, None]
+        pairs = softmax(left + chain.transitions[None, None] + right, (-2, -1))
+        expected = jnp.sum(jnp.where(inside[1:, ..., None], pairs, 0.0), 0)
     none = jnp.zeros((n if moves else 0, t, B), emissions.dtype)
     factors = Moves(jnp.zeros((t, t), emissions.dtype), none, none, expected)
     return Posterior(log_z, jnp.swapaxes(marginals, 1, 2), factors)

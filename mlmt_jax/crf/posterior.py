@@ -1,7 +1,8 @@
 """What sums over all tag sequences give: log Z, marginals, and expected transitions; two ways to one answer.
 
-``scaled`` is fast and says when it cannot be trusted, ``logspace`` always can. The choice is made once
-for a whole batch, also under ``vmap``, where a plain ``cond`` would run both.
+``scaled`` is fast and says when it cannot be trusted, ``logspace`` always can. On a CPU the choice is made
+once for a whole batch, also under ``vmap``, where a plain ``cond`` would run both. A GPU takes as long either
+way, the time to start a few operations a word, and to choose would have the host wait: ``logspace`` it is.
 """
 
 from collections.abc import Callable
@@ -17,6 +18,9 @@ from mlmt_jax.crf.chain import Chain
 from mlmt_jax.crf.messages import Posterior
 
 __all__ = ["log_partition", "posterior"]
+
+# Words in a turn of a GPU's loop: counting turns is an operation too.
+_TURN = 4
 
 
 def _guarded(fast: Callable[..., tuple[Any, jax.Array]], sure: Callable[..., Any]) -> Callable[..., Any]:
@@ -41,7 +45,8 @@ def _guarded(fast: Callable[..., tuple[Any, jax.Array]], sure: Callable[..., Any
 @jax.custom_jvp
 def log_partition(emissions: jax.Array, chain: Chain, lengths: jax.Array) -> jax.Array:
     """log Z of a batch: (B, n, t), chain, (B,) -> (B,) nats."""
-    return _guarded(scaled.log_partition, logspace.log_partition)(emissions, chain, lengths)
+    on_cpu = _guarded(scaled.log_partition, logspace.log_partition)
+    return jax.lax.platform_dependent(emissions, chain, lengths, cpu=on_cpu, default=logspace.log_partition)
 
 
 @log_partition.defjvp
@@ -62,7 +67,8 @@ def _(primals, tangents):
 def posterior(emissions: jax.Array, chain: Chain, lengths: jax.Array, moves: bool) -> Posterior:
     """log Z, marginals and, where ``moves``, expected transitions of a batch."""
     fast, sure = partial(scaled.posterior, moves=moves), partial(logspace.posterior, moves=moves)
-    return _guarded(fast, sure)(emissions, chain, lengths)
+    on_cpu, on_gpu = _guarded(fast, sure), partial(sure, turn=_TURN)
+    return jax.lax.platform_dependent(emissions, chain, lengths, cpu=on_cpu, default=on_gpu)
 
 
 @posterior.defjvp

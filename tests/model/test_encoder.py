@@ -78,6 +78,7 @@ def test_states_are_those_of_a_loop_over_each_sentence_alone(bidirectional, laye
     np.testing.assert_allclose(run(lstm, params, x), expected, 1e-4, 1e-5)
 
 
+@pytest.mark.usefixtures("_device")
 def test_what_stands_behind_a_sentence_never_matters():
     lstm = module(layers=2)
     params, x = trained(lstm), inputs()
@@ -87,6 +88,7 @@ def test_what_stands_behind_a_sentence_never_matters():
     jax.tree.map(np.testing.assert_array_equal, slopes(params, x), slopes(params, other))
 
 
+@pytest.mark.usefixtures("_device")
 def test_what_stands_where_there_is_no_word_never_matters():
     lstm = module(layers=2)
     params, words = trained(lstm), np.random.default_rng(2).normal(size=(P, D)).astype(np.float32)
