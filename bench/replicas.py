@@ -2,14 +2,15 @@
 
 For each R a process of its own trains R replicas of a config in one program, and one run alone, in turns: a
 block of steps of the one, the same steps of the other, and again. Batches are assembled within the timed
-blocks; every program is compiled before the first one. A process that fails, as where memory ends, ends the
-curve. Prints, writes JSON and draws the curve. Where the config's data is absent, data of the same sizes is
-made up.
+blocks, on a GPU by other processes, as in training; every program is compiled before the first one. A process
+that fails, as where memory ends, ends the curve. Prints, writes JSON and draws the curve. Where the config's
+data is absent, data of the same sizes is made up.
 
     python bench/replicas.py --data_root ../shared/data
 """
 
 import argparse
+import itertools
 import json
 import resource
 import subprocess
@@ -26,8 +27,9 @@ from synthetic import load_with_data
 from timing import interleaved
 
 from mlmt_jax.process import keep_memory, keep_programs
+from mlmt_jax.training.ahead import BatchesAhead, default_processes
 from mlmt_jax.training.journal import table
-from mlmt_jax.training.mixing import draw_task
+from mlmt_jax.training.mixing import draws
 from mlmt_jax.training.replicas import Group, device_mesh, groups_of
 from mlmt_jax.training.setup import Setup, fresh_state, prepare_replicas
 
@@ -46,20 +48,32 @@ class Block:
             group.stack([fresh_state(setups[i]) for i in own])
             for group, own in zip(self._groups, numbers, strict=True)
         ]
-        task_steps = dict.fromkeys(setups[0].batches, 0)
-        self._steps = []
-        for step in range(steps):
-            name = draw_task(setups[0].weights, step)
-            self._steps.append((name, task_steps[name]))
-            task_steps[name] += 1
+        drawn = draws(setups[0].weights, 0, dict.fromkeys(setups[0].batches, 0))
+        self._steps = list(itertools.islice(drawn, steps))
+        self._batches = BatchesAhead(
+            [group.batches for group in self._groups],
+            itertools.cycle(self._steps),
+            lambda batches: [group.placed(own) for group, own in zip(self._groups, batches, strict=True)],
+            default_processes(),
+        )
 
     def __call__(self) -> None:
         """Takes the steps, to their end."""
         for name, task_step in self._steps:
-            for i, group in enumerate(self._groups):
-                batch = group.batch(name, task_step)
+            batches = self._batches.take(name, task_step)
+            for i, (group, batch) in enumerate(zip(self._groups, batches, strict=True)):
                 self._states[i], _ = group.step(self._states[i], name, batch)
         jax.block_until_ready(self._states)
+
+    def close(self) -> None:
+        """Ends what assembles ahead."""
+        self._batches.close()
+
+
+def peak_mebibytes() -> float:
+    """Peak memory so far: of the device where it has its own, else of this process."""
+    used = (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
+    return used / 2**20 if used else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def measure(config: Path, data_root: Path, count: int, steps: int, repeats: int) -> dict[str, Any]:
@@ -77,6 +91,8 @@ def measure(config: Path, data_root: Path, count: int, steps: int, repeats: int)
         block()
     compiling = time.perf_counter() - started
     times = interleaved(blocks, repeats, least=0.0, budget=1e4)
+    for block in blocks.values():
+        block.close()
     one, several = times["one"], times.get("all", times["one"])
     return {
         "replicas": count,
@@ -86,7 +102,7 @@ def measure(config: Path, data_root: Path, count: int, steps: int, repeats: int)
         "ratio": several.median / one.median,
         "ratio_of_minima": several.minimum / one.minimum,
         "first_block_seconds": compiling,
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mib": peak_mebibytes(),
     }
 
 

@@ -1,9 +1,9 @@
 """How fast are training steps, beside the same tagger in PyTorch (bench/peers/tagger.py)?
 
 Both train on the same batches in the same order, drawn as a run draws them, in turns of one process: a
-block of steps of ours, one of the peer's, and again. Batches are assembled within the timed blocks. Every
-program is compiled, and every batch shape seen, before the first block. Where the config's data is absent,
-data of the same sizes is made up (bench/synthetic.py).
+block of steps of ours, one of the peer's, and again. Batches are assembled within the timed blocks, on a
+GPU by other processes, for both. Every program is compiled, and every batch shape seen, before the first
+block. Where the config's data is absent, data of the same sizes is made up (bench/synthetic.py).
 
 The rate of arithmetic counts what the model needs for the words that are there (``multiply_adds`` in
 bench/step_costs.py) and is set against a measured matrix product. Peak memory is that of the
@@ -18,6 +18,7 @@ import json
 import resource
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,9 @@ from synthetic import load_with_data
 from timing import interleaved, measure_machine
 
 from mlmt_jax.process import keep_memory
+from mlmt_jax.training.ahead import BatchesAhead, default_processes
 from mlmt_jax.training.journal import table
-from mlmt_jax.training.mixing import draw_task
+from mlmt_jax.training.mixing import draws
 from mlmt_jax.training.replicas import Group
 from mlmt_jax.training.setup import Setup, fresh_state, prepare
 from mlmt_jax.types import Batch, Params
@@ -42,19 +44,24 @@ BLOCKS = 5
 class Draws:
     """The batches of a run from its first step on, as the training loop draws them."""
 
-    def __init__(self, setup: Setup):
-        self._setup = setup
-        self._step = 0
-        self._task_steps = dict.fromkeys(setup.model.tasks, 0)
+    def __init__(
+        self, setup: Setup, place: Callable[[Batch], Any] = lambda batch: batch, processes: int | None = None
+    ):
+        """``processes``: that assemble ahead (``BatchesAhead``)."""
+        none = dict.fromkeys(setup.model.tasks, 0)
+        self._drawn = draws(setup.weights, 0, none)
+        self._batches = BatchesAhead(
+            [setup.batches], draws(setup.weights, 0, none), lambda batches: place(batches[0]), processes
+        )
 
-    def next(self) -> tuple[str, Batch]:
+    def next(self) -> tuple[str, Any]:
         """The next step's task model and batch."""
-        setup = self._setup
-        name = draw_task(setup.weights, self._step)
-        batch = setup.batches[name].batch(self._task_steps[name])
-        self._step += 1
-        self._task_steps[name] += 1
-        return name, batch
+        name, task_step = next(self._drawn)
+        return name, self._batches.take(name, task_step)
+
+    def close(self) -> None:
+        """Ends what assembles ahead."""
+        self._batches.close()
 
 
 class Ours:
@@ -68,6 +75,10 @@ class Ours:
         """One step, which may still be under way when this returns; gives the loss to be."""
         self._state, metrics = self._group.step(self._state, name, batch)
         return metrics.loss
+
+    def place(self, batch: Batch) -> Batch:
+        """A batch where a step wants it."""
+        return self._group.placed(batch)
 
     @property
     def params(self) -> Params:
@@ -88,6 +99,10 @@ class Peer:
 
         self.trainers = build_trainers(setup.config, setup.model, params)
 
+    def place(self, batch: Batch) -> Batch:
+        """The batch: a step moves what it needs."""
+        return batch
+
     def step(self, name: str, batch: Batch) -> float:
         """One step; gives its loss."""
         return self.trainers[name].train_step(batch)
@@ -103,10 +118,10 @@ def _shape(batch: Batch) -> tuple[int, ...]:
 
 def shapes(setup: Setup, steps: int) -> dict[tuple[str, tuple[int, ...]], list[Batch]]:
     """The batches of the first steps by task model and shape."""
-    draws = Draws(setup)
+    drawn = Draws(setup)
     found = collections.defaultdict(list)
     for _ in range(steps):
-        name, batch = draws.next()
+        name, batch = drawn.next()
         found[name, _shape(batch)].append(batch)
     return found
 
@@ -130,37 +145,37 @@ def compile_peer(setup: Setup, start: Any, steps: int, limit: float) -> tuple[Pe
 
     It compiles for sizes, not shapes: batches of one shape of ours may be several programs of its.
     """
-    side, draws, started = Peer(setup, start), Draws(setup), time.perf_counter()
+    side, drawn, started = Peer(setup, start), Draws(setup), time.perf_counter()
     for trainer in side.trainers.values():
         trainer.compile()
     for _ in range(steps):
-        side.step(*draws.next())
+        side.step(*drawn.next())
         if time.perf_counter() - started > limit:
             return None
     return side, time.perf_counter() - started
 
 
-def timed_block(side: Ours | Peer, draws: Draws, steps: int) -> tuple[float, float]:
+def timed_block(side: Ours | Peer, drawn: Draws, steps: int) -> tuple[float, float]:
     """Seconds of so many steps, and their mean loss."""
     started = time.perf_counter()
-    losses = [side.step(*draws.next()) for _ in range(steps)]
+    losses = [side.step(*drawn.next()) for _ in range(steps)]
     side.wait()
     seconds = time.perf_counter() - started
     return seconds, float(np.mean([float(loss) for loss in losses]))
 
 
 def peak_mebibytes() -> float:
-    """Peak memory of this process so far."""
+    """Peak memory of this process so far, that of a device of its own not counted."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def measure_parts(setup: Setup, ours: Ours, batches: dict[Any, list[Batch]], steps: int) -> dict[str, Any]:
     """Milliseconds of the parts of a step, on a batch of the most frequent task model and shape."""
     (name, shape), several = max(batches.items(), key=lambda item: len(item[1]))
-    batch, draws = several[0], Draws(setup)
+    batch, drawn = several[0], Draws(setup)
     started = time.perf_counter()
     for _ in range(steps):
-        draws.next()
+        drawn.next()
     host = (time.perf_counter() - started) / steps
     task, optimizer = setup.model.tasks[name], setup.optimizers[name]
     parts = step_parts(task, optimizer, ours.params, batch, jax.random.key(0))
@@ -198,15 +213,19 @@ def measure(setup: Setup, steps: int, *, compiled: bool, limit: float) -> dict[s
             print(f"torch.compile: {failed}; left out")
         else:
             sides["torch.compile"], results["compile seconds"]["torch.compile"] = found
-    draws = {name: Draws(setup) for name in sides}
+    drawn = {name: Draws(setup, side.place, default_processes()) for name, side in sides.items()}
     blocks: dict[str, list[float]] = {name: [] for name in sides}
     losses: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(BLOCKS):
         for name, side in sides.items():
-            seconds, loss = timed_block(side, draws[name], steps // BLOCKS)
+            seconds, loss = timed_block(side, drawn[name], steps // BLOCKS)
             blocks[name].append(seconds)
             losses[name].append(loss)
+    for own in drawn.values():
+        own.close()
     results["peak MiB"]["all"] = peak_mebibytes()
+    if used := (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use"):
+        results["peak MiB"]["ours, of the device"] = used / 2**20
     work = np.zeros((BLOCKS, 3))  # sentences, words, multiply-adds
     counted = Draws(setup)
     for row in work:

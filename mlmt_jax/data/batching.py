@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 
@@ -48,7 +48,7 @@ class TrainingBatches:
         self._entropy = (seed, zlib.crc32(name.encode()))
         self._rare_words, self._rare_characters = rare_words, rare_characters
         self._unknown_rate = unknown_rate
-        self._epoch = lru_cache(maxsize=2)(self._plan_epoch)
+        self._plans: dict[int, list[np.ndarray]] = {}
         self.expected_steps = expected_steps
 
     @property
@@ -111,6 +111,13 @@ class TrainingBatches:
         """Where each sentence has rare words, and where rare characters, counted line by line."""
         rare = self._rare_words, self._rare_characters
         return [(np.flatnonzero(rare[0][s.words]), np.flatnonzero(rare[1][s.chars])) for s in self._sentences]
+
+    def _epoch(self, epoch: int) -> list[np.ndarray]:
+        plan = self._plans.get(epoch)
+        if plan is None:
+            plan = self._plan_epoch(epoch)
+            self._plans = {**dict(list(self._plans.items())[-1:]), epoch: plan}  # two of them
+        return plan
 
     def _plan_epoch(self, epoch: int) -> list[np.ndarray]:
         seed, name = self._entropy

@@ -6,9 +6,11 @@ from typing import Any
 from mlmt_jax.durable import remove
 from mlmt_jax.errors import RunError
 from mlmt_jax.training import processes
+from mlmt_jax.training.ahead import BatchesAhead, default_processes
 from mlmt_jax.training.checkpoint import Restored
 from mlmt_jax.training.folder import RunFolder
 from mlmt_jax.training.journal import score_table
+from mlmt_jax.training.mixing import draws
 from mlmt_jax.training.outcome import statistics, statistics_table, where
 from mlmt_jax.training.replicas import Group, device_mesh, groups_of
 from mlmt_jax.training.run import Evaluation, Run
@@ -47,6 +49,7 @@ class Fleet:
         self.retired: set[int] = set()  # diverged; the same in all processes
         self.step, self.task_steps = 0, dict.fromkeys(setups[0].model.tasks, 0)
         self.seconds = 0.0
+        self._batches: BatchesAhead | None = None  # before ``begin``
 
     def _of(self, number: int) -> tuple[Group, int]:
         group, i = self._place[number]
@@ -132,6 +135,12 @@ class Fleet:
         for number, run in enumerate(self.runs):
             if run.diverged is not None:
                 self.retire(number)
+        self._batches = BatchesAhead(
+            [group.batches for group in self.groups],
+            draws(self.weights, self.step, self.task_steps),
+            lambda batches: [group.placed(own) for group, own in zip(self.groups, batches, strict=True)],
+            default_processes(),
+        )
 
     def retire(self, number: int) -> None:
         """Has a run that diverged go on as a copy of another, which nobody looks at.
@@ -148,8 +157,9 @@ class Fleet:
     def take_step(self, name: str) -> list[StepMetrics]:
         """One step of all runs; what it tells comes by group, and may still be under way."""
         metrics = []
-        for i, group in enumerate(self.groups):
-            batch = group.batch(name, self.task_steps[name])
+        assert self._batches is not None
+        batches = self._batches.take(name, self.task_steps[name])
+        for i, (group, batch) in enumerate(zip(self.groups, batches, strict=True)):
             self.arrays[i], own = group.step(self.arrays[i], name, batch)
             metrics.append(own)
         self.step += 1
@@ -298,6 +308,8 @@ class Fleet:
             run.checkpoints.wait()
 
     def close(self) -> None:
-        """Ends the writing."""
+        """Ends the writing, and what assembles batches."""
+        if self._batches is not None:
+            self._batches.close()
         for run in self.runs:
             run.checkpoints.close()

@@ -1,14 +1,14 @@
 """Which task a step trains: drawn by weight, as a pure function of the step."""
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from mlmt_jax.config import Config
 from mlmt_jax.errors import ConfigError
 
-__all__ = ["check_weights", "draw_task", "mixing_weights"]
+__all__ = ["check_weights", "draw_task", "draws", "mixing_weights"]
 
 _STREAM = zlib.crc32(b"mixing")
 
@@ -65,3 +65,15 @@ def draw_task(weights: Mapping[str, float], step: int) -> str:
     cumulative = np.cumsum([weights[name] for name in names])
     # side="right" never picks a task of weight 0.
     return names[int(np.searchsorted(cumulative / cumulative[-1], point, side="right"))]
+
+
+def draws(
+    weights: Mapping[str, float], step: int, task_steps: Mapping[str, int]
+) -> Iterator[tuple[str, int]]:
+    """The task model of every step from ``step`` on, and which of its own: ``task_steps`` are had."""
+    counts = dict(task_steps)
+    while True:
+        name = draw_task(weights, step)
+        yield name, counts[name]
+        counts[name] += 1
+        step += 1

@@ -150,7 +150,18 @@ class Group:
 
     def batch(self, name: str, task_step: int) -> Batch:
         """A task's batch ``task_step`` (from 0) of all runs, where the devices want it."""
-        return self._placed(self.batches[name].batch(task_step))
+        return self.placed(self.batches[name].batch(task_step))
+
+    def placed(self, batch: Batch) -> Batch:
+        """A batch of NumPy arrays where the devices want it."""
+        if self._mesh is None:
+            return batch if jax.default_backend() == "cpu" else jax.device_put(batch)
+        dealt = self._mesh.shape["data"] > 1
+        axes = {name: PartitionSpec("replica", "data") for name in BY_SENTENCE if dealt}
+        axes["starts"] = PartitionSpec()
+        return Batch(**{
+            name: self._put(values, axes.get(name, _BY_RUN)) for name, values in batch._asdict().items()
+        })  # fmt: skip
 
     def step(self, state: list[jax.Array], name: str, batch: Batch) -> tuple[list[jax.Array], StepMetrics]:
         """All runs after a step of a task, and what it tells; of ``state``, what it touches is given away."""
@@ -209,16 +220,6 @@ class Group:
         # Each process has the whole on its host, and gives its devices their parts.
         sharding = NamedSharding(self._mesh, axes)
         return jax.make_array_from_callback(values.shape, sharding, lambda index: values[index])
-
-    def _placed(self, batch: Batch) -> Batch:
-        if self._mesh is None:
-            return batch
-        dealt = self._mesh.shape["data"] > 1
-        axes = {name: PartitionSpec("replica", "data") for name in BY_SENTENCE if dealt}
-        axes["starts"] = PartitionSpec()
-        return Batch(**{
-            name: self._put(values, axes.get(name, _BY_RUN)) for name, values in batch._asdict().items()
-        })  # fmt: skip
 
     def _by_run(self, tree: Any) -> dict[int, Any]:
         """A stacked tree by run, as NumPy arrays."""

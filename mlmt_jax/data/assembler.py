@@ -1,0 +1,77 @@
+"""Processes that assemble batches, for devices that take them faster than one core makes them.
+
+``python -m mlmt_jax.data.assembler`` reads, as pickles, batches by task model for each group of runs, and
+then a task model and its step again and again; it answers with the batch of each group. It ends with its
+input.
+"""
+
+import contextlib
+import pickle
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mlmt_jax.types import Batch
+
+__all__ = ["Assembler"]
+
+
+class Assembler:
+    """A process of its own; for one thread at a time."""
+
+    def __init__(self, pickled: bytes):
+        """``pickled``: for each group of runs, by task model, what has a method ``batch(step)``.
+
+        Raises:
+            OSError: where the process cannot be started.
+        """
+        command = [sys.executable, "-m", "mlmt_jax.data.assembler"]
+        # In a session of its own, lest Ctrl-C reach it: it ends when this process does.
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        )
+        try:
+            self._send(pickled)
+        except OSError:
+            self.close()
+            raise
+
+    def _send(self, pickled: bytes) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(pickled)
+        self._process.stdin.flush()
+
+    def batches(self, name: str, step: int) -> list[Batch]:
+        """The batch ``step`` of a task model, of each group.
+
+        Raises:
+            OSError, EOFError: where the process has ended.
+        """
+        self._send(pickle.dumps((name, step)))
+        assert self._process.stdout is not None
+        return pickle.load(self._process.stdout)
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._process.kill()
+        for pipe in filter(None, (self._process.stdin, self._process.stdout)):
+            with contextlib.suppress(OSError):  # what was not sent
+                pipe.close()
+        self._process.wait()
+
+
+def _serve() -> None:
+    source, sink = sys.stdin.buffer, sys.stdout.buffer
+    groups: Sequence[Mapping[str, Any]] = pickle.load(source)
+    while True:
+        try:
+            name, step = pickle.load(source)
+        except EOFError:
+            return
+        pickle.dump([own[name].batch(step) for own in groups], sink, pickle.HIGHEST_PROTOCOL)
+        sink.flush()
+
+
+if __name__ == "__main__":
+    _serve()

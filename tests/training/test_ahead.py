@@ -1,0 +1,97 @@
+"""Batches assembled ahead are those that the steps ask for, whoever assembles them."""
+
+import itertools
+import os
+import pickle
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from mlmt_jax.config import load_config
+from mlmt_jax.data.assembler import Assembler
+from mlmt_jax.training.ahead import BatchesAhead
+from mlmt_jax.training.mixing import draw_task, draws
+from mlmt_jax.training.setup import Setup, prepare
+
+
+@pytest.fixture
+def setup(tiny_run) -> Setup:
+    return prepare(load_config(tiny_run.config))
+
+
+def drawn(setup: Setup) -> Iterator[tuple[str, int]]:
+    return draws(setup.weights, 0, dict.fromkeys(setup.batches, 0))
+
+
+def check(setup: Setup, ahead: BatchesAhead, steps: range = range(12)) -> None:
+    for name, step in itertools.islice(drawn(setup), steps.start, steps.stop):
+        [got] = ahead.take(name, step)
+        for own, wanted in zip(got, setup.batches[name].batch(step), strict=True):
+            np.testing.assert_array_equal(own, wanted)
+
+
+@pytest.mark.parametrize("processes", [None, 0, 1, 2])
+def test_batches_are_those_of_the_steps(setup, processes):
+    ahead = BatchesAhead([setup.batches], drawn(setup), processes=processes)
+    check(setup, ahead)
+    ahead.close()
+    for assembler in ahead._assemblers:
+        assert assembler._process.returncode is not None
+    assert len(ahead._assemblers) <= (processes or 0)
+
+
+def test_groups_have_their_own(setup):
+    ahead = BatchesAhead([setup.batches, setup.batches], drawn(setup), len, 1)
+    assert [ahead.take(*one) for one in itertools.islice(drawn(setup), 5)] == [2] * 5
+    ahead.close()
+
+
+def test_a_process_that_is_lost_is_not_missed(setup):
+    ahead = BatchesAhead([setup.batches], drawn(setup), processes=1)
+    check(setup, ahead, range(3))
+    [assembler] = ahead._assemblers
+    os.kill(assembler._process.pid, signal.SIGKILL)
+    check(setup, ahead, range(3, 12))
+    ahead.close()
+
+
+def test_no_process_can_be_started(setup, monkeypatch):
+    def refuse(*_, **__):
+        raise BlockingIOError("Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    ahead = BatchesAhead([setup.batches], drawn(setup), processes=2)
+    check(setup, ahead)
+    ahead.close()
+
+
+def test_what_cannot_be_assembled_is_told(setup):
+    ahead = BatchesAhead([{}], drawn(setup), processes=0)
+    with pytest.raises(KeyError):
+        ahead.take(*next(drawn(setup)))
+    ahead.close()
+
+
+def test_a_process_ends_with_the_one_that_asks(setup):
+    assembler = Assembler(pickle.dumps([setup.batches]))
+    process = assembler._process
+    assert process.stdin is not None
+    assert len(assembler.batches(*next(drawn(setup)))) == 1
+    process.stdin.close()
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert process.returncode == 0
+    assembler.close()
+
+
+def test_draws_go_on_from_a_step():
+    weights = {"a": 0.3, "b": 0.7}
+    all_of_them = list(itertools.islice(draws(weights, 0, {"a": 0, "b": 0}), 50))
+    assert [name for name, _ in all_of_them] == [draw_task(weights, step) for step in range(50)]
+    had = {name: sum(own == name for own, _ in all_of_them[:20]) for name in weights}
+    assert list(itertools.islice(draws(weights, 20, had), 30)) == all_of_them[20:]
