@@ -29,6 +29,7 @@ from step_costs import multiply_adds, step_parts
 from synthetic import load_with_data
 from timing import interleaved, measure_machine
 
+from mlmt_jax.data.packed import Packed, unpack
 from mlmt_jax.process import keep_memory
 from mlmt_jax.training.ahead import BatchesAhead, default_processes
 from mlmt_jax.training.journal import table
@@ -45,7 +46,7 @@ class Draws:
     """The batches of a run from its first step on, as the training loop draws them."""
 
     def __init__(
-        self, setup: Setup, place: Callable[[Batch], Any] = lambda batch: batch, processes: int | None = None
+        self, setup: Setup, place: Callable[[Any], Any] = lambda batch: batch, processes: int | None = None
     ):
         """``processes``: that assemble ahead (``BatchesAhead``)."""
         none = dict.fromkeys(setup.model.tasks, 0)
@@ -71,12 +72,12 @@ class Ours:
         self._group = Group([setup])
         self._state = self._group.stack([fresh_state(setup)])
 
-    def step(self, name: str, batch: Batch) -> jax.Array:
+    def step(self, name: str, batch: Batch | Packed) -> jax.Array:
         """One step, which may still be under way when this returns; gives the loss to be."""
         self._state, metrics = self._group.step(self._state, name, batch)
         return metrics.loss
 
-    def place(self, batch: Batch) -> Batch:
+    def place(self, batch: Batch | Packed) -> Batch | Packed:
         """A batch where a step wants it."""
         return self._group.placed(batch)
 
@@ -99,9 +100,9 @@ class Peer:
 
         self.trainers = build_trainers(setup.config, setup.model, params)
 
-    def place(self, batch: Batch) -> Batch:
-        """The batch: a step moves what it needs."""
-        return batch
+    def place(self, batch: Batch | Packed) -> Batch:
+        """The batch on the host: a step moves what it needs."""
+        return unpack(batch) if isinstance(batch, Packed) else batch
 
     def step(self, name: str, batch: Batch) -> float:
         """One step; gives its loss."""

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlmt_jax.types import Batch
+from mlmt_jax.data.packed import Packed, pack
 
 __all__ = ["Assembler"]
 
@@ -42,7 +42,7 @@ class Assembler:
         self._process.stdin.write(pickled)
         self._process.stdin.flush()
 
-    def batches(self, name: str, step: int) -> list[Batch]:
+    def batches(self, name: str, step: int) -> list[Packed]:
         """The batch ``step`` of a task model, of each group.
 
         Raises:
@@ -69,7 +69,7 @@ def _serve() -> None:
             name, step = pickle.load(source)
         except EOFError:
             return
-        pickle.dump([own[name].batch(step) for own in groups], sink, pickle.HIGHEST_PROTOCOL)
+        pickle.dump([pack(own[name].batch(step)) for own in groups], sink, pickle.HIGHEST_PROTOCOL)
         sink.flush()
 
 

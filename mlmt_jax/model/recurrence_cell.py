@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mlmt_jax.model.precision import PRECISION
+
 __all__ = ["cell", "gates_by", "gates_slope", "gradients", "put", "window"]
 
 
@@ -43,6 +45,8 @@ def gradients(
     inputs: jax.Array, hs: jax.Array, kernel: jax.Array, dz: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
     """Those by inputs, kernel, recurrent and bias, from those by W x + U h + b of every word."""
-    of_inputs = jnp.einsum("wpg,wdg->wpd", dz, kernel)
-    of_kernel, of_recurrent = (jnp.einsum("wpk,wpg->wkg", values, dz) for values in (inputs, hs))
+    of_inputs = jnp.einsum("wpg,wdg->wpd", dz, kernel, precision=PRECISION)
+    of_kernel, of_recurrent = (
+        jnp.einsum("wpk,wpg->wkg", values, dz, precision=PRECISION) for values in (inputs, hs)
+    )
     return of_inputs, of_kernel, of_recurrent, jnp.sum(dz, 1)

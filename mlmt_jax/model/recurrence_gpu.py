@@ -6,6 +6,7 @@ All directions step as one. How far to go is known before: asking the device wou
 import jax
 import jax.numpy as jnp
 
+from mlmt_jax.model.precision import PRECISION
 from mlmt_jax.model.recurrence_cell import cell, gates_by, gates_slope, gradients, put, window
 
 __all__ = ["backward_pass", "forward_loop"]
@@ -105,7 +106,7 @@ def backward_pass(
         dc = dc + dh * of_h
         now = jnp.concatenate([dc, dc, dc, dh], -1) * of_gates
         dz = put(dz, jnp.where(there, now, window(dz, at, rows)), at)
-        return jnp.einsum("wbg,wgh->wbh", now, across), dc * forget, dz
+        return jnp.einsum("wbg,wgh->wbh", now, across, precision=PRECISION), dc * forget, dz
 
     zero, none = jnp.zeros((ways, rows, H), hs.dtype), jnp.zeros((ways, P, 4 * H), hs.dtype)
     _, _, dz = jax.lax.fori_loop(0, steps, step, (zero, zero, none), unroll=min(steps, _UNROLLED))

@@ -19,6 +19,7 @@ from flax import linen as nn
 from mlmt_jax import crf
 from mlmt_jax.model.components import Linear, side_by_side
 from mlmt_jax.model.masking import dropout, random_bytes
+from mlmt_jax.model.precision import PRECISION
 from mlmt_jax.types import BY_SENTENCE, Batch, Params, Sentences, Words
 
 __all__ = [
@@ -44,7 +45,8 @@ class Part(NamedTuple):
 
     def __call__(self, params: Params, *args):
         """Applies the module to its own subtree of ``params``."""
-        return self.module.apply({"params": params[self.name]}, *args)
+        with jax.default_matmul_precision(PRECISION):
+            return self.module.apply({"params": params[self.name]}, *args)
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,8 @@ def tag_scores(task: TaskModel, params: Params, h: jax.Array) -> jax.Array:
     layers = task.univ_layer, task.spec_layer, task.gate
     plain = [layer for layer in layers if isinstance(layer.module, Linear)]
     weights = [(params[layer.name]["kernel"], params[layer.name]["bias"]) for layer in plain]
-    found = dict(zip(plain, side_by_side(h, weights), strict=True))
+    with jax.default_matmul_precision(PRECISION):
+        found = dict(zip(plain, side_by_side(h, weights), strict=True))
     universal, specific, gate = (found[x] if x in found else x(params, h) for x in layers)
     gate = nn.sigmoid(gate)
     return gate * specific + (1.0 - gate) * universal

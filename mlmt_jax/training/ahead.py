@@ -12,6 +12,7 @@ from typing import Any
 import jax
 
 from mlmt_jax.data.assembler import Assembler
+from mlmt_jax.data.packed import Packed, pack
 
 __all__ = ["BatchesAhead", "default_processes"]
 
@@ -45,7 +46,8 @@ class BatchesAhead:
             groups: of runs; for each, by task model, what has a method ``batch(step)``.
             draws: the task model of each step, and which of its own steps that is.
             place: puts the batches of a step, of each group, where they are wanted.
-            processes: that assemble; 0 for a thread alone, None for when they are asked for.
+            processes: that assemble, 0 for a thread alone, and then batches come as ``Packed``; None for
+                this thread, when they are asked for, as ``Batch``.
         """
         self._groups, self._draws, self._place = groups, draws, place
         self._coming: deque[tuple[tuple[str, int], Future[Any]]] = deque()
@@ -58,7 +60,7 @@ class BatchesAhead:
     def take(self, name: str, step: int) -> Any:
         """What ``place`` made of the next batches, which are those of this task model and its step."""
         if self._pool is None:
-            return self._place(self._assembled(name, step))
+            return self._place([own[name].batch(step) for own in self._groups])
         drawn, batches = self._coming.popleft()
         assert drawn == (name, step), f"step {drawn} was drawn, not {(name, step)}"
         self._order()
@@ -77,13 +79,11 @@ class BatchesAhead:
         self._coming.append((drawn, self._pool.submit(self._made, *drawn)))
 
     def _made(self, name: str, step: int) -> Any:
-        return self._place(self._by_process(name, step) or self._assembled(name, step))
+        batches = self._by_process(name, step)
+        return self._place(batches or [pack(own[name].batch(step)) for own in self._groups])
 
-    def _assembled(self, name: str, step: int) -> list[Any]:
-        return [own[name].batch(step) for own in self._groups]
-
-    def _by_process(self, name: str, step: int) -> list[Any] | None:
-        """As ``_assembled``, by the process of this thread; None where it has none, or has lost it."""
+    def _by_process(self, name: str, step: int) -> list[Packed] | None:
+        """The batches of each group by the process of this thread; None where it has none, or has lost it."""
         if not self._pickled or getattr(self._own, "is_alone", False):
             return None
         with contextlib.suppress(OSError, EOFError, pickle.UnpicklingError):

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from mlmt_jax.data.packed import Packed, unpack
 from mlmt_jax.data.stacking import StackedBatches
 from mlmt_jax.errors import ConfigError
 from mlmt_jax.model import build_model
@@ -22,6 +23,8 @@ from mlmt_jax.types import BY_SENTENCE, Batch, Params
 __all__ = ["Group", "device_mesh", "groups_of"]
 
 _BY_RUN = PartitionSpec("replica")
+
+jax.tree_util.register_dataclass(Packed, ["values"], ["shapes"])
 
 
 def groups_of(setups: Sequence[Setup]) -> list[list[int]]:
@@ -112,13 +115,13 @@ class Group:
         given = setup.model.tasks[name], setup.optimizers[name], setup.users
         step = self._of_leaves(name, partial(train_step, *given))
         if self._alone:
-            return jax.jit(step, donate_argnums=0)
+            return jax.jit(_unpacking(step), donate_argnums=0)
         step = jax.vmap(step, (0, OF_RUNS, 0))
         if self._mesh is None:
             # One run keeps a CPU busy: side by side, eight took 13 times the step of one.
             in_turn = self._of_leaves(name, partial(train_steps_in_turn, *given))
             by_device = partial(jax.lax.platform_dependent, cpu=in_turn, default=step)
-            return jax.jit(by_device, donate_argnums=0)
+            return jax.jit(_unpacking(by_device), donate_argnums=0)
         # What a step tells is small: every process gets all of it.
         everywhere = NamedSharding(self._mesh, PartitionSpec())
         by_run = NamedSharding(self._mesh, _BY_RUN)
@@ -148,14 +151,15 @@ class Group:
         stacked = jax.tree.map(lambda *leaves: np.stack([leaves[i] for i in self._runs]), *padded)
         return jax.tree.leaves(jax.tree.map(self._put, stacked))
 
-    def batch(self, name: str, task_step: int) -> Batch:
+    def batch(self, name: str, task_step: int) -> Batch | Packed:
         """A task's batch ``task_step`` (from 0) of all runs, where the devices want it."""
         return self.placed(self.batches[name].batch(task_step))
 
-    def placed(self, batch: Batch) -> Batch:
-        """A batch of NumPy arrays where the devices want it."""
+    def placed(self, batch: Batch | Packed) -> Batch | Packed:
+        """A batch of NumPy arrays, or of one, where the devices want it."""
         if self._mesh is None:
-            return batch if jax.default_backend() == "cpu" else jax.device_put(batch)
+            return batch
+        batch = unpack(batch) if isinstance(batch, Packed) else batch
         dealt = self._mesh.shape["data"] > 1
         axes = {name: PartitionSpec("replica", "data") for name in BY_SENTENCE if dealt}
         axes["starts"] = PartitionSpec()
@@ -163,7 +167,9 @@ class Group:
             name: self._put(values, axes.get(name, _BY_RUN)) for name, values in batch._asdict().items()
         })  # fmt: skip
 
-    def step(self, state: list[jax.Array], name: str, batch: Batch) -> tuple[list[jax.Array], StepMetrics]:
+    def step(
+        self, state: list[jax.Array], name: str, batch: Batch | Packed
+    ) -> tuple[list[jax.Array], StepMetrics]:
         """All runs after a step of a task, and what it tells; of ``state``, what it touches is given away."""
         touched = self._touched[name]
         own, metrics = self._steps[name]([state[i] for i in touched], batch, self._key)
@@ -227,6 +233,13 @@ class Group:
         if self._alone:
             return {0: host}
         return {run: jax.tree.map(lambda x, run=run: x[run], host) for run in range(len(self.setups))}
+
+
+def _unpacking(step: Callable[..., Any]) -> Callable[..., Any]:
+    def train_step(own: list[jax.Array], batch: Batch | Packed, key: jax.Array) -> Any:
+        return step(own, unpack(batch) if isinstance(batch, Packed) else batch, key)
+
+    return train_step
 
 
 def _resized(tree: Any, like: Any) -> Any:

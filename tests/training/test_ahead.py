@@ -13,6 +13,7 @@ import pytest
 
 from mlmt_jax.config import load_config
 from mlmt_jax.data.assembler import Assembler
+from mlmt_jax.data.packed import Packed, unpack
 from mlmt_jax.training.ahead import BatchesAhead
 from mlmt_jax.training.mixing import draw_task, draws
 from mlmt_jax.training.setup import Setup, prepare
@@ -30,8 +31,9 @@ def drawn(setup: Setup) -> Iterator[tuple[str, int]]:
 def check(setup: Setup, ahead: BatchesAhead, steps: range = range(12)) -> None:
     for name, step in itertools.islice(drawn(setup), steps.start, steps.stop):
         [got] = ahead.take(name, step)
+        got = unpack(got) if isinstance(got, Packed) else got
         for own, wanted in zip(got, setup.batches[name].batch(step), strict=True):
-            np.testing.assert_array_equal(own, wanted)
+            np.testing.assert_array_equal(own, wanted, strict=True)
 
 
 @pytest.mark.parametrize("processes", [None, 0, 1, 2])
