@@ -37,6 +37,7 @@ from mlmt_jax.data.encoding import encode_sentences
 from mlmt_jax.data.tagged import TagWriter
 from mlmt_jax.process import keep_memory
 from mlmt_jax.tagger import Tagger
+from mlmt_jax.training.ahead import BatchesAhead, default_processes
 from mlmt_jax.training.checkpoint import Checkpoints
 from mlmt_jax.training.folder import RunFolder
 from mlmt_jax.training.journal import table
@@ -102,13 +103,19 @@ class Training:
         self._steps = steps
         own = setup.batches[self._name]
         self.sentences = sum(len(own.indices(step)) for step in range(steps))
+        drawn = cycle((self._name, step) for step in range(steps))
+        self._batches = BatchesAhead([setup.batches], drawn, processes=default_processes())
 
     def __call__(self) -> None:
         """Takes the steps, to their end."""
         for step in range(self._steps):
-            batch = self._group.batch(self._name, step)
+            [batch] = self._batches.take(self._name, step)
             self._state, _ = self._group.step(self._state, self._name, batch)
         jax.block_until_ready(self._state)
+
+    def close(self) -> None:
+        """Ends what assembles ahead."""
+        self._batches.close()
 
 
 def measure(setup: Setup, sentences: Sentences, sizes: Sequence[int], repeats: int) -> dict[str, Any]:
@@ -133,6 +140,7 @@ def measure(setup: Setup, sentences: Sentences, sizes: Sequence[int], repeats: i
     for run in (*programs.values(), training):
         run()
     timings = interleaved({**programs, "training": training}, repeats, budget=60.0)
+    training.close()
     trained = training.sentences / timings.pop("training").median
     warm: dict[str, dict[int, dict[str, float]]] = {"ours": {}, "PyTorch": {}}
     for name, timing in timings.items():

@@ -18,6 +18,9 @@ __all__ = ["BatchesAhead", "default_processes"]
 
 _MOST_PROCESSES = 8
 
+# Each process has its own copy of what batches are assembled from; together they have no more than this.
+_MOST_BYTES = 2 << 30
+
 
 def default_processes() -> int | None:
     """How many processes assemble batches beside this one; None where they had better not be ahead.
@@ -52,7 +55,10 @@ class BatchesAhead:
         self._groups, self._draws, self._place = groups, draws, place
         self._coming: deque[tuple[tuple[str, int], Future[Any]]] = deque()
         self._own, self._assemblers = threading.local(), list[Assembler]()
-        self._pickled = pickle.dumps(groups, pickle.HIGHEST_PROTOCOL) if processes else b""
+        self._pickled = b""
+        if processes:
+            self._pickled = pickle.dumps(groups, pickle.HIGHEST_PROTOCOL)
+            processes = min(processes, max(1, _MOST_BYTES // len(self._pickled)))
         self._pool = None if processes is None else ThreadPoolExecutor(max(1, processes), "batches")
         for _ in range(0 if processes is None else processes + 2):
             self._order()

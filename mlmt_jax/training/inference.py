@@ -8,16 +8,18 @@ import numpy as np
 from mlmt_jax.data.assembly import Contents
 from mlmt_jax.data.windows import Programs, run_programs
 from mlmt_jax.model import Reader, TaskModel, decode, emissions_of, word_features
+from mlmt_jax.training.compiling import COMPILER_OPTIONS
 from mlmt_jax.types import Params
 
 __all__ = ["infer"]
 
-_features = jax.jit(word_features, static_argnums=0)
-_decode = jax.jit(decode, static_argnums=(0, 4))
-_emissions = jax.jit(emissions_of, static_argnums=0)
+_jit = partial(jax.jit, compiler_options=COMPILER_OPTIONS)
+_features = _jit(word_features, static_argnums=0)
+_decode = _jit(decode, static_argnums=(0, 4))
+_emissions = _jit(emissions_of, static_argnums=0)
 
 
-@partial(jax.jit, static_argnums=(0, 2))
+@partial(_jit, static_argnums=(0, 2))
 def _read(task: TaskModel, params: Params, read: Reader, scores, lengths, gold) -> tuple[jax.Array, ...]:
     return read(scores, task.crf(params), lengths, gold)
 

@@ -14,6 +14,7 @@ from mlmt_jax.data.stacking import StackedBatches
 from mlmt_jax.errors import ConfigError
 from mlmt_jax.model import build_model
 from mlmt_jax.training import processes
+from mlmt_jax.training.compiling import COMPILER_OPTIONS
 from mlmt_jax.training.rows import up_to_date
 from mlmt_jax.training.setup import STEP_KEY, Setup
 from mlmt_jax.training.state import RunState
@@ -23,6 +24,8 @@ from mlmt_jax.types import BY_SENTENCE, Batch, Params
 __all__ = ["Group", "device_mesh", "groups_of"]
 
 _BY_RUN = PartitionSpec("replica")
+
+_jit = partial(jax.jit, donate_argnums=0, compiler_options=COMPILER_OPTIONS)
 
 jax.tree_util.register_dataclass(Packed, ["values"], ["shapes"])
 
@@ -115,17 +118,17 @@ class Group:
         given = setup.model.tasks[name], setup.optimizers[name], setup.users
         step = self._of_leaves(name, partial(train_step, *given))
         if self._alone:
-            return jax.jit(_unpacking(step), donate_argnums=0)
+            return _jit(_unpacking(step))
         step = jax.vmap(step, (0, OF_RUNS, 0))
         if self._mesh is None:
             # One run keeps a CPU busy: side by side, eight took 13 times the step of one.
             in_turn = self._of_leaves(name, partial(train_steps_in_turn, *given))
             by_device = partial(jax.lax.platform_dependent, cpu=in_turn, default=step)
-            return jax.jit(_unpacking(by_device), donate_argnums=0)
+            return _jit(_unpacking(by_device))
         # What a step tells is small: every process gets all of it.
         everywhere = NamedSharding(self._mesh, PartitionSpec())
         by_run = NamedSharding(self._mesh, _BY_RUN)
-        return jax.jit(step, donate_argnums=0, out_shardings=(by_run, everywhere))
+        return _jit(step, out_shardings=(by_run, everywhere))
 
     def _of_leaves(self, name: str, step: Callable[..., Any]) -> Callable[..., Any]:
         """A step of a task that takes and gives the leaves it touches, in place of a state."""
