@@ -45,7 +45,7 @@ def _machines(files: Mapping[str, Mapping[str, Any]]) -> str:
         "Measured on",
         "; ".join(f"{told} ({', '.join(names)})" for told, names in machines.items()) + ".",
         "Peers take turns within one process. The machines are shared, and their speed halves at times: ratios say",
-        "more than times. No GPU has been measured yet.",
+        "more than times.",
     )
 
 

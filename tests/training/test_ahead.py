@@ -7,16 +7,19 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from functools import partial
 
+import jax
 import numpy as np
 import pytest
 
 from mlmt_jax.config import load_config
 from mlmt_jax.data.assembler import Assembler
-from mlmt_jax.data.packed import Packed, unpack
+from mlmt_jax.data.packed import Packed, pack, unpack
 from mlmt_jax.training.ahead import BatchesAhead
 from mlmt_jax.training.mixing import draw_task, draws
-from mlmt_jax.training.setup import Setup, prepare
+from mlmt_jax.training.replicas import Group
+from mlmt_jax.training.setup import Setup, fresh_state, prepare
 
 
 @pytest.fixture
@@ -89,6 +92,14 @@ def test_a_process_ends_with_the_one_that_asks(setup):
         time.sleep(0.01)
     assert process.returncode == 0
     assembler.close()
+
+
+def test_a_step_takes_a_batch_as_one_array(setup):
+    group, (name, step) = Group([setup]), next(drawn(setup))
+    batch = setup.batches[name].batch(step)
+    ends = [group.step(group.stack([fresh_state(setup)]), name, own) for own in (batch, pack(batch))]
+    # A program of its own, which may round differently.
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-7), *ends)
 
 
 def test_draws_go_on_from_a_step():

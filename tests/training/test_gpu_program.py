@@ -1,0 +1,51 @@
+"""What a GPU would be given, read from the program: there need be none here."""
+
+import re
+from functools import partial
+
+import jax
+import pytest
+
+from mlmt_jax.config import load_config
+from mlmt_jax.model import decode, tags_and_losses, word_features
+from mlmt_jax.training.setup import Setup, fresh_state, prepare
+from mlmt_jax.training.step import train_step
+
+
+@pytest.fixture
+def setup(tiny_run) -> Setup:
+    return prepare(load_config(tiny_run.config))
+
+
+def program(function, *given) -> str:
+    return jax.jit(function).trace(*given).lower(lowering_platforms=("cuda",)).as_text()
+
+
+def programs(setup: Setup) -> dict[str, str]:
+    name, batches = next(iter(setup.batches.items()))
+    task, batch = setup.model.tasks[name], batches.batch(0)
+    params = fresh_state(setup).params
+    x = jax.numpy.zeros((len(batch.tokens), params[task.lstm.name]["kernel_0"].shape[1]))
+    step = partial(train_step, task, setup.optimizers[name], setup.users)
+    return {
+        "step": program(step, setup.shapes, batch, jax.random.key(0)),
+        "features": program(partial(word_features, task), params, batch),
+        "tags": program(partial(decode, task, read=tags_and_losses), params, x, batch),
+    }
+
+
+def test_matrix_products_are_of_float32(setup):
+    for name, text in programs(setup).items():
+        products = [line for line in text.splitlines() if "dot_general" in line]
+        assert products, name
+        for line in products:
+            assert line.count("HIGHEST") == 2, (name, line)
+
+
+def test_no_loop_has_the_host_ask_how_far_to_go(setup):
+    # Forward and backward over the LSTM, and both ways at once over the CRF.
+    loops = {name: text.count("stablehlo.while") for name, text in programs(setup).items()}
+    assert loops["step"] == 3
+    for text in programs(setup).values():
+        for condition in re.findall(r"cond \{(.*?)\} do \{", text, re.DOTALL):
+            assert re.search(r"stablehlo.constant dense<\d+>", condition), condition
