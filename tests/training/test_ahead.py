@@ -1,6 +1,7 @@
 """Batches assembled ahead are those that the steps ask for, whoever assembles them."""
 
 import itertools
+import json
 import os
 import pickle
 import signal
@@ -8,6 +9,8 @@ import subprocess
 import time
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -16,6 +19,8 @@ import pytest
 from mlmt_jax.config import load_config
 from mlmt_jax.data.assembler import Assembler
 from mlmt_jax.data.packed import Packed, pack, unpack
+from mlmt_jax.train import main
+from mlmt_jax.training import fleet
 from mlmt_jax.training.ahead import BatchesAhead
 from mlmt_jax.training.mixing import draw_task, draws
 from mlmt_jax.training.replicas import Group
@@ -108,3 +113,34 @@ def test_draws_go_on_from_a_step():
     assert [name for name, _ in all_of_them] == [draw_task(weights, step) for step in range(50)]
     had = {name: sum(own == name for own, _ in all_of_them[:20]) for name in weights}
     assert list(itertools.islice(draws(weights, 20, had), 30)) == all_of_them[20:]
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_a_run_whose_batches_come_ahead(tiny_run, tmp_path, monkeypatch, replicas):
+    started = []
+
+    class Noted(BatchesAhead):
+        def __init__(self, *args):
+            super().__init__(*args)
+            started.append(self)
+
+    def trained(folder: Path, *ends: int) -> list[dict[str, Any]]:
+        common = [str(tiny_run.config), "--output", str(folder), "--replicas", str(replicas)]
+        for i, end in enumerate(ends):
+            main([*common, "--set", f"training.max_step={end}", *["--resume"] * bool(i)])
+        files = sorted(folder.glob("**/metrics.jsonl"))
+        assert len(files) == replicas
+        return [json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+
+    plain = trained(tmp_path / "plain", 8)
+    monkeypatch.setattr(fleet, "BatchesAhead", Noted)
+    monkeypatch.setattr(fleet, "default_processes", lambda: 1)
+    ahead = trained(tmp_path / "ahead", 6, 8)
+    assert [record["step"] for record in ahead if record["step"] != 6] == [record["step"] for record in plain]
+    last, wanted = ahead[-1], plain[-1]
+    assert last["task_steps"] == wanted["task_steps"]
+    for name, loss in wanted["losses"].items():
+        np.testing.assert_allclose(last["losses"][name], loss, 1e-4)
+    assert len(started) == 2
+    assert all(one._assemblers and one._pool._shutdown for one in started)
+    assert all(own._process.returncode is not None for one in started for own in one._assemblers)
