@@ -3,6 +3,9 @@
 All directions step as one. How far to go is known before: asking the device would cost more than padding.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -40,6 +43,12 @@ def _own_quarters(x: jax.Array, h: int) -> jax.Array:
     return x.reshape(*x.shape[:-1], 4, -1)[..., :h].reshape(*x.shape[:-1], 4 * h)
 
 
+def _loop(steps: Any, step: Callable[[jax.Array, Any], Any], state: Any) -> Any:
+    # An exported program leaves open how many there are.
+    unroll = min(steps, _UNROLLED) if isinstance(steps, int) else None
+    return jax.lax.fori_loop(0, steps, step, state, unroll=unroll)
+
+
 def forward_loop(
     rows: int,
     keep: bool,
@@ -67,8 +76,7 @@ def forward_loop(
 
     zero = jnp.zeros((ways, rows, H), inputs.dtype)
     none = jnp.zeros((ways, P, 6 * H if keep else H), inputs.dtype)
-    steps = starts.shape[0] - 1
-    _, _, written = jax.lax.fori_loop(0, steps, step, (zero, zero, none), unroll=min(steps, _UNROLLED))
+    _, _, written = _loop(starts.shape[0] - 1, step, (zero, zero, none))
     if not keep:
         return (written[..., :h],)
     return written[..., :h], written[..., H : H + h], _own_quarters(written[..., 2 * H :], h)
@@ -109,5 +117,5 @@ def backward_pass(
         return jnp.einsum("wbg,wgh->wbh", now, across, precision=PRECISION), dc * forget, dz
 
     zero, none = jnp.zeros((ways, rows, H), hs.dtype), jnp.zeros((ways, P, 4 * H), hs.dtype)
-    _, _, dz = jax.lax.fori_loop(0, steps, step, (zero, zero, none), unroll=min(steps, _UNROLLED))
+    _, _, dz = _loop(steps, step, (zero, zero, none))
     return gradients(inputs, hs, kernel, _own_quarters(dz, h))
