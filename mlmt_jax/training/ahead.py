@@ -55,10 +55,10 @@ class BatchesAhead:
         self._groups, self._draws, self._place = groups, draws, place
         self._coming: deque[tuple[tuple[str, int], Future[Any]]] = deque()
         self._own, self._assemblers = threading.local(), list[Assembler]()
-        self._pickled = b""
         if processes:
             self._pickled = pickle.dumps(groups, pickle.HIGHEST_PROTOCOL)
             processes = min(processes, max(1, _MOST_BYTES // len(self._pickled)))
+        self._processes = processes or 0
         self._pool = None if processes is None else ThreadPoolExecutor(max(1, processes), "batches")
         for _ in range(0 if processes is None else processes + 2):
             self._order()
@@ -90,12 +90,14 @@ class BatchesAhead:
 
     def _by_process(self, name: str, step: int) -> list[Packed] | None:
         """The batches of each group by the process of this thread; None where it has none, or has lost it."""
-        if not self._pickled or getattr(self._own, "is_alone", False):
+        if not self._processes or getattr(self._own, "is_alone", False):
             return None
         with contextlib.suppress(OSError, EOFError, pickle.UnpicklingError):
             if not hasattr(self._own, "assembler"):
                 self._own.assembler = Assembler(self._pickled)
                 self._assemblers.append(self._own.assembler)
+                if len(self._assemblers) == self._processes:
+                    self._pickled = b""  # all have it
             return self._own.assembler.batches(name, step)
         self._own.is_alone = True
         return None
