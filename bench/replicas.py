@@ -2,9 +2,9 @@
 
 For each R a process of its own trains R replicas of a config in one program, and one run alone, in turns: a
 block of steps of the one, the same steps of the other, and again. Batches are assembled within the timed
-blocks, on a GPU by other processes, as in training; every program is compiled before the first one. A process
-that fails, as where memory ends, ends the curve. Prints, writes JSON and draws the curve. Where the config's
-data is absent, data of the same sizes is made up.
+blocks, on a GPU by other processes, some ten batches ahead, as in training; every program is compiled before
+the first one. A process that fails, as where memory ends, ends the curve. Prints, writes JSON and draws the
+curve. Where the config's data is absent, data of the same sizes is made up.
 
     python bench/replicas.py --data_root ../shared/data
 """

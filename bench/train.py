@@ -1,9 +1,10 @@
 """How fast are training steps, beside the same tagger in PyTorch (bench/peers/tagger.py)?
 
 Both train on the same batches in the same order, drawn as a run draws them, in turns of one process: a
-block of steps of ours, one of the peer's, and again. Batches are assembled within the timed blocks, on a
-GPU by other processes, for both. Every program is compiled, and every batch shape seen, before the first
-block. Where the config's data is absent, data of the same sizes is made up (bench/synthetic.py).
+block of steps of ours, one of the peer's, and again. Batches are assembled within the timed blocks; on a
+GPU other processes do so for both, and are some ten batches ahead as a block begins. Every program is
+compiled, and every batch shape seen, before the first block. Where the config's data is absent, data of the
+same sizes is made up (bench/synthetic.py).
 
 The rate of arithmetic counts what the model needs for the words that are there (``multiply_adds`` in
 bench/step_costs.py) and is set against a measured matrix product. Peak memory is that of the

@@ -10,7 +10,16 @@ import jax.numpy as jnp
 from mlmt_jax.crf.chain import Chain
 from mlmt_jax.crf.messages import Moves, Posterior, time_first
 
-__all__ = ["backward", "forward", "log_partition", "logsumexp", "posterior", "relative", "softmax"]
+__all__ = [
+    "backward",
+    "forward",
+    "log_partition",
+    "logsumexp",
+    "posterior",
+    "posterior_at_once",
+    "relative",
+    "softmax",
+]
 
 
 def _peak(x: jax.Array, axis: int | tuple[int, ...]) -> jax.Array:
@@ -106,20 +115,52 @@ def _both_ways(
     return alpha, peak[0] + jnp.sum(peaks[:, 0], 0), beta
 
 
-def posterior(
-    emissions: jax.Array, chain: Chain, lengths: jax.Array, *, moves: bool, turn: int = 1
+def posterior(emissions: jax.Array, chain: Chain, lengths: jax.Array, *, moves: bool) -> Posterior:
+    """log Z, marginals and, where ``moves``, expected transitions; in little memory."""
+    emissions, inside = time_first(emissions, lengths)
+    alpha, peaks = forward(emissions, chain, inside)
+    beta = backward(emissions, chain, inside)
+    _, B, t = emissions.shape
+    expected = jnp.zeros((B, t, t), emissions.dtype)
+    if moves:
+
+        def step(total, now):
+            left, right, live = now
+            pairs = softmax(left[..., None] + chain.transitions[None] + right[..., None, :], (-2, -1))
+            return total + jnp.where(live[..., None], pairs, 0.0), None
+
+        expected, _ = jax.lax.scan(step, expected, (alpha[:-1], emissions[1:] + beta[1:], inside[1:]))
+    return _posterior(alpha, peaks, beta, expected, chain, lengths, inside, moves)
+
+
+def posterior_at_once(
+    emissions: jax.Array, chain: Chain, lengths: jax.Array, *, moves: bool, turn: int
 ) -> Posterior:
-    """log Z, marginals and, where ``moves``, expected transitions; ``turn`` is how far to unroll the loop."""
+    """``posterior`` in few operations: one loop for both ways, ``turn`` words a turn; all pairs at once."""
     emissions, inside = time_first(emissions, lengths)
     alpha, peaks, beta = _both_ways(emissions, chain, inside, turn)
-    log_z = _total(alpha, peaks, chain, lengths)
-    marginals = jnp.where(inside, softmax(alpha + beta, -1), 0.0)
-    n, B, t = emissions.shape
+    _, B, t = emissions.shape
     expected = jnp.zeros((B, t, t), emissions.dtype)
     if moves:
         left, right = alpha[:-1, ..., None], (emissions[1:] + beta[1:])[:, :, None]
         pairs = softmax(left + chain.transitions[None, None] + right, (-2, -1))
         expected = jnp.sum(jnp.where(inside[1:, ..., None], pairs, 0.0), 0)
-    none = jnp.zeros((n if moves else 0, t, B), emissions.dtype)
-    factors = Moves(jnp.zeros((t, t), emissions.dtype), none, none, expected)
+    return _posterior(alpha, peaks, beta, expected, chain, lengths, inside, moves)
+
+
+def _posterior(
+    alpha: jax.Array,
+    peaks: jax.Array,
+    beta: jax.Array,
+    expected: jax.Array,
+    chain: Chain,
+    lengths: jax.Array,
+    inside: jax.Array,
+    moves: bool,
+) -> Posterior:
+    log_z = _total(alpha, peaks, chain, lengths)
+    marginals = jnp.where(inside, softmax(alpha + beta, -1), 0.0)
+    n, B, t = alpha.shape
+    none = jnp.zeros((n if moves else 0, t, B), alpha.dtype)
+    factors = Moves(jnp.zeros((t, t), alpha.dtype), none, none, expected)
     return Posterior(log_z, jnp.swapaxes(marginals, 1, 2), factors)

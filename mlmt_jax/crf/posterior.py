@@ -19,7 +19,7 @@ from mlmt_jax.crf.messages import Posterior
 
 __all__ = ["log_partition", "posterior"]
 
-# Words in a turn of a GPU's loop: counting turns is an operation too.
+# Words in a turn of a GPU's loop over both ways: counting turns is an operation too.
 _TURN = 4
 
 
@@ -67,7 +67,7 @@ def _(primals, tangents):
 def posterior(emissions: jax.Array, chain: Chain, lengths: jax.Array, moves: bool) -> Posterior:
     """log Z, marginals and, where ``moves``, expected transitions of a batch."""
     fast, sure = partial(scaled.posterior, moves=moves), partial(logspace.posterior, moves=moves)
-    on_cpu, on_gpu = _guarded(fast, sure), partial(sure, turn=_TURN)
+    on_cpu, on_gpu = _guarded(fast, sure), partial(logspace.posterior_at_once, moves=moves, turn=_TURN)
     return jax.lax.platform_dependent(emissions, chain, lengths, cpu=on_cpu, default=on_gpu)
 
 

@@ -6,6 +6,7 @@ input.
 """
 
 import contextlib
+import os
 import pickle
 import subprocess
 import sys
@@ -20,24 +21,26 @@ __all__ = ["Assembler"]
 class Assembler:
     """A process of its own; for one thread at a time."""
 
-    def __init__(self, pickled: bytes):
-        """``pickled``: for each group of runs, by task model, what has a method ``batch(step)``.
+    def __init__(self):
+        """Starts the process.
 
         Raises:
-            OSError: where the process cannot be started.
+            OSError: where it cannot be started.
         """
+        if not sys.executable:
+            raise FileNotFoundError("Python's own program is not known")
         command = [sys.executable, "-m", "mlmt_jax.data.assembler"]
         # In a session of its own, lest Ctrl-C reach it: it ends when this process does.
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
         )
-        try:
-            self._send(pickled)
-        except OSError:
-            self.close()
-            raise
 
-    def _send(self, pickled: bytes) -> None:
+    def send(self, pickled: bytes) -> None:
+        """Gives it, for each group of runs, by task model, what has a method ``batch(step)``.
+
+        Raises:
+            OSError: where the process has ended.
+        """
         assert self._process.stdin is not None
         self._process.stdin.write(pickled)
         self._process.stdin.flush()
@@ -46,15 +49,19 @@ class Assembler:
         """The batch ``step`` of a task model, of each group.
 
         Raises:
-            OSError, EOFError: where the process has ended.
+            OSError, EOFError, pickle.UnpicklingError: where the process has ended.
         """
-        self._send(pickle.dumps((name, step)))
+        self.send(pickle.dumps((name, step)))
         assert self._process.stdout is not None
         return pickle.load(self._process.stdout)
 
-    def close(self) -> None:
-        """Ends the process."""
+    def kill(self) -> None:
+        """Ends the process; whoever waits for its answer gets an error."""
         self._process.kill()
+
+    def close(self) -> None:
+        """Ends the process and lets go of what leads to it."""
+        self.kill()
         for pipe in filter(None, (self._process.stdin, self._process.stdout)):
             with contextlib.suppress(OSError):  # what was not sent
                 pipe.close()
@@ -62,16 +69,16 @@ class Assembler:
 
 
 def _serve() -> None:
-    source, sink = sys.stdin.buffer, sys.stdout.buffer
+    source, sink = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever else is printed is no answer
     groups: Sequence[Mapping[str, Any]] = pickle.load(source)
     while True:
-        try:
-            name, step = pickle.load(source)
-        except EOFError:
-            return
+        name, step = pickle.load(source)
         pickle.dump([pack(own[name].batch(step)) for own in groups], sink, pickle.HIGHEST_PROTOCOL)
         sink.flush()
 
 
 if __name__ == "__main__":
-    _serve()
+    with contextlib.suppress(EOFError, BrokenPipeError, pickle.UnpicklingError):
+        _serve()
+    os._exit(0)  # with nothing left to write: nobody reads

@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -50,6 +51,11 @@ class TrainingBatches:
         self._unknown_rate = unknown_rate
         self._plans: dict[int, list[np.ndarray]] = {}
         self.expected_steps = expected_steps
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Else every copy would work them out anew.
+        _ = self.shapes, self._rare_places
+        return self.__dict__
 
     @property
     def first_epoch(self) -> list[Needs]:

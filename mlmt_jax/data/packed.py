@@ -22,6 +22,7 @@ class Packed:
 def pack(batch: Batch) -> Packed:
     """A batch of NumPy arrays as one."""
     fields = [np.asarray(own) for own in batch]
+    assert all(own.dtype.itemsize == 4 for own in fields)
     values = np.concatenate([own.reshape(-1).view(np.int32) for own in fields])
     return Packed(values, tuple(own.shape for own in fields))
 

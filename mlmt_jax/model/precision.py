@@ -2,5 +2,5 @@
 
 __all__ = ["PRECISION"]
 
-#: Float32. A GPU's default is TF32, of which three digits are right.
+#: Float32. The default of a GPU is TF32 from the Ampere generation on, of which three digits are right.
 PRECISION = "highest"

@@ -6,7 +6,7 @@ import numpy as np
 
 from mlmt_jax.model.precision import PRECISION
 
-__all__ = ["cell", "gates_by", "gates_slope", "gradients", "put", "window"]
+__all__ = ["cell", "gates_by", "gradients", "put", "slopes_by", "window"]
 
 
 def window(values: jax.Array, start: jax.Array, rows: int) -> jax.Array:
@@ -29,7 +29,15 @@ def gates_by(z: jax.Array) -> jax.Array:
     return jnp.tanh(z * inner) * inner + (1.0 - inner)
 
 
-def gates_slope(gates: jax.Array) -> jax.Array:
+def slopes_by(gates: jax.Array, c: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """How a word's c moves with its h, and its gates with c (the last with h), from gates and c before it."""
+    entry, forget, content, exit_ = jnp.split(gates, 4, -1)
+    squashed = jnp.tanh(forget * c + entry * content)
+    of_gates = jnp.concatenate([content, c, entry, squashed], -1) * _gates_slope(gates)
+    return exit_ * (1.0 - squashed * squashed), of_gates
+
+
+def _gates_slope(gates: jax.Array) -> jax.Array:
     """The derivative of ``gates_by`` by z, from its value y: y (1 - y), for tanh 1 - y y."""
     return _quarters(gates, 0, 0, 1, 0) + _quarters(gates, 1, 1, 0, 1) * gates - gates * gates
 

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from mlmt_jax.model.recurrence_cell import cell, gates_by, gates_slope, gradients, put, window
+from mlmt_jax.model.recurrence_cell import cell, gates_by, gradients, put, slopes_by, window
 
 __all__ = ["backward_pass", "forward_loop"]
 
@@ -61,10 +61,7 @@ def backward_pass(rows: int, starts: jax.Array, groups: Sequence[Group]) -> list
     # All that the loop need not compute: how a word's c moves with its h, and its gates with c and h.
     fixed, states = [], []
     for _, hs, cs, gates, _, recurrent, slopes in groups:
-        entry, forget, content, exit_ = jnp.split(gates, 4, -1)
-        squashed = jnp.tanh(forget * cs + entry * content)
-        of_h = exit_ * (1.0 - squashed * squashed)
-        of_gates = jnp.concatenate([content, cs, entry, squashed], -1) * gates_slope(gates)
+        of_h, of_gates = slopes_by(gates, cs)
         across = jnp.swapaxes(recurrent, 1, 2)  # once, lest each word's product read weights across
         fixed.append((of_h, of_gates, gates, across, slopes))
         zero = jnp.zeros_like(hs[:, :rows])

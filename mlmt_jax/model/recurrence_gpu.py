@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from mlmt_jax.model.precision import PRECISION
-from mlmt_jax.model.recurrence_cell import cell, gates_by, gates_slope, gradients, put, window
+from mlmt_jax.model.recurrence_cell import cell, gates_by, gradients, put, slopes_by, window
 
 __all__ = ["backward_pass", "forward_loop"]
 
@@ -63,13 +63,15 @@ def forward_loop(
     h = recurrent.shape[1]
     H = _wide(h)
     # What fills up has gates of 1/2, but content and state of 0.
-    ahead = jnp.einsum("wpd,wdg->wpg", inputs, _filled_quarters(kernel)) + _filled_quarters(bias)[:, None]
+    ahead = jnp.einsum("wpd,wdg->wpg", inputs, _filled_quarters(kernel), precision=PRECISION)
+    ahead += _filled_quarters(bias)[:, None]
     U = _filled(_filled_quarters(recurrent), 1)
 
     def step(i, state):
         h, c, written = state
         at = starts[i]
-        gates = gates_by(jnp.einsum("wbk,wkg->wbg", h, U) + window(ahead, at, rows))
+        z = jnp.einsum("wbk,wkg->wbg", h, U, precision=PRECISION) + window(ahead, at, rows)
+        gates = gates_by(z)
         next_h, next_c = cell(gates, c)
         value = jnp.concatenate([h, c, gates], -1) if keep else next_h
         return next_h, next_c, put(written, value, at)
@@ -96,11 +98,9 @@ def backward_pass(
     """The gradients by inputs, kernel, recurrent and bias."""
     (ways, P, h), steps = hs.shape, starts.shape[0] - 1
     H = _wide(h)
-    entry, forget, content, exit_ = jnp.split(gates, 4, -1)
-    squashed = jnp.tanh(forget * cs + entry * content)
-    of_h = exit_ * (1.0 - squashed * squashed)
-    of_gates = jnp.concatenate([content, cs, entry, squashed], -1) * gates_slope(gates)
+    of_h, of_gates = slopes_by(gates, cs)
     # All that a step reads of its words lies side by side.
+    forget = gates[..., h : 2 * h]
     fixed = jnp.concatenate([*map(_filled, (slopes, of_h, forget)), _filled_quarters(of_gates)], -1)
     across = jnp.swapaxes(_filled(_filled_quarters(recurrent), 1), 1, 2)
 

@@ -1,8 +1,8 @@
 """The batches of the steps to come, assembled while the device is busy."""
 
-import contextlib
 import os
 import pickle
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,19 +18,21 @@ __all__ = ["BatchesAhead", "default_processes"]
 
 _MOST_PROCESSES = 8
 
-# Each process has its own copy of what batches are assembled from; together they have no more than this.
-_MOST_BYTES = 2 << 30
+# Bytes of what batches are assembled from, pickled, of all processes together; unpickled they are several
+# times as many.
+_MOST_BYTES = 1 << 29
 
 
 def default_processes() -> int | None:
-    """How many processes assemble batches beside this one; None where they had better not be ahead.
+    """How many processes assemble batches beside this one; None: none, and nothing is assembled ahead.
 
-    A CPU's steps take longer than assembling, and need every core. A GPU's are as short as that, and side by
-    side, many runs' are not longer than one's.
+    A CPU's steps take longer than assembling, and need every core. A GPU takes batches faster than one core
+    makes them, those of many runs above all.
     """
     if jax.default_backend() == "cpu":
         return None
-    return min(_MOST_PROCESSES, (os.cpu_count() or 1) // 2)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(_MOST_PROCESSES, cores // 2)
 
 
 class BatchesAhead:
@@ -49,18 +51,21 @@ class BatchesAhead:
             groups: of runs; for each, by task model, what has a method ``batch(step)``.
             draws: the task model of each step, and which of its own steps that is.
             place: puts the batches of a step, of each group, where they are wanted.
-            processes: that assemble, 0 for a thread alone, and then batches come as ``Packed``; None for
-                this thread, when they are asked for, as ``Batch``.
+            processes: how many may assemble. 0: a thread of this one does. Either way batches come as
+                ``Packed``. None: nothing is assembled before it is asked for, as ``Batch``; then ``draws`` is
+                not looked at.
         """
         self._groups, self._draws, self._place = groups, draws, place
         self._coming: deque[tuple[tuple[str, int], Future[Any]]] = deque()
         self._own, self._assemblers = threading.local(), list[Assembler]()
+        self._is_closed = self._is_told = False
+        self._lock, self._served = threading.Lock(), 0  # processes that have what they need
+        self._processes = 0
         if processes:
             self._pickled = pickle.dumps(groups, pickle.HIGHEST_PROTOCOL)
-            processes = min(processes, max(1, _MOST_BYTES // len(self._pickled)))
-        self._processes = processes or 0
-        self._pool = None if processes is None else ThreadPoolExecutor(max(1, processes), "batches")
-        for _ in range(0 if processes is None else processes + 2):
+            self._processes = min(processes, _MOST_BYTES // len(self._pickled))
+        self._pool = None if processes is None else ThreadPoolExecutor(max(1, self._processes), "batches")
+        for _ in range(0 if processes is None else self._processes + 2):
             self._order()
 
     def take(self, name: str, step: int) -> Any:
@@ -73,9 +78,13 @@ class BatchesAhead:
         return batches.result()
 
     def close(self) -> None:
-        """Ends threads and processes."""
+        """Ends threads and processes, whatever these are at."""
+        self._is_closed = True
         if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            for assembler in self._assemblers:
+                assembler.kill()
+            self._pool.shutdown()
         for assembler in self._assemblers:
             assembler.close()
 
@@ -86,18 +95,31 @@ class BatchesAhead:
 
     def _made(self, name: str, step: int) -> Any:
         batches = self._by_process(name, step)
+        if self._is_closed:
+            return None
         return self._place(batches or [pack(own[name].batch(step)) for own in self._groups])
 
     def _by_process(self, name: str, step: int) -> list[Packed] | None:
         """The batches of each group by the process of this thread; None where it has none, or has lost it."""
         if not self._processes or getattr(self._own, "is_alone", False):
             return None
-        with contextlib.suppress(OSError, EOFError, pickle.UnpicklingError):
+        try:
             if not hasattr(self._own, "assembler"):
-                self._own.assembler = Assembler(self._pickled)
+                self._own.assembler = Assembler()
                 self._assemblers.append(self._own.assembler)
-                if len(self._assemblers) == self._processes:
-                    self._pickled = b""  # all have it
+                if self._is_closed:  # without having seen this one
+                    self._own.assembler.kill()
+                self._own.assembler.send(self._pickled)
+                with self._lock:
+                    self._served += 1
+                    if self._served == self._processes:
+                        self._pickled = b""
             return self._own.assembler.batches(name, step)
-        self._own.is_alone = True
-        return None
+        except (OSError, EOFError, pickle.UnpicklingError) as error:
+            self._own.is_alone = True
+            if not (self._is_closed or self._is_told):
+                self._is_told = True
+                told = f"{type(error).__name__} {error}".strip()
+                print(f"warning: a process that assembles batches is lost ({told}); steps may take longer",
+                      file=sys.stderr)  # fmt: skip
+            return None

@@ -309,7 +309,9 @@ class Fleet:
 
     def close(self) -> None:
         """Ends the writing, and what assembles batches."""
-        if self._batches is not None:
-            self._batches.close()
-        for run in self.runs:
-            run.checkpoints.close()
+        try:
+            if self._batches is not None:
+                self._batches.close()
+        finally:
+            for run in self.runs:
+                run.checkpoints.close()

@@ -154,12 +154,8 @@ class Group:
         stacked = jax.tree.map(lambda *leaves: np.stack([leaves[i] for i in self._runs]), *padded)
         return jax.tree.leaves(jax.tree.map(self._put, stacked))
 
-    def batch(self, name: str, task_step: int) -> Batch | Packed:
-        """A task's batch ``task_step`` (from 0) of all runs, where the devices want it."""
-        return self.placed(self.batches[name].batch(task_step))
-
     def placed(self, batch: Batch | Packed) -> Batch | Packed:
-        """A batch of NumPy arrays, or of one, where the devices want it."""
+        """A batch of NumPy arrays, packed or not, where the devices want it."""
         if self._mesh is None:
             return batch
         batch = unpack(batch) if isinstance(batch, Packed) else batch

@@ -6,6 +6,7 @@ import os
 import pickle
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -45,13 +46,14 @@ def check(setup: Setup, ahead: BatchesAhead, steps: range = range(12)) -> None:
 
 
 @pytest.mark.parametrize("processes", [None, 0, 1, 2])
-def test_batches_are_those_of_the_steps(setup, processes):
+def test_batches_are_those_of_the_steps(setup, processes, monkeypatch):
+    if processes:  # they alone
+        monkeypatch.setattr(BatchesAhead, "_made", BatchesAhead._by_process)
     ahead = BatchesAhead([setup.batches], drawn(setup), processes=processes)
     check(setup, ahead)
     ahead.close()
-    for assembler in ahead._assemblers:
-        assert assembler._process.returncode is not None
-    assert len(ahead._assemblers) <= (processes or 0)
+    assert len(ahead._assemblers) == (processes or 0)
+    assert all(own._process.returncode is not None for own in ahead._assemblers)
 
 
 def test_groups_have_their_own(setup):
@@ -60,13 +62,46 @@ def test_groups_have_their_own(setup):
     ahead.close()
 
 
-def test_a_process_that_is_lost_is_not_missed(setup):
+def test_a_process_that_is_lost_is_told(setup, capsys):
     ahead = BatchesAhead([setup.batches], drawn(setup), processes=1)
     check(setup, ahead, range(3))
     [assembler] = ahead._assemblers
     os.kill(assembler._process.pid, signal.SIGKILL)
     check(setup, ahead, range(3, 12))
     ahead.close()
+    assert capsys.readouterr().err.count("warning: a process that assembles batches is lost") == 1
+
+
+def test_a_process_that_hangs_does_not_keep_from_ending(setup, capsys):
+    ahead = BatchesAhead([setup.batches], drawn(setup), processes=1)
+    check(setup, ahead, range(3))
+    [assembler] = ahead._assemblers
+    os.kill(assembler._process.pid, signal.SIGSTOP)
+    ahead.close()
+    assert assembler._process.returncode == -signal.SIGKILL
+    assert not capsys.readouterr().err
+
+
+def test_a_process_whose_asker_is_killed_says_nothing(tiny_run, tmp_path):
+    asker = tmp_path / "asker.py"
+    asker.write_text(
+        "import os, pickle, signal, sys\n"
+        "from mlmt_jax.config import load_config\n"
+        "from mlmt_jax.data.assembler import Assembler\n"
+        "from mlmt_jax.training.setup import prepare\n"
+        "setup, assembler = prepare(load_config(sys.argv[1])), Assembler()\n"
+        "assembler.send(pickle.dumps([setup.batches]))\n"
+        "for step in range(50):\n"
+        "    assembler.send(pickle.dumps((next(iter(setup.batches)), step)))\n"
+        "print(assembler._process.pid, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n",
+        encoding="utf-8",
+    )
+    done = subprocess.run([sys.executable, str(asker), str(tiny_run.config)], capture_output=True, text=True)
+    # Its error stream ends when the process that it started has ended as well.
+    assert done.returncode == -signal.SIGKILL
+    assert done.stdout.strip().isdecimal()
+    assert not done.stderr
 
 
 def test_no_process_can_be_started(setup, monkeypatch):
@@ -87,7 +122,8 @@ def test_what_cannot_be_assembled_is_told(setup):
 
 
 def test_a_process_ends_with_the_one_that_asks(setup):
-    assembler = Assembler(pickle.dumps([setup.batches]))
+    assembler = Assembler()
+    assembler.send(pickle.dumps([setup.batches]))
     process = assembler._process
     assert process.stdin is not None
     assert len(assembler.batches(*next(drawn(setup)))) == 1

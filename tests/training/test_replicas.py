@@ -50,10 +50,10 @@ def test_after_100_steps_each_replica_is_the_run_alone(corpus: Path) -> None:
               zip(groups, (setups, [alone[0]], [alone[1]]), strict=True)]  # fmt: skip
     task_steps = dict.fromkeys(together.batches, 0)
     for step in range(100):
-        name = loop.draw_task(setups[0].weights, step)
-        told = []
+        name, told = loop.draw_task(setups[0].weights, step), []
         for i, group in enumerate(groups):
-            states[i], metrics = group.step(states[i], name, group.batch(name, task_steps[name]))
+            batch = group.batches[name].batch(task_steps[name])
+            states[i], metrics = group.step(states[i], name, batch)
             told.append(group.metrics(metrics))
         task_steps[name] += 1
         for r in range(2):
