@@ -42,6 +42,13 @@ def test_matrix_products_are_of_float32(setup):
             assert line.count("HIGHEST") == 2, (name, line)
 
 
+def test_the_host_is_not_asked_for_a_choice(setup):
+    # Only for the one between devices, which is made before.
+    for text in programs(setup).values():
+        for index in re.findall(r'"stablehlo.case"\((%\w+)\)', text):
+            assert index.startswith("%c") or f'{index} = "stablehlo.case"(%c' in text, index
+
+
 def test_no_loop_has_the_host_ask_how_far_to_go(setup):
     # Forward and backward over the LSTM, and both ways at once over the CRF.
     loops = {name: text.count("stablehlo.while") for name, text in programs(setup).items()}
