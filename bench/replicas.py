@@ -27,10 +27,9 @@ from synthetic import load_with_data
 from timing import interleaved
 
 from mlmt_jax.process import keep_memory, keep_programs
-from mlmt_jax.training.ahead import BatchesAhead, default_processes
 from mlmt_jax.training.journal import table
 from mlmt_jax.training.mixing import draws
-from mlmt_jax.training.replicas import Group, device_mesh, groups_of
+from mlmt_jax.training.replicas import Group, batches_ahead, device_mesh, groups_of
 from mlmt_jax.training.setup import Setup, fresh_state, prepare_replicas
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,12 +49,7 @@ class Block:
         ]
         drawn = draws(setups[0].weights, 0, dict.fromkeys(setups[0].batches, 0))
         self._steps = list(itertools.islice(drawn, steps))
-        self._batches = BatchesAhead(
-            [group.batches for group in self._groups],
-            itertools.cycle(self._steps),
-            lambda batches: [group.placed(own) for group, own in zip(self._groups, batches, strict=True)],
-            default_processes(),
-        )
+        self._batches = batches_ahead(self._groups, itertools.cycle(self._steps))
 
     def __call__(self) -> None:
         """Takes the steps, to their end."""

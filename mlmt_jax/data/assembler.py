@@ -36,7 +36,7 @@ class Assembler:
         )
 
     def send(self, pickled: bytes) -> None:
-        """Gives it, for each group of runs, by task model, what has a method ``batch(step)``.
+        """Gives it what it reads next: at first, by group and task model, what has a method ``batch(step)``.
 
         Raises:
             OSError: where the process has ended.

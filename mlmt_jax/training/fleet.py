@@ -6,13 +6,13 @@ from typing import Any
 from mlmt_jax.durable import remove
 from mlmt_jax.errors import RunError
 from mlmt_jax.training import processes
-from mlmt_jax.training.ahead import BatchesAhead, default_processes
+from mlmt_jax.training.ahead import BatchesAhead
 from mlmt_jax.training.checkpoint import Restored
 from mlmt_jax.training.folder import RunFolder
 from mlmt_jax.training.journal import score_table
 from mlmt_jax.training.mixing import draws
 from mlmt_jax.training.outcome import statistics, statistics_table, where
-from mlmt_jax.training.replicas import Group, device_mesh, groups_of
+from mlmt_jax.training.replicas import Group, batches_ahead, device_mesh, groups_of
 from mlmt_jax.training.run import Evaluation, Run
 from mlmt_jax.training.setup import Setup, fresh_state
 from mlmt_jax.training.state import RunState
@@ -135,12 +135,7 @@ class Fleet:
         for number, run in enumerate(self.runs):
             if run.diverged is not None:
                 self.retire(number)
-        self._batches = BatchesAhead(
-            [group.batches for group in self.groups],
-            draws(self.weights, self.step, self.task_steps),
-            lambda batches: [group.placed(own) for group, own in zip(self.groups, batches, strict=True)],
-            default_processes(),
-        )
+        self._batches = batches_ahead(self.groups, draws(self.weights, self.step, self.task_steps))
 
     def retire(self, number: int) -> None:
         """Has a run that diverged go on as a copy of another, which nobody looks at.

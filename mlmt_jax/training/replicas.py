@@ -1,6 +1,6 @@
 """Runs side by side: one state with a leading axis, stepped by one program, on one device or several."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ from mlmt_jax.data.stacking import StackedBatches
 from mlmt_jax.errors import ConfigError
 from mlmt_jax.model import build_model
 from mlmt_jax.training import processes
+from mlmt_jax.training.ahead import BatchesAhead, default_processes
 from mlmt_jax.training.compiling import COMPILER_OPTIONS
 from mlmt_jax.training.rows import up_to_date
 from mlmt_jax.training.setup import STEP_KEY, Setup
@@ -21,7 +22,7 @@ from mlmt_jax.training.state import RunState
 from mlmt_jax.training.step import OF_RUNS, StepMetrics, touches, train_step, train_steps_in_turn
 from mlmt_jax.types import BY_SENTENCE, Batch, Params
 
-__all__ = ["Group", "device_mesh", "groups_of"]
+__all__ = ["Group", "batches_ahead", "device_mesh", "groups_of"]
 
 _BY_RUN = PartitionSpec("replica")
 
@@ -232,6 +233,16 @@ class Group:
         if self._alone:
             return {0: host}
         return {run: jax.tree.map(lambda x, run=run: x[run], host) for run in range(len(self.setups))}
+
+
+def batches_ahead(groups: Sequence[Group], drawn: Iterator[tuple[str, int]]) -> BatchesAhead:
+    """The batches of groups that step together, as they are drawn and where the devices want them."""
+    return BatchesAhead(
+        [group.batches for group in groups],
+        drawn,
+        lambda batches: [group.placed(own) for group, own in zip(groups, batches, strict=True)],
+        default_processes(),
+    )
 
 
 def _unpacking(step: Callable[..., Any]) -> Callable[..., Any]:

@@ -21,7 +21,7 @@ from mlmt_jax.config import load_config
 from mlmt_jax.data.assembler import Assembler
 from mlmt_jax.data.packed import Packed, pack, unpack
 from mlmt_jax.train import main
-from mlmt_jax.training import fleet
+from mlmt_jax.training import replicas as replicas_of_training
 from mlmt_jax.training.ahead import BatchesAhead
 from mlmt_jax.training.mixing import draw_task, draws
 from mlmt_jax.training.replicas import Group
@@ -169,8 +169,8 @@ def test_a_run_whose_batches_come_ahead(tiny_run, tmp_path, monkeypatch, replica
         return [json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
 
     plain = trained(tmp_path / "plain", 8)
-    monkeypatch.setattr(fleet, "BatchesAhead", Noted)
-    monkeypatch.setattr(fleet, "default_processes", lambda: 1)
+    monkeypatch.setattr(replicas_of_training, "BatchesAhead", Noted)
+    monkeypatch.setattr(replicas_of_training, "default_processes", lambda: 1)
     ahead = trained(tmp_path / "ahead", 6, 8)
     assert [record["step"] for record in ahead if record["step"] != 6] == [record["step"] for record in plain]
     last, wanted = ahead[-1], plain[-1]
