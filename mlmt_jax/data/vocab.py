@@ -106,10 +106,13 @@ class CharacterVocab:
     """The characters of all training data."""
 
     characters: tuple[str, ...]  # character of row 2, 3, ...
-    _rows: dict[str, int] = field(init=False, repr=False, compare=False)
+    _rows: np.ndarray = field(init=False, repr=False, compare=False)  # by code point, to the last known one
 
     def __post_init__(self):
-        object.__setattr__(self, "_rows", {char: i for i, char in enumerate(self.characters, 2)})
+        codes = _code_points("".join(self.characters))
+        rows = np.ones(int(codes.max(initial=0)) + 2, np.int32)  # the last entry stands for all beyond
+        rows[codes] = np.arange(2, self.size)
+        object.__setattr__(self, "_rows", rows)
 
     @property
     def size(self) -> int:
@@ -127,23 +130,29 @@ class CharacterVocab:
         unknown = np.repeat(np.arange(len(words)), sizes)[letters == 1]
         if not fall_back or not len(unknown):
             return letters, sizes
+        read = words.copy()
         for i in np.unique(unknown):
             forms = (words[i], unicodedata.normalize("NFC", words[i]), unicodedata.normalize("NFD", words[i]))
-            words[i] = min(forms, key=self._unknown)
-        return self._letters(words)
+            read[i] = min(forms, key=self._unknown)
+        return (letters, sizes) if read == words else self._letters(read)
 
     def _unknown(self, word: str) -> int:
-        return sum(char not in self._rows for char in word[:MAX_CHARACTERS])
+        return int(np.sum(self._letters([word])[0] == 1))
 
     def _letters(self, words: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         cut = [word[:MAX_CHARACTERS] for word in words]
         lengths = np.array([len(word) for word in cut], np.int32)
         sizes = np.maximum(lengths, 1)
         letters = np.zeros(sizes.sum(), np.int32)
-        get = self._rows.get
         # All at once: a word at a time takes longer than all else that is done for it here.
-        letters[np.repeat(lengths > 0, sizes)] = [get(char, 1) for char in "".join(cut)]
+        codes = _code_points("".join(cut))
+        letters[np.repeat(lengths > 0, sizes)] = self._rows[np.minimum(codes, len(self._rows) - 1)]
         return letters, sizes
+
+
+def _code_points(text: str) -> np.ndarray:
+    """(n,) uint32."""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
 
 
 def build_word_vocab(

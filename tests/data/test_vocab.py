@@ -132,6 +132,14 @@ def test_a_word_is_read_in_the_normal_form_whose_characters_are_known():
     assert letters.tolist() == [2, 1, 1]
 
 
+def test_any_character_may_be_known_or_unknown():
+    vocab = CharacterVocab(("a", "\ud800", "\U0010ffff"))
+    letters, _ = vocab.letters(["a\U0010ffff\U0010fffe", "\ud800\udfff"])
+    assert letters.tolist() == [2, 4, 1, 3, 1]
+    letters, _ = CharacterVocab(()).letters(["\x00\U0010ffff"])
+    assert letters.tolist() == [1, 1]
+
+
 def test_the_end_of_a_very_long_word_is_not_read():
     vocab = CharacterVocab(("a", "b"))
     letters, sizes = vocab.letters(["a" * MAX_CHARACTERS + "b", "b"])
