@@ -213,6 +213,7 @@ def test_a_file_of_another_format_than_the_training_file(folder: Path) -> None:
         (["--test", "data/tgt.tst"], "argument --test: no such file: data/tgt.tst"),
         (["--charcnn_filters", "2;3"], "expected width,number pairs such as 2,25;3,25"),
         (["--languages", "nld,nld"], "expected different names with commas between them"),
+        (["--languages", "nld/be,afr"], "got 'nld/be,afr'; expected different names"),
         (["--charhw_func", "rely"], "argument --charhw_func: invalid choice: 'rely'"),
         (["--train_tgt", "data/tgt.train"], "unrecognized arguments: --train_tgt"),
     ],

@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 __all__ = [
     "ACTIVATIONS",
+    "NAME_PATTERN",
     "Activation",
     "Block",
     "Count",
@@ -77,7 +78,8 @@ def _usable_path(value: object) -> object:
 FromJson = Strict(False)
 
 # A line separator would break the lines of tables and messages as a control character does.
-Name = Annotated[str, Field(pattern=r"^[^/\x00-\x1f\x7f-\x9f\u2028\u2029]+$")]
+NAME_PATTERN = r"^[^/\x00-\x1f\x7f-\x9f\u2028\u2029]+$"
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 FileName = Annotated[str, Field(min_length=1), BeforeValidator(_usable_path)]
 Folder = Annotated[Path, FromJson, BeforeValidator(_usable_path)]
 Encoding = Annotated[str, BeforeValidator(_known_encoding)]

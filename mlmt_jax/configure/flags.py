@@ -2,10 +2,11 @@
 
 import argparse
 import os
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from mlmt_jax.config.fields import ACTIVATIONS
+from mlmt_jax.config.fields import ACTIVATIONS, NAME_PATTERN
 
 __all__ = ["ARRANGEMENTS", "Slot", "build_parser"]
 
@@ -144,8 +145,11 @@ def _existing(path: str) -> str:
 
 def _names(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",")]
-    if not all(names) or len(set(names)) < len(names):
-        raise argparse.ArgumentTypeError(f"got {text!r}; expected different names with commas between them")
+    if not all(re.search(NAME_PATTERN, name) for name in names) or len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(
+            f"got {text!r}; expected different names with commas between them, without slashes or control "
+            "characters"
+        )
     return names
 
 
