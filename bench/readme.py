@@ -62,7 +62,8 @@ def _training(train: Mapping[str, Any]) -> str:
         f"({ours['sentences/s']:.0f} sentences) against {peer['steps/s']:.0f}, {peer['time / ours']:.1f} times",
         f"as many; {told}" if told else "as many.",
         f"Ours is {ours['GFLOP/s']:.0f} GFLOP/s of the model's own arithmetic,",
-        f"{ours['of matmul rate']:.2f} of what a large matrix product reaches; {train['programs']} programs,",
+        f"{ours['of matmul rate']:.2f} of the {train['matmul GFLOP/s']:.0f} that a large matrix product reaches;",
+        f"{train['programs']} programs,",
         f"{train['compile seconds']['ours']:.0f} s to compile them; {train['peak MiB']['ours']:.0f} MiB at the",
         f"most. Alone, the parts of one step of {parts['whole step']:.1f} ms take, in ms: {split}.",
     )
