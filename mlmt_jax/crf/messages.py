@@ -25,6 +25,12 @@ class Moves(NamedTuple):
 
     def dot(self, scores: jax.Array) -> jax.Array:
         """The expected sum of scores (t, t), [from, to], over each sentence's moves: (B,). Linear in them."""
+        rest = jnp.matmul(self.rest.reshape(-1, scores.size), scores.reshape(-1), precision="highest")
+        # ``logspace`` has no factors, and on other devices there is nothing else.
+        nothing = lambda scores: jnp.zeros_like(rest)
+        return rest + jax.lax.platform_dependent(scores, cpu=self._dot_of_factors, default=nothing)
+
+    def _dot_of_factors(self, scores: jax.Array) -> jax.Array:
         weighted = self.E * scores
         n, t, B = self.left.shape
         if B < _MANY_SENTENCES and n * t * t <= _MOST_COPIED:
@@ -32,18 +38,15 @@ class Moves(NamedTuple):
             # one over all words, several times slower.
             copies = jnp.broadcast_to(weighted.T, (n, t, t))
             reached = jnp.einsum("nji,nib->njb", copies, self.left, precision="highest")
-            total = jnp.sum(reached * self.right, (0, 1))
-        else:
+            return jnp.sum(reached * self.right, (0, 1))
 
-            def step(total, now):
-                left, right = now
-                reached = jnp.matmul(weighted.T, left, precision="highest")
-                return total + jnp.sum(reached * right, 0), None
+        def step(total, now):
+            left, right = now
+            reached = jnp.matmul(weighted.T, left, precision="highest")
+            return total + jnp.sum(reached * right, 0), None
 
-            none = jnp.zeros_like(self.left, shape=(B,))
-            total, _ = jax.lax.scan(step, none, (self.left, self.right))
-        rest = jnp.matmul(self.rest.reshape(-1, scores.size), scores.reshape(-1), precision="highest")
-        return total + rest
+        none = jnp.zeros_like(self.left, shape=(B,))
+        return jax.lax.scan(step, none, (self.left, self.right))[0]
 
 
 class Posterior(NamedTuple):

@@ -22,6 +22,9 @@ __all__ = ["log_partition", "posterior"]
 # Words in a turn of a GPU's loop over both ways: counting turns is an operation too.
 _TURN = 4
 
+# Floats of all pairs of tags in a batch; what is larger, a GPU sums word by word.
+_MOST_AT_ONCE = 1 << 26
+
 
 def _guarded(fast: Callable[..., tuple[Any, jax.Array]], sure: Callable[..., Any]) -> Callable[..., Any]:
     """``fast``, which returns (result, whether it is exact), or else ``sure``."""
@@ -67,8 +70,9 @@ def _(primals, tangents):
 def posterior(emissions: jax.Array, chain: Chain, lengths: jax.Array, moves: bool) -> Posterior:
     """log Z, marginals and, where ``moves``, expected transitions of a batch."""
     fast, sure = partial(scaled.posterior, moves=moves), partial(logspace.posterior, moves=moves)
-    on_cpu, on_gpu = _guarded(fast, sure), partial(logspace.posterior_at_once, moves=moves, turn=_TURN)
-    return jax.lax.platform_dependent(emissions, chain, lengths, cpu=on_cpu, default=on_gpu)
+    at_once = partial(logspace.posterior_at_once, moves=moves, turn=_TURN)
+    on_gpu = at_once if emissions.size * emissions.shape[-1] <= _MOST_AT_ONCE else sure
+    return jax.lax.platform_dependent(emissions, chain, lengths, cpu=_guarded(fast, sure), default=on_gpu)
 
 
 @posterior.defjvp

@@ -17,6 +17,8 @@ __all__ = ["TrainingBatches"]
 # Sentences that differ by less than so many words may change places within an epoch's order of length.
 _LENGTH_JITTER = 4.0
 
+_MASKS = ("_rare_words", "_rare_characters")
+
 
 class TrainingBatches:
     """The training batches of one task model; batch ``step`` is a pure function of (seed, name, step).
@@ -53,9 +55,9 @@ class TrainingBatches:
         self.expected_steps = expected_steps
 
     def __getstate__(self) -> dict[str, Any]:
-        # Else every copy would work them out anew.
-        _ = self.shapes, self._rare_places
-        return self.__dict__
+        # Else every copy would work them out anew, from masks that nothing else needs.
+        _ = self._unknown_rate and self._rare_places
+        return {name: value for name, value in self.__dict__.items() if name not in _MASKS}
 
     @property
     def first_epoch(self) -> list[Needs]:

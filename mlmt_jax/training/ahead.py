@@ -59,11 +59,12 @@ class BatchesAhead:
         self._coming: deque[tuple[tuple[str, int], Future[Any]]] = deque()
         self._own, self._assemblers = threading.local(), list[Assembler]()
         self._is_closed = self._is_told = False
-        self._lock, self._served = threading.Lock(), 0  # processes that have what they need
+        self._lock, self._served = threading.Lock(), 0  # processes that have what they need, or are lost
         self._processes = 0
         if processes:
-            self._pickled = pickle.dumps(groups, pickle.HIGHEST_PROTOCOL)
-            self._processes = min(processes, _MOST_BYTES // len(self._pickled))
+            pickled = pickle.dumps(groups, pickle.HIGHEST_PROTOCOL)
+            self._processes = min(processes, _MOST_BYTES // len(pickled))
+            self._pickled = pickled if self._processes else b""
         self._pool = None if processes is None else ThreadPoolExecutor(max(1, self._processes), "batches")
         for _ in range(0 if processes is None else self._processes + 2):
             self._order()
@@ -73,7 +74,8 @@ class BatchesAhead:
         if self._pool is None:
             return self._place([own[name].batch(step) for own in self._groups])
         drawn, batches = self._coming.popleft()
-        assert drawn == (name, step), f"step {drawn} was drawn, not {(name, step)}"
+        if drawn != (name, step):
+            raise ValueError(f"asked for the batch of {(name, step)}; expected {drawn}, which was drawn")
         self._order()
         return batches.result()
 
@@ -105,15 +107,13 @@ class BatchesAhead:
             return None
         try:
             if not hasattr(self._own, "assembler"):
-                self._own.assembler = Assembler()
-                self._assemblers.append(self._own.assembler)
-                if self._is_closed:  # without having seen this one
-                    self._own.assembler.kill()
-                self._own.assembler.send(self._pickled)
-                with self._lock:
-                    self._served += 1
-                    if self._served == self._processes:
-                        self._pickled = b""
+                try:
+                    self._own.assembler = self._started()
+                finally:
+                    with self._lock:
+                        self._served += 1
+                        if self._served == self._processes:
+                            self._pickled = b""
             return self._own.assembler.batches(name, step)
         except (OSError, EOFError, pickle.UnpicklingError) as error:
             self._own.is_alone = True
@@ -123,3 +123,11 @@ class BatchesAhead:
                 print(f"warning: a process that assembles batches is lost ({told}); steps may take longer",
                       file=sys.stderr)  # fmt: skip
             return None
+
+    def _started(self) -> Assembler:
+        assembler = Assembler()
+        self._assemblers.append(assembler)
+        if self._is_closed:  # without having seen this one
+            assembler.kill()
+        assembler.send(self._pickled)
+        return assembler

@@ -3,6 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import jax
+import numpy as np
+
 from mlmt_jax.durable import remove
 from mlmt_jax.errors import RunError
 from mlmt_jax.training import processes
@@ -76,7 +79,7 @@ class Fleet:
         Raises:
             RunError: where there are states, but none of one step. Nothing is deleted.
         """
-        found = [run.restored(self._own_shapes(n)) for n, run in enumerate(self.runs)]
+        found = [self._restored(n) for n in range(len(self.runs))]
         newest = [None if one is None else one.progress.step for one in found]
         if all(one is None for one in found):
             return False
@@ -91,10 +94,10 @@ class Fleet:
             if not late:
                 break
             for n in late:
-                found[n] = self.runs[n].restored(self._own_shapes(n), step)
-                refused[n] += [] if found[n] is None else found[n].refused
+                found[n] = earlier = self._restored(n, step)
+                refused[n] += [] if earlier is None else earlier.refused
         unsaved, first = any(newest[n] is None for n in going), self.config.training.eval_freq
-        if unsaved and max(filter(None, newest)) <= first:
+        if unsaved and max(step for step in newest if step is not None) <= first:
             return False  # the process ended while the first states were written
         if any(found[n] is None for n in going):
             told = ", ".join(f"replica {n}: {'none' if own is None else own}" for n, own in enumerate(newest))
@@ -102,10 +105,9 @@ class Fleet:
                 f"{self.folder.path}: no step of which all replicas have a state (newest: {told});\n"
                 "a replica that has ended cannot go on with others that are further: keep patience as it was"
             )
-        processes.wait_for_all("restored")
         for run, one, setup, own in zip(self.runs, found, self._setups, refused, strict=True):
             # One that diverged before anything was saved is at its start for good.
-            restored = one or Restored(fresh_state(setup), run.progress, [])
+            restored = one or Restored(self._held(fresh_state(setup)), run.progress, [])
             run.go_on_from(restored._replace(refused=own), step)
             self._states.append(restored.state)
         lasting = found[(going or [steps.index(step)])[0]]
@@ -113,6 +115,14 @@ class Fleet:
         self.step, self.task_steps = step, dict(lasting.progress.task_steps)
         self.seconds = max(run.progress.seconds for run in self.runs)
         return True
+
+    def _restored(self, number: int, at_most: int | None = None) -> Restored | None:
+        found = self.runs[number].restored(self._own_shapes(number), at_most)
+        return None if found is None else found._replace(state=self._held(found.state))
+
+    def _held(self, state: RunState) -> RunState:
+        """A state until the groups take it: no device need have room for those of all runs twice."""
+        return state if self.alone else jax.device_get(state)
 
     def _own_shapes(self, number: int) -> RunState:
         group, i = self._of(number)
@@ -122,7 +132,7 @@ class Fleet:
         """Puts the runs on their devices, as they were restored or from their start."""
         states = self._states
         if not states:
-            states = [fresh_state(setup) for setup in self._setups]
+            states = [self._held(fresh_state(setup)) for setup in self._setups]
         for number in self.own:
             self.runs[number].clear_after()
         if processes.is_first() and not self.alone:
@@ -198,7 +208,7 @@ class Fleet:
                 run.check(params[number])
             except DivergedError as error:
                 lose(number, error)
-        told = {}
+        told, wrong = {}, dict[int, DivergedError]()
         for number in self.live:
             run, (group, i) = self.runs[number], self._of(number)
             own = group.cropped(i, params[number])
@@ -206,12 +216,14 @@ class Fleet:
             try:
                 told[number] = run.evaluate(there, own, self.step, self.task_steps, seconds)
             except DivergedError as error:
-                # Of several processes one alone evaluates; all will see it at the run's next steps.
-                if not processes.several():
-                    lose(number, error)
+                wrong[number] = error
                 continue
             if keep:
                 run.keep(states[number])
+        # Of several processes one alone evaluates.
+        is_wrong = processes.any_of_each(np.isin(np.arange(len(self.runs)), list(wrong)))
+        for number in np.flatnonzero(is_wrong).tolist():
+            lose(number, wrong.get(number) or DivergedError("losses of development data are not finite"))
         return told
 
     @property

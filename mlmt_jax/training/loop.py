@@ -45,7 +45,8 @@ def train(
     fleet = Fleet(setups, folder)
     try:
         with StopRequest() as stop:
-            restored = fleet.restore()
+            with processes.refusing_together():  # the first one then clears away what is not gone on from
+                restored = fleet.restore()
             going_on()
             if restored and fleet.finished:
                 summary = fleet.summary()
@@ -100,7 +101,7 @@ class _Loop:
                 if fleet.step > self._evaluated and (fleet.step % frequency == 0 or fleet.at_end):
                     self._evaluate()
                     looked = True
-                if looked and fleet.finished:
+                if (looked or not processes.several()) and fleet.finished:
                     break
                 if processes.any_of(self._stop.signum is not None, here=looked):
                     self._drain()

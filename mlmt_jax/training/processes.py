@@ -18,6 +18,7 @@ from mlmt_jax.errors import InputError
 
 __all__ = [
     "any_of",
+    "any_of_each",
     "first_device",
     "is_first",
     "on_host",
@@ -103,7 +104,12 @@ def any_of(flag: bool, *, here: bool = True) -> bool:
     """Whether it is true in any process. Where it is not asked ``here``, several processes say no."""
     if not several():
         return flag
-    return here and bool(np.any(multihost_utils.process_allgather(np.array(flag))))
+    return here and bool(any_of_each(np.array([flag]))[0])
+
+
+def any_of_each(flags: np.ndarray) -> np.ndarray:
+    """Which of some flags (n,) bool are true in any process. All processes ask at once."""
+    return np.any(multihost_utils.process_allgather(flags), 0) if several() else flags
 
 
 @contextlib.contextmanager

@@ -237,11 +237,14 @@ class Group:
 
 def batches_ahead(groups: Sequence[Group], drawn: Iterator[tuple[str, int]]) -> BatchesAhead:
     """The batches of groups that step together, as they are drawn and where the devices want them."""
+    beside = default_processes()
+    if beside:  # processes, each of which would choose them anew
+        _ = [batches.shapes for group in groups for batches in group.batches.values()]
     return BatchesAhead(
         [group.batches for group in groups],
         drawn,
         lambda batches: [group.placed(own) for group, own in zip(groups, batches, strict=True)],
-        default_processes(),
+        beside,
     )
 
 

@@ -183,7 +183,7 @@ class Run:
             0 if better else before.stale + 1,
             seconds,
             evaluated=step,
-            window={},
+            window={"finite": self.window.finite},
         )
         append_metrics(self.folder.metrics, self._record(scores))
         self.window = Window(finite=self.window.finite)

@@ -131,7 +131,8 @@ def prepare_replicas(config: Config) -> list[Setup]:
     count = config.training.replicas
     configs = [config.replica(number) for number in range(count)] if count > 1 else [config]
     corpora = load_corpora(configs)
-    encoded = {id(corpus): _encoded(config, corpus) for corpus in corpora}
+    different = {id(corpus): corpus for corpus in corpora}
+    encoded = {key: _encoded(config, corpus) for key, corpus in different.items()}
     pairs = zip(configs, corpora, strict=True)
     return [_prepared(own, corpus, *encoded[id(corpus)]) for own, corpus in pairs]
 

@@ -94,9 +94,17 @@ class Window:
         self._check(setup, "losses of development data", wrong)
 
     def _check(self, setup: Setup, what: str, wrong: Sequence[str]) -> None:
-        if wrong and self._last is not None:
-            told = f"{what} are not finite after it ({', '.join(map(repr, wrong))})"
-            raise DivergedError(_divergence(setup, self._last, told, self.finite))
+        if not wrong:
+            return
+        names = ", ".join(map(repr, wrong))
+        if self._last is None:  # a state that was saved before anyone looked at it
+            raise DivergedError(
+                f"{what} are not finite ({names}) in the state that the run goes on from;\n"
+                "expected a lower learning_rate, and another --output"
+            )
+        raise DivergedError(
+            _divergence(setup, self._last, f"{what} are not finite after it ({names})", self.finite)
+        )
 
 
 def _divergence(setup: Setup, taken: Taken, what: str, finite: Mapping[str, tuple[int, float]]) -> str:

@@ -1,7 +1,6 @@
 """Replicas on several devices and in several processes are what they are on one."""
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -20,12 +19,6 @@ from mlmt_jax.training import loop, processes
 from mlmt_jax.training.setup import choose_device
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def corpus(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny corpus, for configs beside it."""
-    return Path(shutil.copytree(tiny_config.parent, tmp_path_factory.mktemp("replicas") / "corpus"))
 
 
 def test_more_devices_than_there_are(corpus: Path) -> None:
@@ -165,16 +158,18 @@ def test_a_device_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> 
         processes.first_device()
 
 
-def test_two_processes_lose_a_replica_that_had_ended(corpus: Path) -> None:
-    """Only the first process knows that patience had ended it; both have to go on alike."""
+def test_two_processes_lose_replicas(corpus: Path) -> None:
+    """That patience had ended one, and the losses of another, the first alone knows; both go on alike."""
     data = edited(sampled(patience=1), {"training.eval_freq": 2, "training.max_step": 8})
     tiny_corpus.write_config(corpus, data, "poisoned.json")
     folder = corpus.parent / "poisoned"
     program = (str(Path(poisoned_training.__file__)),)
-    in_processes(corpus, folder, 2, 1, "--replicas", "2", program=program)
+    in_processes(corpus, folder, 2, 1, "--replicas", "3", program=program)
     summary = read(folder, "summary.json")
-    assert [one["steps"] for one in summary["replicas"]] == [4, 8]
-    assert [one["best_step"] for one in summary["replicas"]] == [2, 6]
+    assert [one["steps"] for one in summary["replicas"]] == [4, 8, 6]
+    assert [one["best_step"] for one in summary["replicas"]] == [2, 6, 6]
+    assert [one.get("diverged") for one in summary["replicas"]] == [None, None, "infinite"]
+    assert summary["statistics"]["afr ner"]["test"]["runs"] == 2
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,9 @@ def test_few_programs_are_compiled(tiny_run: Any) -> None:
 
 def test_what_is_kept_of_each_evaluation(tiny_run: Any) -> None:
     records = metrics(tiny_run.folder)
+    _, progress = last_state(prepare(load_config(tiny_run.config)), tiny_run.folder)
+    assert progress.window.keys() == {"finite"}  # what is told of a run that diverges
+    assert progress.window["finite"].keys() == set(tiny_corpus.TASKS)
     assert [record["step"] for record in records] == [8, 16, 24]
     for record in records:
         assert sum(record["task_steps"].values()) == record["step"]
@@ -267,14 +270,19 @@ def test_tags_that_training_never_saw(corpus: Path, capsys: pytest.CaptureFixtur
     assert np.isfinite(scores["dev"]["loss"])
 
 
-def test_the_last_step_may_not_leave_numbers_that_are_not_finite(corpus: Path) -> None:
-    data = edited(tiny_corpus.lean("afr ner", max_step=1, eval_freq=1), {"tasks.0.learning_rate": 1e38})
-    message = "step 1, task 'afr ner': (parameters|losses of development data) are not finite after it"
-    with pytest.raises(DivergedError, match=message):
+@pytest.mark.parametrize("eval_freq", [1, 1000])
+def test_the_last_step_may_not_leave_numbers_that_are_not_finite(corpus: Path, eval_freq: int) -> None:
+    data = tiny_corpus.lean("afr ner", max_step=1, eval_freq=eval_freq)
+    data = edited(data, {"tasks.0.learning_rate": 1e38})
+    wrong = "(parameters|losses of development data) are not finite"
+    with pytest.raises(DivergedError, match=f"step 1, task 'afr ner': {wrong} after it"):
         trained(corpus, data)
     folder = corpus.parent / "run"
+    with pytest.raises(DivergedError, match=wrong):
+        main([str(folder / "config.json"), "--output", str(folder), "--resume"])
     assert not list((folder / "checkpoints" / "best").glob("[0-9]*"))
     assert not (folder / "metrics.jsonl").exists()
+    assert not (folder / "summary.json").exists()
 
 
 def test_a_run_that_diverges_says_where(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:

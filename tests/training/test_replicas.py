@@ -1,8 +1,5 @@
 """Runs side by side: each is the run alone, on one device or several, and each ends for itself."""
 
-import shutil
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +8,11 @@ import numpy as np
 import pytest
 import tiny_corpus
 from config_edits import edited
-from replica_runs import assert_same_end, metrics, poison, read, sampled, trained
+from replica_runs import metrics, poison, read, sampled, scripted, trained
 
 from mlmt_jax.config import load_config
 from mlmt_jax.errors import ConfigError, RunError
-from mlmt_jax.train import main
-from mlmt_jax.training import loop, run
+from mlmt_jax.training import loop
 from mlmt_jax.training.folder import RunFolder
 from mlmt_jax.training.outcome import statistics
 from mlmt_jax.training.replicas import Group, groups_of
@@ -24,12 +20,6 @@ from mlmt_jax.training.setup import fresh_state, prepare, prepare_replicas
 from mlmt_jax.training.window import DivergedError
 
 SEED = 3
-
-
-@pytest.fixture(scope="module")
-def corpus(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny corpus, for configs beside it."""
-    return Path(shutil.copytree(tiny_config.parent, tmp_path_factory.mktemp("replicas") / "corpus"))
 
 
 def test_after_100_steps_each_replica_is_the_run_alone(corpus: Path) -> None:
@@ -137,11 +127,6 @@ def load_config_of_both() -> Any:
     return parse_config(tiny_corpus.config())
 
 
-def scripted(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> None:
-    values: Iterator[float] = iter(scores)
-    monkeypatch.setattr(run, "headline", lambda config, task, score: next(values))
-
-
 def test_a_replica_without_progress_ends_and_the_others_go_on(
     corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,23 +139,6 @@ def test_a_replica_without_progress_ends_and_the_others_go_on(
     summary = read(folder, "summary.json")
     assert [one["best_step"] for one in summary["replicas"]] == [2, 6]
     assert [one["steps"] for one in summary["replicas"]] == [4, 8]
-
-
-def test_replicas_that_ended_at_different_steps_are_left_as_they_are(
-    corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    scripted(monkeypatch, [0.5, 0.1, 0.4, 0.2, 0.3, 0.4, 0.3])
-    data = edited(sampled(patience=1), {"training.eval_freq": 2, "training.max_step": 20})
-    folder = trained(corpus, data, "ended", "--replicas", "2")
-    assert [len(metrics(folder / "replicas" / str(r))) for r in range(2)] == [2, 5]
-    files = lambda: {path: path.read_bytes() for path in folder.rglob("*.json*")}
-    before = files()
-    capsys.readouterr()
-    trained(corpus, data, "ended", "--replicas", "2", "--resume")
-    assert "start anew with another --output" in capsys.readouterr().out
-    with pytest.raises(RunError, match="keep patience as it was"):
-        trained(corpus, data, "ended", "--replicas", "2", "--resume", "--set", "training.patience=9")
-    assert files() == before
 
 
 def test_a_replica_that_diverges_stops_alone(
@@ -205,30 +173,24 @@ def test_the_last_replica_that_diverges_leaves_no_others(
 ) -> None:
     start = loop.Fleet.begin
 
+    fleets = []
+
     def begin_broken(fleet: Any) -> None:
         start(fleet)
         poison(fleet, 0)
         poison(fleet, 1)
+        fleets.append(fleet)
 
     monkeypatch.setattr(loop.Fleet, "begin", begin_broken)
+    data = edited(sampled(), {"training.eval_freq": 1000, "training.max_step": 1000})
     with pytest.raises(DivergedError):
-        trained(corpus, sampled(), "all broken", "--replicas", "2")
+        trained(corpus, data, "all broken", "--replicas", "2")
+    assert fleets[0].step < 20  # nothing is left to be trained
     out = capsys.readouterr().out
     assert "replica 0 has diverged, the others go on\n" in out
     assert "replica 1 has diverged\n" in out
     with pytest.raises(RunError, match="replica 1 diverged before it was evaluated"):
         RunFolder(corpus.parent / "all broken").member(1)
-
-
-def test_a_replica_goes_on_with_its_run_or_elsewhere(corpus: Path) -> None:
-    folder = trained(corpus, sampled(), "parent", "--replicas", "2")
-    own, copy = folder / "replicas" / "1", corpus.parent / "copy"
-    shutil.copytree(own, copy)
-    options = ["--resume", "--set", "training.max_step=12"]
-    with pytest.raises(RunError, match=r"replicas/1: is a replica of a run.*\n.*a copy of this folder"):
-        main([str(own / "config.json"), "--output", str(own), *options])
-    main([str(copy / "config.json"), "--output", str(copy), *options])
-    assert [record["step"] for record in metrics(copy)] == [4, 8, 12]
 
 
 def test_a_replica_that_diverges_late_is_not_chosen(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -276,75 +238,9 @@ def test_a_replica_whose_parameters_are_not_finite_is_not_kept(
     assert read(folder, "summary.json")["best_replica"] == 0
 
 
-def test_replicas_that_end_while_their_first_states_are_written_start_anew(corpus: Path) -> None:
-    whole = trained(corpus, sampled(), "uncut", "--replicas", "2")
-    folder = trained(corpus, sampled(), "cut", "--replicas", "2", "--set", "training.max_step=4")
-    for name in ("summary.json", "replicas/0/summary.json", "replicas/1/summary.json"):
-        (folder / name).unlink()
-    shutil.rmtree(folder / "replicas" / "1" / "checkpoints" / "last")
-    trained(corpus, sampled(), "cut", "--replicas", "2", "--resume")
-    for number in ("0", "1"):
-        found, expected = (metrics(one / "replicas" / number) for one in (folder, whole))
-        assert [record["losses"] for record in found] == [record["losses"] for record in expected]
-
-
-def test_replicas_that_were_stopped_go_on_from_one_step(
-    corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    whole = trained(corpus, sampled(), "whole", "--replicas", "2")
-    draw = loop.draw_task
-
-    def draw_or_stop(weights: Any, now: int) -> str:
-        if now == 5:
-            signal.raise_signal(signal.SIGTERM)
-        return draw(weights, now)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(loop, "draw_task", draw_or_stop)
-        with pytest.raises(SystemExit) as stopped:
-            trained(corpus, sampled(), "stopped", "--replicas", "2")
-    assert stopped.value.code == 128 + signal.SIGTERM
-    folder = corpus.parent / "stopped"
-    # As if the process had ended between the two: the second replica lacks the newest state.
-    shutil.rmtree(folder / "replicas" / "1" / "checkpoints" / "last" / "6")
-    trained(corpus, sampled(), "stopped", "--replicas", "2", "--resume")
-    assert_same_end(corpus, folder, whole, 2)
-    capsys.readouterr()
-    trained(corpus, sampled(), "stopped", "--replicas", "2", "--resume")
-    assert "the run is finished" in capsys.readouterr().out
-
-
 @pytest.mark.parametrize("key", ["seed", "sample_seed"])
 def test_the_last_replica_needs_a_seed_too(corpus: Path, key: str) -> None:
     path = tiny_corpus.write_config(corpus, sampled(**{key: 2**32 - 2, "replicas": 2}), "seeds.json")
     load_config(path)
     with pytest.raises(ConfigError, match=rf"training.{key}: got 4294967294; expected the last replica's, 2"):
         load_config(path, ["training.replicas=3"])
-
-
-def test_nothing_is_lost_where_replicas_have_no_step_in_common(
-    corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with monkeypatch.context() as patch:
-        scripted(patch, [0.5, 0.1, 0.4, 0.2, 0.3, 0.3])
-        data = edited(sampled(patience=1), {"training.eval_freq": 2, "training.max_step": 8})
-        folder = trained(corpus, data, "apart", "--replicas", "2")
-    before = sorted(path for path in folder.rglob("*") if path.name != "config.json")
-    with pytest.raises(RunError, match=r"no step of which all replicas have a state") as refused:
-        trained(corpus, data, "apart", "--replicas", "2", "--resume", "--set", "training.patience=9")
-    assert "replica 0: 4, replica 1: 8" in str(refused.value)
-    assert sorted(path for path in folder.rglob("*") if path.name != "config.json") == before
-    # With the patience that it had, more steps are for those that have not ended.
-    capsys.readouterr()
-    trained(corpus, data, "apart", "--replicas", "2", "--resume")
-    assert "the run is finished" in capsys.readouterr().out
-
-
-def test_a_damaged_state_of_one_replica(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    whole = trained(corpus, sampled(), "undamaged", "--replicas", "2")
-    folder = trained(corpus, sampled(keep=1), "damaged", "--replicas", "2")
-    [damaged] = (folder / "replicas" / "0" / "checkpoints" / "last" / "8").glob("**/progress.json")
-    damaged.write_text("{}", encoding="utf-8")
-    trained(corpus, sampled(keep=1), "damaged", "--replicas", "2", "--resume")
-    assert "progress.json is damaged" in capsys.readouterr().err
-    assert_same_end(corpus, folder, whole, 2)
