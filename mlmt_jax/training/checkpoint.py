@@ -83,9 +83,14 @@ class Checkpoints:
 
     def _start(self, path: Path, name: str, arrays: Any, progress: Progress | None) -> None:
         self.wait(all_but=1)  # the best and the last one come together
-        self._writing.append(self._writer.submit(self._write, path, name, arrays, progress))
+        given = path, name, arrays, progress, self._writing[-1:]
+        self._writing.append(self._writer.submit(self._write, *given))
 
-    def _write(self, path: Path, name: str, arrays: Any, progress: Progress | None) -> None:
+    def _write(
+        self, path: Path, name: str, arrays: Any, progress: Progress | None, before: list[Future[None]]
+    ) -> None:
+        for one in before:
+            one.result()  # a state without its best parameters must not take the place of one that has them
         if path.exists():  # with the same bits
             return
         folder, part = path.parent, path.with_name(f".{path.name}.part")

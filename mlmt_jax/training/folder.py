@@ -61,7 +61,8 @@ class RunFolder:
     @property
     def is_replica(self) -> bool:
         """Whether it is the folder of one of several runs."""
-        return self.path.parent.name == "replicas" and (self.path.parent.parent / "run.json").exists()
+        above = self.path.absolute().parent
+        return above.name == "replicas" and (above.parent / "run.json").exists()
 
     def member(self, replica: int | None) -> "RunFolder":
         """The folder of one replica, of the best one where none is named; this one where there are none.

@@ -301,16 +301,21 @@ def test_a_write_that_the_system_refuses(saved: Path, caplog: pytest.LogCaptureF
 
 @pytest.mark.parametrize("name", ["posix_fallocate", "fsync", "rename"])
 def test_a_full_disk(saved: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    def full(*args: Any) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    work, times = getattr(os, name), iter([1])
 
-    checkpoints = Checkpoints(saved, "a run")
+    def full_once(*args: Any) -> None:
+        if next(times, 0):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        work(*args)
+
+    checkpoints = Checkpoints(saved, "a run", keep=1)
     with monkeypatch.context() as patch:
-        patch.setattr(os, name, full, raising=False)
-        checkpoints.save_last(state_of(9), PROGRESS._replace(step=9))
-        with pytest.raises(RunError, match="last/9: cannot be written: No space left on device"):
+        patch.setattr(os, name, full_once, raising=False)
+        checkpoints.save_best(9, params_of(9))
+        checkpoints.save_last(state_of(9), PROGRESS._replace(step=9, best_step=9))
+        with pytest.raises(RunError, match="best/9: cannot be written: No space left on device"):
             checkpoints.wait()
-    checkpoints.close()
+        checkpoints.close()
     assert kept(saved) == ["best/5", "last/7"]
     assert restored(saved).progress == PROGRESS
 
