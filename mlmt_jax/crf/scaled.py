@@ -92,8 +92,7 @@ def _scale(emissions: jax.Array, chain: Chain, lengths: jax.Array) -> _Scaled:
 def _move(by_source: jax.Array, by_goal: jax.Array, messages: jax.Array) -> jax.Array:
     """sum over i of weights (i, j) * messages (i, B): (j, B). The weights are given both ways round."""
     if len(messages) > _WRITTEN_OUT or len(messages) * messages.size > _SMALL_PRODUCT:
-        # On a GPU the default would be TF32, of which three digits are right.
-        return jnp.matmul(by_goal, messages, precision="highest")
+        return by_goal @ messages
     total = by_source[0][:, None] * messages[:1]
     for i in range(1, len(messages)):
         total += by_source[i][:, None] * messages[i : i + 1]
@@ -103,7 +102,7 @@ def _move(by_source: jax.Array, by_goal: jax.Array, messages: jax.Array) -> jax.
 def _total(x: jax.Array) -> jax.Array:
     """(t, B) summed over the tags: (1, B)."""
     if len(x) > _WRITTEN_OUT:
-        return jnp.matmul(jnp.ones((1, len(x)), x.dtype), x, precision="highest")
+        return jnp.ones((1, len(x)), x.dtype) @ x
     return functools.reduce(jnp.add, [x[i : i + 1] for i in range(len(x))])
 
 
