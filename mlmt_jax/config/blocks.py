@@ -89,9 +89,9 @@ class ParserConfig(Block):
     label_col: int = 1
     """Column of the tag, likewise."""
     separator: Annotated[str, Field(min_length=1)] | None = None
-    """Text between columns; null: a tab where the line has one, else runs of spaces."""
+    """Text between columns; `" "`: runs of spaces; null: a tab where the line has one, else those."""
     skip_comment: bool = True
-    """Whether lines that begin with `#` between sentences are comments."""
+    """Whether lines that begin with `#` are comments; within a sentence, those with other columns."""
     scheme: Literal["auto", "iob1", "iob2", "bioes", "io", "none"] = "auto"
     """Tag scheme of spans; `"none"`: tags of single words; `"auto"`: seen from the training file."""
     encoding: Encoding = "utf-8"
@@ -130,7 +130,7 @@ class DatasetConfig(Block):
     files: FilesConfig
     """Where its files are."""
     sample: Sample = "all"
-    """Training sentences to use: `"all"`, a number, or a fraction, from one seeded permutation."""
+    """Training sentences to use: `"all"`, a number (0: none), or a fraction (1.0), from one permutation."""
     batch_size: Size = 19
     """Sentences in a batch of training."""
     max_len: Count = 10_000
@@ -225,7 +225,7 @@ class Config(Block):
     schema_: Annotated[str | None, Field(alias="$schema")] = None
     """JSON Schema for editors, as `python -m mlmt_jax.config` prints it."""
     data_root: Folder = Path(".")
-    """Where relative paths of data and vectors start; itself relative to the config file's folder."""
+    """Where relative paths of data and vectors start, from the config file's folder; in `--set`, here."""
     training: TrainingConfig
     """How the run trains."""
     datasets: Annotated[tuple[DatasetConfig, ...], FromJson, Field(min_length=1)]

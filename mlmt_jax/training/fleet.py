@@ -270,7 +270,10 @@ class Fleet:
             scores = run.finish(group.padded(params))
             if self.alone:
                 progress = run.progress
-                print(f"best step {best} of {progress.step}, {progress.seconds:.0f} s\n{score_table(scores)}")
+                more = " (near the end: with a larger max_step or max_epoch, --resume may find a better one)"
+                hint = more if best > 0.9 * progress.step else ""
+                print(f"best step {best} of {progress.step}{hint}, {progress.seconds:.0f} s")
+                print(score_table(scores))
             else:
                 pause()
         summary = self.summary() if processes.is_first() else None

@@ -201,6 +201,7 @@ def test_epochs_of_the_target(corpus: Path, capsys: pytest.CaptureFixture[str]) 
     assert summary["steps"] == 2 * tiny_corpus.SENTENCES / 4
     assert [record["step"] for record in metrics(folder)] == [6]
     assert summary["best_step"] == 6
+    assert "best step 6 of 6 (near the end: " in capsys.readouterr().out
     # The state is of before that evaluation, which has no step of its own in a longer run.
     finished = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     main([str(corpus / "tiny.json"), "--output", str(folder), "--resume"])
