@@ -52,7 +52,9 @@ def test_predict_has_no_columns_in_other_input(
 ) -> None:
     argv = (tiny_run.folder, file_of(tmp_path), "--input", source, "--token-col", "1")
     assert status(predict.main, *argv) == 2
-    assert is_one_message(capsys.readouterr().err)
+    err = capsys.readouterr().err
+    assert is_one_message(err)
+    assert "--token-col" in err
 
 
 def test_a_column_that_is_named_has_to_be_there(
@@ -68,11 +70,26 @@ def test_a_column_that_is_named_has_to_be_there(
 def test_evaluate_takes_the_columns_that_are_named(
     tiny_run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = file_of(tmp_path)
-    argv = (tiny_run.folder, path, "--token-col", "2", "--label-col", "1", "--separator", "tab")
-    assert status(evaluate.main, *argv) == 0
-    out = capsys.readouterr().out
-    assert [line.split()[0] for line in out.splitlines() if line.startswith(("PER", "LOC"))] == ["LOC", "PER"]
+    rows = [line.split("\t") for line in file_of(tmp_path).read_text(encoding="utf-8").splitlines()]
+    layouts = {
+        "usual": ("\t", [(row[2], row[1]) for row in rows if len(row) == 3]),
+        "other": (" ", [(row[1], row[0], row[2]) for row in rows if len(row) == 3]),
+    }
+    told = []
+    for name, (separator, lines) in layouts.items():
+        (tmp_path / name).mkdir()
+        path = tmp_path / name / "labelled"
+        path.write_text("\n".join((*map(separator.join, lines), "", "")), encoding="utf-8")
+        named = ("--token-col", "2", "--label-col", "0", "--separator", "space") if name == "other" else ()
+        assert status(evaluate.main, tiny_run.folder, path, *named) == 0
+        out, err = capsys.readouterr()
+        assert err == ""
+        told.append(out)
+    assert told[0] == told[1]
+    assert [line.split()[0] for line in told[0].splitlines() if line.startswith(("PER", "LOC"))] == [
+        "LOC",
+        "PER",
+    ]
 
 
 def test_evaluate_refuses_tags_of_which_it_knows_none(

@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import jax.export
 import pytest
 from command_lines import is_one_message, status
 
@@ -59,6 +60,9 @@ def test_what_is_in_the_file(tiny_run: Any, file: Path) -> None:
     with zipfile.ZipFile(file) as archive:
         names = archive.namelist()
         about = json.loads(archive.read("about.json"))
+        programs = [archive.read(name) for name in names if name.endswith(".stablehlo")]
+    for program in programs:
+        assert jax.export.deserialize(bytearray(program)).platforms == ("cpu", "cuda")
     assert {name.split("/")[0] for name in names} == {
         "about.json",
         "features.stablehlo",

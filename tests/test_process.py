@@ -125,3 +125,14 @@ def test_settings_for_other_work_are_left(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("JAX_ENABLE_X64", "1")
     process.leave_settings()
     assert "JAX_ENABLE_X64" not in os.environ
+
+
+def test_programs_that_were_longest_not_used_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for age, name in enumerate(("new", "used", "old", "oldest")):
+        file = tmp_path / name
+        file.write_bytes(bytes(10))
+        os.utime(file, (1e9 - 10 * age, 1e9 - 10 * age))
+    os.utime(tmp_path / "oldest", (1e9 + 10, 1e9 - 100))  # read since
+    monkeypatch.setattr(process, "_MOST_KEPT", 20)
+    process._forget_oldest(tmp_path)
+    assert {file.name for file in tmp_path.iterdir()} == {"new", "oldest"}

@@ -21,6 +21,8 @@ SHIPPED = [
     "example_single.json",
     "masakhane_xho.json",
     "masakhane_xho_single.json",
+    "quickstart.json",
+    "quickstart_single.json",
 ]
 
 
@@ -84,13 +86,15 @@ def test_activations_are_the_elementwise_functions_of_jax_nn() -> None:
         if whole.shape == x.shape and part.shape == (3,) and np.allclose(whole[:3], part):
             elementwise.add(name)
     assert {"relu", "selu", "tanh", "gelu"} <= elementwise
-    assert set(ACTIVATIONS) == elementwise
+    assert set(ACTIVATIONS) <= elementwise
+    if jax.__version_info__[:2] == (0, 10):  # later ones may have more
+        assert set(ACTIVATIONS) == elementwise
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_configs_load(name: str) -> None:
     # The files of the Masakhane configs are not part of the project.
-    config = load_config(CONFIGS / name, check_files=name.startswith("example"))
+    config = load_config(CONFIGS / name, check_files=not name.startswith("masakhane"))
     assert config.target == config.tasks[0]
     assert parse_config(config.resolved()) == config
 

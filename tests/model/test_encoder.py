@@ -42,11 +42,20 @@ def inputs(seed: int = 0) -> np.ndarray:
 @pytest.fixture(params=["cpu", "elsewhere"])
 def _device(request, monkeypatch):
     """Builds what differs between a CPU and other devices for either: it runs here all the same."""
-    if request.param == "elsewhere":
-        monkeypatch.setattr(jax.lax, "platform_dependent", lambda *args, default, **_: default(*args))
+    if request.param == "cpu":
+        yield
+        return
+    used = []
+
+    def elsewhere(*args, default, **_):
+        used.append(default)
+        return default(*args)
+
+    monkeypatch.setattr(jax.lax, "platform_dependent", elsewhere)
     jax.clear_caches()
     yield
     jax.clear_caches()
+    assert used
 
 
 @partial(jax.jit, static_argnums=0)

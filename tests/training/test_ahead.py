@@ -22,13 +22,13 @@ from mlmt_jax.data.assembler import Assembler
 from mlmt_jax.data.packed import Packed, pack, unpack
 from mlmt_jax.train import main
 from mlmt_jax.training import replicas as replicas_of_training
-from mlmt_jax.training.ahead import BatchesAhead
+from mlmt_jax.training.ahead import BatchesAhead, default_processes
 from mlmt_jax.training.mixing import draw_task, draws
 from mlmt_jax.training.replicas import Group
 from mlmt_jax.training.setup import Setup, fresh_state, prepare
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def setup(tiny_run) -> Setup:
     return prepare(load_config(tiny_run.config))
 
@@ -173,10 +173,28 @@ def test_a_run_whose_batches_come_ahead(tiny_run, tmp_path, monkeypatch, replica
     monkeypatch.setattr(replicas_of_training, "default_processes", lambda: 1)
     ahead = trained(tmp_path / "ahead", 6, 8)
     assert [record["step"] for record in ahead if record["step"] != 6] == [record["step"] for record in plain]
-    last, wanted = ahead[-1], plain[-1]
-    assert last["task_steps"] == wanted["task_steps"]
-    for name, loss in wanted["losses"].items():
-        np.testing.assert_allclose(last["losses"][name], loss, 1e-4)
+    assert len(plain) == replicas
+    for found, wanted in zip([record for record in ahead if record["step"] == 8], plain, strict=True):
+        assert found["task_steps"] == wanted["task_steps"]
+        for name, loss in wanted["losses"].items():
+            np.testing.assert_allclose(found["losses"][name], loss, 1e-4)
     assert len(started) == 2
     assert all(one._assemblers and one._pool._shutdown for one in started)
     assert all(own._process.returncode is not None for one in started for own in one._assemblers)
+
+
+@pytest.mark.parametrize(
+    ("backend", "cores", "expected"), [("cpu", 32, None), ("gpu", 1, 0), ("gpu", 6, 3), ("gpu", 64, 8)]
+)
+def test_how_many_processes_assemble(monkeypatch, backend, cores, expected):
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cores)), raising=False)
+    assert default_processes() == expected
+
+
+def test_batches_other_than_those_drawn_are_refused(setup):
+    ahead = BatchesAhead([setup.batches], drawn(setup), processes=0)
+    name, step = next(drawn(setup))
+    with pytest.raises(ValueError, match="asked for the batch of"):
+        ahead.take(name, step + 1)
+    ahead.close()

@@ -172,6 +172,30 @@ def test_two_processes_lose_replicas(corpus: Path) -> None:
     assert summary["statistics"]["afr ner"]["test"]["runs"] == 2
 
 
+def test_runs_and_batches_are_spread_over_devices(corpus: Path) -> None:
+    config = tiny_corpus.write_config(corpus, sampled(), "spread.json")
+    code = f"""
+import jax
+from mlmt_jax.config import load_config
+from mlmt_jax.training.replicas import Group, device_mesh
+from mlmt_jax.training.setup import fresh_state, prepare_replicas
+setups = prepare_replicas(load_config({str(config)!r}, ["training.replicas=3"]))
+for share, shape in (1, dict(replica=3, data=1)), (2, dict(replica=2, data=2)):
+    mesh = device_mesh(3, share)
+    assert dict(mesh.shape) == shape, mesh.shape
+    group = Group(setups, mesh)
+    for leaf in group.stack([fresh_state(setup) for setup in setups]):
+        places = {{shard.index[0].start for shard in leaf.addressable_shards}}
+        assert len(places) == shape["replica"], places
+    [name] = group.batches
+    tags = group.placed(group.batches[name].batch(0)).tags
+    assert len(tags.addressable_shards) == shape["replica"] * shape["data"]
+    assert tags.addressable_shards[0].data.size * shape["replica"] * shape["data"] == tags.size
+"""
+    environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "4", "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=300)
+
+
 @pytest.mark.parametrize(
     ("name", "processes", "devices", "options"),
     [

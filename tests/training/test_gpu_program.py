@@ -4,6 +4,7 @@ import re
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 import pytest
 
 from mlmt_jax.config import load_config
@@ -12,9 +13,9 @@ from mlmt_jax.training.setup import Setup, fresh_state, prepare
 from mlmt_jax.training.step import train_step
 
 
-@pytest.fixture
-def setup(tiny_run) -> Setup:
-    return prepare(load_config(tiny_run.config))
+@pytest.fixture(scope="module")
+def lowered(tiny_run) -> dict[str, str]:
+    return programs(prepare(load_config(tiny_run.config)))
 
 
 def program(function, *given) -> str:
@@ -34,8 +35,8 @@ def programs(setup: Setup) -> dict[str, str]:
     }
 
 
-def test_matrix_products_are_of_float32(setup):
-    for name, text in programs(setup).items():
+def test_matrix_products_are_of_float32(lowered):
+    for name, text in lowered.items():
         products = [line for line in text.splitlines() if "dot_general" in line]
         assert products, name
         for line in products:
@@ -48,8 +49,9 @@ def is_constant(value: str, name: str, functions: dict[str, str]) -> bool:
     body = functions[name]
     if f"{whole} = stablehlo.constant" in body:
         return True
-    if chosen := re.search(rf'{whole} = "stablehlo\.case"\((%[\w#]+)\)', body):
-        return is_constant(chosen[1], name, functions)
+    if chosen := re.search(rf'{whole} = "stablehlo\.case"\((%[\w#]+)\)(.*?)\}}\) :', body, re.DOTALL):
+        ways = re.findall(r"stablehlo\.return (%[\w#]+) :", chosen[2])
+        return bool(ways) and all(is_constant(one, name, functions) for one in (chosen[1], *ways))
     if called := re.search(rf"{whole}(?::\d+)? = call @(\w+)\(", body):
         [returned] = re.findall(r"(?m)^    return (.*?) :", functions[called[1]])
         return is_constant(returned.split(", ")[int(place or 0)], called[1], functions)
@@ -63,19 +65,34 @@ def is_constant(value: str, name: str, functions: dict[str, str]) -> bool:
     return bool(calls) and all(is_constant(given, caller, functions) for caller, given in calls)
 
 
-def test_the_host_is_not_asked_for_a_choice(setup):
-    # Only for the one between devices, which is a constant once functions are put in place.
-    for text in programs(setup).values():
-        functions = dict(re.findall(r"func\.func \w+ @(\w+)(\(.*?)(?=func\.func|\Z)", text, re.DOTALL))
-        for name, body in functions.items():
-            for index in re.findall(r'"stablehlo\.case"\((%[\w#]+)\)', body):
-                assert is_constant(index, name, functions), (name, index)
+def choices(text: str) -> list[bool]:
+    """Of each choice of a program whether it is made before it runs."""
+    functions = dict(re.findall(r"func\.func \w+ @(\w+)(\(.*?)(?=func\.func|\Z)", text, re.DOTALL))
+    found = [
+        is_constant(index, name, functions)
+        for name, body in functions.items()
+        for index in re.findall(r'"stablehlo\.case"\((%[\w#]+)\)', body)
+    ]
+    assert len(found) == text.count('"stablehlo.case"')
+    return found
 
 
-def test_no_loop_has_the_host_ask_how_far_to_go(setup):
+def test_the_host_is_not_asked_for_a_choice(lowered):
+    # Only for the one between devices.
+    assert all(all(choices(text)) for text in lowered.values())
+    assert choices(lowered["step"])
+
+
+def test_a_choice_by_numbers_is_seen():
+    one_of_two = lambda x: jnp.sum(jax.lax.cond(jnp.any(x > 0), jnp.sin, jnp.cos, x))
+    assert not any(choices(program(jax.grad(one_of_two), jnp.ones(3))))
+
+
+def test_no_loop_has_the_host_ask_how_far_to_go(lowered):
     # Forward and backward over the LSTM, and both ways at once over the CRF.
-    loops = {name: text.count("stablehlo.while") for name, text in programs(setup).items()}
-    assert loops["step"] == 3
-    for text in programs(setup).values():
-        for condition in re.findall(r"cond \{(.*?)\} do \{", text, re.DOTALL):
+    assert lowered["step"].count("stablehlo.while") == 3
+    for text in lowered.values():
+        conditions = re.findall(r"cond \{(.*?)\} do \{", text, re.DOTALL)
+        assert len(conditions) == text.count("stablehlo.while")
+        for condition in conditions:
             assert re.search(r"stablehlo.constant dense<\d+>", condition), condition

@@ -110,7 +110,9 @@ def test_the_learning_rate_decays_by_the_tasks_own_steps(rate: float, decay: flo
     changed = {"learning_rate": rate, "decay_rate": decay, "decay_step": every}
     task = task_of(config_of(), "nld ner").model_copy(update=changed)
     found = float(np.asarray(learning_rate_schedule(task)(step)))
-    assert found == pytest.approx(rate * decay ** (step / every), rel=1e-4, abs=1e-30)
+    # float32 holds the decay to 6e-8, which the power multiplies.
+    rel = 1e-5 + 1e-7 * step / every
+    assert found == pytest.approx(rate * decay ** (step / every), rel=rel, abs=1e-30)
 
 
 def test_words_are_told_by_their_whole_name() -> None:
