@@ -100,11 +100,15 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         print(f"run folder: {output}\n\n{describe_corpora(setups[0])}\n", flush=True)
         try:
-            train(setups, folder, go_on)
+            with processes.leaving_others():
+                train(setups, folder, go_on)
         except Stopped as stopped:
             print(f"\nstopped at step {stopped.step}; to go on: {shlex.join(command)}", file=sys.stderr)
             sys.exit(128 + stopped.signum)
-        except (RuntimeError, MemoryError) as error:  # JAX's errors are the former
+        except (RuntimeError, ValueError, MemoryError) as error:  # JAX's errors are the first two
+            if processes.is_of_others(error):
+                reason = str(error).partition("\n")[0]
+                raise RunError(f"--distributed: another process has failed or is lost: {reason}") from error
             if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in str(error):
                 raise
             raise RunError(

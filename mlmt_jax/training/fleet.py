@@ -224,6 +224,8 @@ class Fleet:
         is_wrong = processes.any_of_each(np.isin(np.arange(len(self.runs)), list(wrong)))
         for number in np.flatnonzero(is_wrong).tolist():
             lose(number, wrong.get(number) or DivergedError("losses of development data are not finite"))
+        for number in self._place.keys() - told.keys():
+            self.runs[number].forget_steps()  # which nobody will ask for
         return told
 
     @property
@@ -280,7 +282,7 @@ class Fleet:
         if summary is not None and not self.alone:
             self.folder.write("summary.json", summary)
         processes.wait_for_all("summarised")
-        if all(run.diverged for run in self.runs):
+        if processes.any_of(processes.is_first() and all(run.diverged for run in self.runs)):
             raise DivergedError("\n".join(f"replica {n}: {run.diverged}" for n, run in enumerate(self.runs)))
         if summary is None:
             return self.folder.read("summary.json")

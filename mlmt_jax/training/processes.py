@@ -4,9 +4,11 @@ All read the same files and take the same steps, each on its own devices. The fi
 the run folder has to be one that all of them see.
 """
 
+import atexit
 import contextlib
 import os
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +23,8 @@ __all__ = [
     "any_of_each",
     "first_device",
     "is_first",
+    "is_of_others",
+    "leaving_others",
     "on_host",
     "refusing_together",
     "several",
@@ -28,6 +32,7 @@ __all__ = [
     "wait_for_all",
 ]
 
+_LOST = re.compile(r"Gloo|NCCL|UNAVAILABLE|DEADLINE_EXCEEDED|coordination service|closed by peer")
 _ADDRESS = re.compile(r".+:[0-9]{1,5}")
 
 
@@ -114,18 +119,44 @@ def any_of_each(flags: np.ndarray) -> np.ndarray:
 
 @contextlib.contextmanager
 def refusing_together() -> Iterator[None]:
-    """Has all processes wait for each other at its end, and none go on where one met an ``InputError``.
+    """Has all processes wait for each other at its end, and none go on where one met an error.
 
     Raises:
-        InputError: its own, or that another process met one.
+        InputError: its own, or that another process met an error.
     """
     try:
         yield
-    except InputError:
+    except Exception:
         any_of(True)
         raise
     if any_of(False):
         raise InputError("--distributed: another process cannot train; its own output says why")
+
+
+def is_of_others(error: BaseException) -> bool:
+    """Whether an error of JAX says that another process is gone."""
+    return several() and bool(_LOST.search(str(error)))
+
+
+@contextlib.contextmanager
+def leaving_others() -> Iterator[None]:
+    """Has a process that fails end when it has said so, whatever the others are at.
+
+    At its end JAX would wait for the others, and they wait for it within a step: minutes, until all abort.
+    """
+    try:
+        yield
+    except Exception:
+        if several():
+            atexit.register(_end)  # called before what JAX has registered
+        raise
+
+
+def _end() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(2)
 
 
 def wait_for_all(name: str) -> None:

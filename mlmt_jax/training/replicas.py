@@ -150,7 +150,7 @@ class Group:
     def stack(self, states: Sequence[RunState]) -> list[jax.Array]:
         """The states of the runs as one."""
         if self._alone:
-            return jax.tree.leaves(states[0])
+            return jax.tree.leaves(self.on_device(states[0]))
         padded = [_resized(state, self._shapes) for state in states]
         stacked = jax.tree.map(lambda *leaves: np.stack([leaves[i] for i in self._runs]), *padded)
         return jax.tree.leaves(jax.tree.map(self._put, stacked))
@@ -204,9 +204,10 @@ class Group:
         current = self._current(self._structure.unflatten(state))
         return {0: current} if self._alone else self._by_run(current)
 
-    def on_device(self, params: Params) -> Params:
-        """A run's padded parameters where evaluation wants them."""
-        return params if self._alone else jax.device_put(params, jax.local_devices()[0])
+    def on_device(self, tree: Any) -> Any:
+        """Arrays of a run where evaluation, and the steps of a run alone, want them."""
+        # Bound to the device, as what comes from a checkpoint is: a program for the one serves the other.
+        return jax.device_put(tree, jax.local_devices()[0])
 
     def padded(self, params: Params) -> Params:
         """A run's parameters in the shapes that evaluation wants."""

@@ -186,8 +186,12 @@ class Run:
             window={"finite": self.window.finite},
         )
         append_metrics(self.folder.metrics, self._record(scores))
-        self.window = Window(finite=self.window.finite)
+        self.forget_steps()
         return Evaluation(scores, score, best)
+
+    def forget_steps(self) -> None:
+        """Begins a new window."""
+        self.window = Window(finite=self.window.finite)
 
     def keep(self, state: RunState) -> None:
         """Keeps the state that was evaluated."""

@@ -213,6 +213,4 @@ def fresh_state(setup: Setup) -> RunState:
     """Initialised parameters and optimizer states."""
     key = jax.random.fold_in(jax.random.key(setup.config.training.seed), INITIAL_KEY)
     params = put_vectors(init_params(setup.model, key), setup.corpus.pretrained)
-    state = jax.jit(lambda params: init_state(setup.model, params, setup.optimizers))(params)
-    # Bound to the device, as what comes back from a checkpoint is: a program for the one serves the other.
-    return jax.device_put(state, jax.local_devices()[0])
+    return jax.jit(lambda params: init_state(setup.model, params, setup.optimizers))(params)

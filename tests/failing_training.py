@@ -1,0 +1,31 @@
+"""``python failing_training.py ARGUMENTS...``: training whose first process cannot write its second state.
+
+Stands here since it runs in processes of its own.
+"""
+
+import errno
+import os
+import sys
+from pathlib import Path
+from unittest import mock
+
+from mlmt_jax.cli import run
+from mlmt_jax.train import main
+from mlmt_jax.training import checkpoint
+
+
+def train() -> None:
+    """Training on a disk that fills up."""
+    seal = checkpoint.seal
+
+    def seal_or_fail(folder: Path, own: str) -> None:
+        if ".8.part" in folder.name:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        seal(folder, own)
+
+    with mock.patch.object(checkpoint, "seal", seal_or_fail):
+        main(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    run(train)
