@@ -5,6 +5,7 @@ import contextlib
 import errno
 import io
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,9 @@ __all__ = [
     "load_tagger",
     "run",
 ]
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def run(main: Callable[[], None]) -> None:
@@ -58,6 +62,8 @@ def run(main: Callable[[], None]) -> None:
 
 
 def _say(text: str) -> None:
+    # Names may come from files; a terminal obeys what they hold.
+    text = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
     with contextlib.suppress(OSError):  # the exit status says it as well
         print(text, file=sys.stderr)
 

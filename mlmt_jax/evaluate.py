@@ -41,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mlmt_jax.data.conll import read_conll
     from mlmt_jax.data.dataset import label
     from mlmt_jax.data.findings import add_finding, shown
+    from mlmt_jax.data.tags import split_tag
     from mlmt_jax.training.journal import score_table, table
     from mlmt_jax.training.report import print_findings
 
@@ -50,17 +51,25 @@ def main(argv: Sequence[str] | None = None) -> None:
     if odd := find_other_layout(args.file, [Rows((), own.tokens) for own in sentences]):
         findings.append(odd)
     known = set(tagger.tag_names)
-    foreign = sorted({tag for example in examples for tag in example.tags if tag not in known})
-    if foreign:
+    types = {split_tag(tag)[1] for tag in known}
+    places: dict[str, int] = {}  # the first line of each tag that is not known, of a span by its type
+    for example in examples:
+        for tag, line in zip(example.tags, example.lines, strict=True):
+            if tag not in known:
+                kind = split_tag(tag)[1]
+                places.setdefault(tag if tagger.scheme == "none" or kind in types else kind, line)
+    if places:
         count = sum(not known.issuperset(example.tags) for example in examples)
-        text = f"{count} of {len(examples)} sentences have tags that {tagger.task!r} does not know"
-        text += f": {shown(foreign)}"
+        what = "tags" if tagger.scheme == "none" else "spans of types"
+        text = f"{count} of {len(examples)} sentences have {what} that {tagger.task!r} does not know"
+        text += f": {shown(sorted(places))}"
+        first = min(places.values())
         if known.isdisjoint(tag for example in examples for tag in example.tags if tag != "O"):
             raise DataError(
-                f"{args.file}: {text};\n"
+                f"{args.file}:{first}: {text};\n"
                 "expected some that it knows; --token-col, --label-col and --separator choose the columns"
             )
-        add_finding(findings, args.file, None, text, advice="they count as wrong, and have no loss")
+        add_finding(findings, args.file, first, text, advice="they count as wrong, and have no loss")
     score = tagger.evaluate(examples)
     print_findings(findings)
     print(score_table({tagger.task: {Path(args.file).name: score}}))

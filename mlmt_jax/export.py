@@ -25,7 +25,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     args = _parser().parse_args(argv)
     from mlmt_jax.tagger import Tagger
+    from mlmt_jax.training.processes import first_device
 
+    first_device()
     tagger = Tagger.load(args.run, args.task, replica=args.replica)
     tagger.export(args.file)
     print(f"{tagger.task}: {args.file}")

@@ -202,7 +202,7 @@ def _read_conll(
         for line in lines:
             text = line.removesuffix("\n")
             endings.append("\r" if text.endswith("\r") else "")
-            yield text.removesuffix("\r")
+            yield line
 
     rest = without_endings()
     head: list[str] = []  # to the end of the first sentence: no answer to it may wait for more

@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     args = _parser().parse_args(argv)
     flags = [] if args.replicas is None else [f"training.replicas={args.replicas}"]
-    flags += [f"training.output={json.dumps(args.output)}"] if args.output else []
+    flags += [] if args.output is None else [f"training.output={json.dumps(args.output)}"]
     config = load_config(args.config, [*args.overrides, *flags], check_files=not args.check)
     if args.check:
         _examine(config, args.config)

@@ -95,3 +95,12 @@ def test_a_terminal_without_the_letters() -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, check=True)
     assert done.stdout.strip() == b"isiXhosa \\xeb"
+
+
+def test_a_terminal_obeys_no_message(capsys: pytest.CaptureFixture[str]) -> None:
+    def refuse() -> None:
+        raise DataError("file: got \x1b[2J\x9b;\nexpected none")
+
+    with pytest.raises(SystemExit):
+        cli.run(refuse)
+    assert capsys.readouterr().err == "error: file: got \\x1b[2J\\x9b;\nexpected none\n"

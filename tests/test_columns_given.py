@@ -100,5 +100,5 @@ def test_evaluate_refuses_tags_of_which_it_knows_none(
     assert status(evaluate.main, *argv) == 2
     err = capsys.readouterr().err
     assert is_one_message(err), err
-    assert f"{path}: 1 of 1 sentences have tags" in err
+    assert f"{path}:1: 1 of 1 sentences have spans of types that 'nld ner' does not know: 'Gent'" in err
     assert "--label-col" in err

@@ -69,8 +69,8 @@ def test_multi(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [(p.token_col, p.label_col, p.separator, p.scheme) for p in parsers] == [
         (0, 1, None, "iob2"),
         (0, 1, "\t", "bioes"),
-        (1, 3, "\t", "none"),
-        (0, 1, "\t", "none"),
+        (1, 3, "\t", "auto"),
+        (0, 1, "\t", "auto"),
     ]
     uses = [task.model.uses() for task in config.tasks]
     assert uses[3] == {
@@ -254,3 +254,11 @@ def test_a_config_that_cannot_be_written_leaves_the_one_before(
     assert "No space left on device" in capsys.readouterr().err
     assert read("single.json") == before
     assert not list(folder.glob(".*"))
+
+
+@pytest.mark.parametrize("output", [".", "", "data/tgt.dev"])
+def test_a_config_takes_the_place_of_nothing_else(folder: Path, output: str) -> None:
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(ConfigError, match="--output"):
+        main([*SINGLE, "--output", output, "--force"])
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before

@@ -287,3 +287,10 @@ def test_a_pipe(tiny_run: Any, tagger: Tagger) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     (tags,) = tagger.tag([["Piet", "woont", "in", "Gënt", "."]])
     assert done.stdout == tagged(["Piet", "woont", "in", "Gënt", ".", ""], [tags], "\t")
+
+
+def test_line_ends_of_windows_twice(predictions: Predictions, tmp_path: Path) -> None:
+    path = tmp_path / "twice"
+    path.write_bytes(b"Piet\r\r\nwoont\r\n\r\n")
+    written = predictions(path)
+    assert [line.count("\r") for line in written.split("\n")[:3]] == [2, 1, 1]

@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = _parser().parse_args(argv)
     config = load_config(args.config, args.overrides, check_files=False)
     found = examine(config, args.config)
-    print(found)
+    print(found, flush=True)
     if found.errors:
         sys.exit(2)
 

@@ -44,6 +44,11 @@ def odd_tokens(sentences: Sequence[Sequence[str]]) -> str | None:
     if are_counts(sentences):
         return "count the words of each sentence"
     tokens = {token for sentence in sentences for token in sentence}
+    if not any(char.isalpha() for token in tokens for char in token):
+        return "have no letters"
+    longer = [set(sentence) for sentence in sentences if len(sentence) > 1]
+    if len(longer) > 1 and all(len(own) == 1 for own in longer):
+        return "are the same for all words of each sentence"
     if len(tokens) > 1 and all(map(SPAN_TAG.fullmatch, tokens)):
         return "look like tags"
     return None

@@ -1,5 +1,6 @@
 """What only the files of a data set together show: schemes, spans, repeated and very long sentences."""
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 
@@ -15,6 +16,9 @@ __all__ = [
     "find_spans_without_prefix",
     "find_tag_mistakes",
 ]
+
+# ``B_PER``, ``B:PER``: what should be ``B-PER``.
+_OTHER_PREFIX = re.compile(r"[BIESLUbieslu][^\w\s-]?_?\w")
 
 _LONG = 250  # words; hardly a sentence of any corpus is longer
 _TOO_SHORT_TO_REPEAT = 5  # words; shorter sentences ("Yes .") come again by themselves
@@ -53,6 +57,10 @@ def find_spans_without_prefix(scan: Scan) -> list[Finding]:
     tag, line = next((tag, line) for tag, line in _tags_and_lines(scan) if tag != OUTSIDE)
     text = "tags of single words, most of which are O: spans without prefixes?"
     advice = 'for spans so written set parser.scheme to "io"; now each word counts for itself'
+    marked = [name for name in counts if name != OUTSIDE and not _OTHER_PREFIX.match(name)]
+    if not marked:
+        text = "spans whose prefix is not parted by a dash"
+        advice = 'expected "B-PER", "I-PER" and so on; now each word counts for itself'
     return [Finding(scan.path, line, text, example=repr(tag), advice=advice)]
 
 

@@ -68,6 +68,8 @@ def _usable_path(value: object) -> object:
             encoded = os.fsencode(value)
         except UnicodeEncodeError:
             encoded = b"\0"
+        if not encoded:
+            raise PydanticCustomError("path", "a path that is not empty")
         if b"\0" in encoded:
             raise PydanticCustomError("path", "a path of valid Unicode that the file system can have")
     return value

@@ -83,6 +83,8 @@ def _dataset(args: argparse.Namespace, source: Source, folder: Path) -> dict[str
     form = source.form
     separator = {} if form.separator is None else {"separator": form.separator}
     encoding = {} if form.encoding == "utf-8" else {"encoding": form.encoding}
+    # Left open for tags of single words: what may be spans after all, ``check`` then tells.
+    scheme = {} if source.scheme == "none" else {"scheme": source.scheme}
     return {
         "name": _dataset_name(source),
         "language": source.language,
@@ -93,7 +95,7 @@ def _dataset(args: argparse.Namespace, source: Source, folder: Path) -> dict[str
             "token_col": form.token_col,
             "label_col": form.label_col,
             **separator,
-            "scheme": source.scheme,
+            **scheme,
             **encoding,
         },
         "batch_size": args.batch_size,

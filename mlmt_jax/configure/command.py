@@ -25,7 +25,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     args = build_parser().parse_args(argv)
     output = Path(args.output)
+    if not output.name:
+        raise ConfigError(f"--output: got {args.output!r}; expected the name of a file")
     sources = read_sources(args)
+    for source in sources:
+        for path in source.files.values():
+            if output.exists() and output.samefile(path):
+                raise ConfigError(f"--output {output}: is one of the data files; expected another name")
     data = build_config(args, sources, output.parent)
     parse_config(data, source=str(output))
     _write(output, data, force=args.force)

@@ -33,7 +33,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     checkpoint = read_checkpoint(args.file)
     from mlmt_jax.convert.assemble import assemble
     from mlmt_jax.convert.writing import write_run
+    from mlmt_jax.training.processes import first_device
 
+    first_device()
     run = assemble(checkpoint, output)
     write_run(run, checkpoint, output)
     print(f"Wrote {args.run}:")

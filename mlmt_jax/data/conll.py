@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from mlmt_jax.data.decoding import open_text
 from mlmt_jax.data.findings import Finding, add_finding, refuse
+from mlmt_jax.data.word_ids import RANGE_OR_NODE, WordIds
 from mlmt_jax.errors import DataError
 
 __all__ = [
@@ -29,7 +30,6 @@ __all__ = [
 
 _BOM = "\ufeff"
 _DOCSTART = "-DOCSTART-"
-_RANGE_OR_EMPTY_NODE = re.compile(r"[0-9]+[-.][0-9]+")  # CoNLL-U's ids "1-2" and "8.1"
 SPAN_TAG = re.compile(r"O|[BIESLU]-.+")
 _LINES_TO_GUESS_FROM = 2000
 _AS_IT_STANDS = "its token and its tag are read from the columns of the config all the same"
@@ -121,29 +121,36 @@ def iter_blocks(
     need = _columns_needed(fmt, labelled)
     width = 0  # columns of the file's first token line
     shape = (0, False)  # of the sentence's first token line
-    block = _empty_block(1)
+    first_shape: tuple[int, bool] | None = None  # of the file's
+    block, ids = _empty_block(1), WordIds()
     for number, line in enumerate(lines, 1):
         line = line.removesuffix("\n").removesuffix("\r")
         if number == 1:
             line = line.removeprefix(_BOM)
         if not line.strip(" \t"):
+            if not block.rows:
+                _find_swallowed_tokens(block.lines, block.line, first_shape, fmt, path, findings)
             block.lines.append(line)
             yield block
-            block = _empty_block(number + 1)
+            block, ids = _empty_block(number + 1), WordIds()
             continue
         cells = split_columns(line, fmt.separator, width or need)
         if line.startswith(_DOCSTART) or _DOCSTART in cells:
             if block.lines:
                 yield block
             yield Block([line], [], [], [], number)
-            block = _empty_block(number + 1)
+            block, ids = _empty_block(number + 1), WordIds()
             continue
         block.lines.append(line)
         may_be_token = bool(block.rows) and _shape(line, cells, fmt) == shape
         if fmt.skip_comment and line.startswith("#") and not may_be_token:
             continue
-        if _is_range_or_empty_node(cells, fmt):
-            continue
+        if not is_first_read(cells, fmt):
+            if not ids.is_word(cells[0]):
+                continue
+            if RANGE_OR_NODE.fullmatch(cells[0]):
+                text = "a line with an id as of a range or an empty node, where CoNLL-U has none"
+                add_finding(findings, path, number, text, example=cells[0], advice="it is taken for a token")
         if len(cells) < need:
             _refuse_columns(path, number, line, cells, fmt, labelled, errors)
             continue
@@ -155,7 +162,8 @@ def iter_blocks(
             add_finding(findings, path, number, text, column=column, example=example, advice=_AS_IT_STANDS)
         if not block.rows:
             shape = _shape(line, cells, fmt)
-            _find_swallowed_tokens(block, shape, fmt, path, findings)
+            first_shape = first_shape or shape
+            _find_swallowed_tokens(block.lines[:-1], block.line, shape, fmt, path, findings)
         if not cells[fmt.token_col]:
             column = cell_column(line, fmt, fmt.token_col, width)
             advice = "it is taken for a word without characters"
@@ -215,30 +223,33 @@ def cell_column(line: str, fmt: ColumnFormat, index: int, width: int = 0) -> int
     return line.index(cells[index], end) + 1
 
 
-def _is_range_or_empty_node(cells: Sequence[str], fmt: ColumnFormat) -> bool:
-    """Say whether a line has such an id in a first column that holds neither tokens nor tags."""
-    return not is_first_read(cells, fmt) and bool(_RANGE_OR_EMPTY_NODE.fullmatch(cells[0]))
-
-
 def is_first_read(cells: Sequence[str], fmt: ColumnFormat) -> bool:
     """Say whether the first column of a line holds its token or its tag."""
     return not {0, -len(cells)}.isdisjoint((fmt.token_col, fmt.label_col))
 
 
 def _shape(line: str, cells: Sequence[str], fmt: ColumnFormat) -> tuple[int, bool]:
-    return len(cells), fmt.separator is None and "\t" in line
+    filled = len(cells)
+    while filled > 1 and not cells[filled - 1]:
+        filled -= 1  # a mark behind the last column is no column
+    return filled, fmt.separator is None and "\t" in line
 
 
 def _find_swallowed_tokens(
-    block: Block, shape: tuple[int, bool], fmt: ColumnFormat, path: str, findings: list[Finding]
+    lines: Sequence[str],
+    number: int,
+    shape: tuple[int, bool] | None,
+    fmt: ColumnFormat,
+    path: str,
+    findings: list[Finding],
 ) -> None:
     """Find the lines above a sentence's first token that were skipped as comments and look like tokens."""
-    for i, line in enumerate(block.lines[:-1]):
+    for i, line in enumerate(lines):
         cells = split_columns(line, fmt.separator)
-        is_metadata = cells[2:3] == ["="]  # CoNLL-U's "# key = value"
+        is_metadata = line.split()[2:3] == ["="]  # CoNLL-U's "# key = value"
         if line.startswith("#") and not is_metadata and _shape(line, cells, fmt) == shape:
             text = "a line skipped as a comment that looks like a token's (skip_comment false keeps it)"
-            add_finding(findings, path, block.line + i, text, example=_clip(line))
+            add_finding(findings, path, number + i, text, example=_clip(line))
 
 
 def _refuse_columns(
@@ -282,7 +293,7 @@ def guess_format(path: str | os.PathLike[str], encoding: str = "utf-8") -> Colum
         raise DataError(f"{name}: {NO_SENTENCE}")
     sentences = [[split_columns(line, None) for line in sentence] for sentence in texts]
     separator = "\t" if all("\t" in line for sentence in texts for line in sentence) else None
-    counted = [[row for row in rows if not _RANGE_OR_EMPTY_NODE.fullmatch(row[0])] for rows in sentences]
+    counted = [[row for row in rows if not RANGE_OR_NODE.fullmatch(row[0])] for rows in sentences]
     is_indexed = are_counts([row[0] for row in rows] for rows in counted)
     rows = [row for rows in (counted if is_indexed else sentences) for row in rows]
     widths = [len(row) for row in rows]

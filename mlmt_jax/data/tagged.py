@@ -92,7 +92,9 @@ class TagWriter:
         # Ill-formed tags, which only a CRF without constraints leaves, are repaired when they are written.
         repaired = best
         if spans:
-            repaired = np.array([self._index[tag] for tag in from_bioes(inside, "bioes")])
+            written = zip(from_bioes(inside, "bioes"), best.tolist(), strict=True)
+            # The tags of a converted run may lack one that a repair asks for.
+            repaired = np.array([self._index.get(tag, own) for tag, own in written])
         tokens = np.sum(marginals * self._alike[repaired], -1)
         chances = span_probabilities(spans, best, marginals, steps)
         return TaggedSentence(

@@ -21,6 +21,10 @@ from mlmt_jax.training.own_files import check_no_link, read_own
 __all__ = ["RunFolder"]
 
 
+# What a run writes beside ``run.json``, by which a folder is known as its own.
+_FILES = (*SEALED, "summary.json", "diverged.json")
+
+
 class RunFolder:
     """Paths and files of one run."""
 
@@ -124,6 +128,12 @@ class RunFolder:
             raise RunError(
                 f"{self.path}: this folder already holds a run;\n"
                 "continue it with --resume, or choose another folder with --output"
+            )
+        foreign = [name for name in _FILES if not resume and (self.path / name).exists()]
+        if foreign and not (self.path / "run.json").exists():
+            raise RunError(
+                f"{self.path / foreign[0]}: is not of a run, which would write a file of this name;\n"
+                "choose another folder with --output"
             )
         if resume and self.is_replica:
             raise RunError(

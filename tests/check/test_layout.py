@@ -23,6 +23,7 @@ def rows(*sentences: str, column: int = 0, separator: str | None = None) -> list
         (rows("Jens O|bor O", separator="\t"), "holds a space"),
         (rows("Jens|t ex|bor", separator="\t"), None),
         (rows("1 Jens|2 bor|3 i|4 Aarhus"), "count the words"),
+        (rows("1-1 Jens|1-2 bor|1-3 i|1-4 Aarhus"), "have no letters"),
         (rows("1 Jens|2 bor|3 i"), None),  # too few to say
         (rows("1 Jens|2 bor|3 i|4 Aarhus", column=1), None),
         (rows("Jens\tB-PER|bor\tO|i\tO|Aarhus\tB-LOC", column=1), "look like tags"),

@@ -116,7 +116,7 @@ REFUSED = {
     ),
     "empty path": (
         {"datasets.0.files.dev": ""},
-        'datasets[0].files.dev: got ""; expected a string that is not empty',
+        'datasets[0].files.dev: got ""; expected a path that is not empty',
     ),
     "NUL in a path": (
         {"components.0.file": "a\0b"},

@@ -83,6 +83,38 @@ def test_ids_are_tokens_where_the_first_column_is_read(write):
     assert tokens_alone(write("a O\n O\n"), ColumnFormat()) == [["a", ""]]
 
 
+@pytest.mark.parametrize(
+    "ids",
+    [
+        ["1-1", "1-2", "1-3"],  # WebAnno's: sentence and word
+        ["3.16", "3.16", "3.17"],  # chapter and verse
+        ["0.52", "1.5", "2.0"],  # seconds
+        ["1", "1.5", "2"],
+    ],
+)
+def test_ids_that_are_not_those_of_conllu_leave_their_tokens(write, ids):
+    words = ["Sarel", "woon", "daar"]
+    path = write("".join(f"{i}\t{word}\tO\n" for i, word in zip(ids, words, strict=True)))
+    sentences, findings = read_conll(path, INDEXED)
+    assert [list(sentence.tokens) for sentence in sentences] == [words]
+    assert all("where CoNLL-U has none" in str(finding) for finding in findings)
+    assert findings
+
+
+def test_a_mark_behind_the_last_column_makes_no_comment(write):
+    for text in ("In\tO\t\n#Paris\tB-LOC\n", "In\tO\n#Paris\tB-LOC\t\n"):
+        sentences, _ = read_conll(write(text), ColumnFormat())
+        assert sentences[0].tokens == ("In", "#Paris")
+
+
+def test_a_sentence_of_hashes_alone_is_found(write):
+    sentences, findings = read_conll(write("we O\n\n#MeToo O\n#X B-ORG\n\nend O\n"), ColumnFormat())
+    assert [s.tokens for s in sentences] == [("we",), ("end",)]
+    [finding] = findings
+    assert (finding.line, finding.count) == (3, 2)
+    assert "looks like a token's" in str(finding)
+
+
 def test_hashes_are_tokens_within_a_sentence(write):
     sentences, findings = read_conll(write("we O\n# O\n#ERROR! O\n# not a token\nend O\n"), ColumnFormat())
     assert sentences[0].tokens == ("we", "#", "#ERROR!", "end")
@@ -274,7 +306,7 @@ def test_written_and_read_back(tmp_path_factory, layout, corpus, end, data):
         for i, (token, tag) in enumerate(sentence, 1):
             if fmt.token_col:
                 lines += data.draw(
-                    st.sampled_from([[], [row(f"{i}-{i + 1}", "x", "_")], [row(f"{i}.1", "x", "_")]])
+                    st.sampled_from([[], [row(f"{i}-{i + 1}", "x", "_")], [row(f"{i - 1}.1", "x", "_")]])
                 )
             lines.append(row(i, token, tag))
         lines.append("")

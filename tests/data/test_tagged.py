@@ -120,3 +120,12 @@ def test_no_token() -> None:
     writer = TagWriter(NAMES, "iob2", bare=False)
     nothing = np.zeros(0, np.int32), np.zeros((0, len(NAMES))), np.zeros(0)
     assert writer.with_probabilities(*nothing) == ([], [], [], 0.0)
+
+
+def test_a_tag_that_a_repair_asks_for_may_be_missing():
+    # As in a run that was converted, whose data had no name of one word.
+    names = ("O", "B-PER", "I-PER", "E-PER")
+    best, marginals = np.array([1, 0]), np.full((2, 4), 0.25)
+    found = TagWriter(names, "iob2", bare=False).with_probabilities(best, marginals, np.log([0.25, 0.25]))
+    assert found.tags == ["B-PER", "O"]
+    assert found.probabilities == [0.25, 0.25]

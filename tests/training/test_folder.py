@@ -303,3 +303,10 @@ def test_a_vocabulary_that_is_none(folder: RunFolder, change: dict, message: str
     folder.write("vocab.json", [])
     with pytest.raises(RunError, match=r"vocab\.json: not a vocabulary of a run"):
         folder.vocabulary()
+
+
+@pytest.mark.parametrize("name", ["samples.json", "vocab.json", "summary.json", "diverged.json"])
+def test_files_of_others_stay(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("{}", encoding="utf-8")
+    with pytest.raises(RunError, match=f"{name}: is not of a run"):
+        RunFolder(tmp_path).check_free(resume=False)
