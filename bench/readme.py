@@ -102,6 +102,7 @@ def _replicas(replicas: Mapping[str, Any]) -> str:
 def _tagging(tag: Mapping[str, Any]) -> str:
     best = lambda side: max(rates["median"] for rates in tag["warm sentences/s"][side].values())
     latency = {side: own["median"] for side, own in tag["latency ms"].items()}
+    cold = tag["cold sentences/s"]
     memory = "; ".join(
         f"{int(count):,} sentences {own['peak MiB']:.0f} MiB in {own['seconds']:.0f} s"
         for count, own in tag["predict"].items()
@@ -109,8 +110,9 @@ def _tagging(tag: Mapping[str, Any]) -> str:
     return _paragraph(
         f"**Tagging.** `python bench/tag.py`, from tokens to tags: {best('ours'):,.0f} sentences a second",
         f"against {best('PyTorch'):,.0f} of the PyTorch peer, {tag['times peer']:.1f} times as many, each at its",
-        f"best batch size, and {tag['times training']:.1f} times those of training;",
-        f"{tag['cold sentences/s']['ours']:,.0f} in the first pass over {tag['sentences']:,}, which compiles.",
+        f"best batch size, and {tag['times training']:.1f} times the {tag['training sentences/s']:,.0f} that the",
+        "target's training takes in the same run; in the first pass, which compiles, over",
+        f"{tag['sentences']:,} sentences {cold['ours']:,.0f} (the peer {cold['PyTorch']:,.0f}).",
         f"One sentence takes {latency['ours']:.1f} ms (the peer {latency['PyTorch']:.1f}).",
         f"Memory of `predict`: {memory}.",
     )
@@ -138,12 +140,13 @@ def _crf(crf: Mapping[str, Any]) -> str:
         both = [x for task in (_LOSS, _VITERBI) for x in (time(shape, task), *times(shape, task))]
         others = [f"{cells[shape, task, 'ours']['median_ms']:.2f}" for task in (_MARGINALS, _K_BEST)]
         rows.append((", ".join(map(str, shape)), *both, *others))
+    more = ", [torch-struct](https://pypi.org/project/torch-struct/)" if "torch-struct" in peers else ""
+    more += ", SynJax" if "synjax" in peers else ""
     longest = max(c["compile_seconds"] for c in crf["cells"] if c["implementation"] == "ours")
     told = _paragraph(
         "**The CRF.** `python bench/crf.py` (extra `bench`), sentences of 1 to n words in a batch of B, t tags;",
         "milliseconds (median / minimum), and behind it how many times as long others take, by medians: a short CRF",
-        "in plain JAX (sketch), [pytorch-crf](https://pypi.org/project/pytorch-crf/), where they were measured also",
-        "[torch-struct](https://pypi.org/project/torch-struct/) and SynJax.",
+        f"in plain JAX (sketch), [pytorch-crf](https://pypi.org/project/pytorch-crf/){more}.",
     )
     ends = _paragraph(
         f"A function compiles in at most {longest:.1f} s. Costs by size: [plot](bench/results/crf.png). All",
