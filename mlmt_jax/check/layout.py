@@ -36,8 +36,8 @@ def find_other_layout(path: str, sentences: Sequence[Rows]) -> Finding | None:
     if _is_text(lines, one_a_sentence=len(lines) == len(sentences)):
         text = "looks like running text: one token was taken from each line"
         advice = "--input text reads a sentence a line"
-    elif len(tokens) > 1 and all(" " in token for token in tokens):
-        text = "every token holds a space: columns that are parted by spaces?"
+    elif len(tokens) > 1 and all(any(map(str.isspace, token)) for token in tokens):
+        text = "every token holds a space, a tab or the like: columns that are parted by it?"
     elif len(tokens) >= _FEWEST_WORDS and (odd := odd_tokens([one.tokens for one in sentences])):
         text = f"the tokens {odd}"
     else:

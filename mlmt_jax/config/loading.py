@@ -138,7 +138,8 @@ def _read_json(path: Path) -> Any:
         raise ConfigError(f"{path}: byte {error.start} is not UTF-8; expected a JSON file") from None
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-        raise ConfigError(f"{path}: {place}: not JSON: {error.msg}") from None
+        hint = "; is the comma before it one too many?" if error.doc[: error.pos].rstrip()[-1:] == "," else ""
+        raise ConfigError(f"{path}: {place}: not JSON: {error.msg}{hint}") from None
     except (RecursionError, ValueError) as error:
         raise ConfigError(f"{path}: not JSON that can be used: {error}") from None
     if repeated:

@@ -268,6 +268,10 @@ def _refuse_columns(
     between = {None: "a tab or spaces", " ": "spaces", "\t": "a tab"}.get(fmt.separator, repr(fmt.separator))
     text = f"{len(cells)} column(s), but {asked}"
     advice = f"expected at least {need} columns with {between} between them"
+    if not line.replace(_BOM, "").strip():
+        advice = (
+            f"it looks empty and is not (U+{ord(line[0]):04X}): an empty line holds nothing, spaces or tabs"
+        )
     refuse(errors, path, number, text, column=len(line) + 1, example=_clip(line), advice=advice)
 
 

@@ -128,7 +128,9 @@ def _refuse_bytes(
     found, advice = None, "is it a text file?"
     has_mark = raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
     utf16 = "utf-16" if has_mark else _unmarked_utf16(raw)
-    if (number, before) == (1, 0) and utf16:
+    if number == 1 and raw.startswith(b"\x1f\x8b"):
+        advice = "the file is gzip: unpack it (gunzip)"
+    elif (number, before) == (1, 0) and utf16:
         advice = _advice("the file looks like UTF-16", utf16, encoding)
     else:
         found = _likely_encoding(raw)

@@ -21,6 +21,8 @@ def rows(*sentences: str, column: int = 0, separator: str | None = None) -> list
         (rows("Jens NNP B-NP B-PER"), None),
         (rows("Jens PER", "Aarhus LOC"), None),
         (rows("Jens O|bor O", separator="\t"), "holds a space"),
+        (rows("Jens\tO|bor\tO", separator=" "), "a tab or the like"),
+        (rows("Jens\xa0O|bor\xa0O", separator=" "), "a tab or the like"),
         (rows("Jens|t ex|bor", separator="\t"), None),
         (rows("1 Jens|2 bor|3 i|4 Aarhus"), "count the words"),
         (rows("1-1 Jens|1-2 bor|1-3 i|1-4 Aarhus"), "have no letters"),

@@ -107,6 +107,11 @@ def test_a_mark_behind_the_last_column_makes_no_comment(write):
         assert sentences[0].tokens == ("In", "#Paris")
 
 
+def test_a_line_that_looks_empty_is_told(write):
+    with pytest.raises(DataError, match=r"it looks empty and is not \(U\+00A0\)"):
+        read_conll(write("we O\n\xa0\nend O\n"), ColumnFormat())
+
+
 def test_a_sentence_of_hashes_alone_is_found(write):
     sentences, findings = read_conll(write("we O\n\n#MeToo O\n#X B-ORG\n\nend O\n"), ColumnFormat())
     assert [s.tokens for s in sentences] == [("we",), ("end",)]

@@ -1,6 +1,7 @@
 """Bytes into lines: endings, and going on behind what is refused. Refusals stand with the readers."""
 
 import codecs
+import gzip
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,3 +120,10 @@ def test_half_a_character_is_refused_where_the_decoder_lets_it_pass() -> None:
     lines = list(decode_lines(io.BytesIO(raw), "utf-7", "text", errors))
     assert lines == ["a O\n", "b O\n"]
     assert len(errors) == 1
+
+
+def test_gzip_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "text.gz"
+    path.write_bytes(gzip.compress(b"we O\n"))
+    with pytest.raises(DataError, match="the file is gzip: unpack it"):
+        list(open_text(path, "utf-8"))
