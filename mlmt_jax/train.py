@@ -54,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mlmt_jax.training.report import describe_corpora, describe_run, print_findings
     from mlmt_jax.training.setup import choose_device, prepare_replicas, require_memory
     from mlmt_jax.training.signals import Stopped
+    from mlmt_jax.training.window import DivergedError
 
     output = config.training.output
     assert output is not None
@@ -100,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         print(f"run folder: {output}\n\n{describe_corpora(setups[0])}\n", flush=True)
         try:
-            with processes.leaving_others():
+            with processes.leaving_others((Stopped, DivergedError)):
                 train(setups, folder, go_on)
         except Stopped as stopped:
             print(f"\nstopped at step {stopped.step}; to go on: {shlex.join(command)}", file=sys.stderr)

@@ -18,7 +18,7 @@ __all__ = [
 ]
 
 # ``B_PER``, ``B:PER``: what should be ``B-PER``.
-_OTHER_PREFIX = re.compile(r"[BIESLUbieslu][^\w\s-]?_?\w")
+_OTHER_PREFIX = re.compile(r"(?:[BIESLUbieslu](?:[^\w\s-]|_)|[bieslu]-)\w")
 
 _LONG = 250  # words; hardly a sentence of any corpus is longer
 _TOO_SHORT_TO_REPEAT = 5  # words; shorter sentences ("Yes .") come again by themselves

@@ -130,7 +130,7 @@ class DatasetConfig(Block):
     files: FilesConfig
     """Where its files are."""
     sample: Sample = "all"
-    """Training sentences to use: `"all"`, a number (0: none), or a fraction (1.0), from one permutation."""
+    """Training sentences: `"all"`, a number (`1` is one, `0` none), a share (`1.0` is all); drawn by seed."""
     batch_size: Size = 19
     """Sentences in a batch of training."""
     max_len: Count = 10_000
@@ -225,7 +225,7 @@ class Config(Block):
     schema_: Annotated[str | None, Field(alias="$schema")] = None
     """JSON Schema for editors, as `python -m mlmt_jax.config` prints it."""
     data_root: Folder = Path(".")
-    """Where relative paths of data and vectors start, from the config file's folder; in `--set`, here."""
+    """Where relative paths of data and vectors start; from the config's folder, by `--set` the shell's."""
     training: TrainingConfig
     """How the run trains."""
     datasets: Annotated[tuple[DatasetConfig, ...], FromJson, Field(min_length=1)]

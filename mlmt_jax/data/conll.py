@@ -178,6 +178,8 @@ def iter_blocks(
         if labelled:
             block.tags.append(cells[fmt.label_col])
     if block.lines:
+        if not block.rows:
+            _find_swallowed_tokens(block.lines, block.line, first_shape, fmt, path, findings)
         yield block
 
 
@@ -269,9 +271,8 @@ def _refuse_columns(
     text = f"{len(cells)} column(s), but {asked}"
     advice = f"expected at least {need} columns with {between} between them"
     if not line.replace(_BOM, "").strip():
-        advice = (
-            f"it looks empty and is not (U+{ord(line[0]):04X}): an empty line holds nothing, spaces or tabs"
-        )
+        found = next(char for char in line if char not in " \t")
+        advice = f"it looks empty and is not (U+{ord(found):04X}): empty lines hold spaces and tabs alone"
     refuse(errors, path, number, text, column=len(line) + 1, example=_clip(line), advice=advice)
 
 

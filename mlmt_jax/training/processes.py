@@ -139,15 +139,16 @@ def is_of_others(error: BaseException) -> bool:
 
 
 @contextlib.contextmanager
-def leaving_others() -> Iterator[None]:
+def leaving_others(together: tuple[type[Exception], ...]) -> Iterator[None]:
     """Has a process that fails end when it has said so, whatever the others are at.
 
     At its end JAX would wait for the others, and they wait for it within a step: minutes, until all abort.
+    What all processes raise ``together`` is left alone.
     """
     try:
         yield
-    except Exception:
-        if several():
+    except Exception as error:
+        if several() and not isinstance(error, together):
             atexit.register(_end)  # called before what JAX has registered
         raise
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -176,6 +177,17 @@ def test_a_process_that_fails_ends_all_soon(corpus: Path) -> None:
     assert told[0].splitlines()[-1].endswith("best/8: cannot be written: No space left on device")
     # Whichever notices first, the step that waits or JAX's service.
     assert re.search("--distributed: another process has failed or is lost: |distributed service", told[1])
+
+
+def test_a_signal_stops_all_processes(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = edited(sampled(data_parallel=2), {"training.max_step": 100_000})
+    tiny_corpus.write_config(corpus, data, "stopping.json")
+    monkeypatch.setenv("STOPPED", "1")
+    program, folder = (failing_training.__file__,), corpus.parent / "stopping"
+    told = in_processes(corpus, folder, 2, 1, program=program, expected=128 + signal.SIGTERM)
+    steps = [re.findall(r"stopped at step (\d+); to go on: ", text) for text in told]
+    assert steps[0] == steps[1] != []
+    assert (folder / "checkpoints" / "last" / steps[0][0]).is_dir()
 
 
 def test_two_processes_lose_replicas(corpus: Path) -> None:
