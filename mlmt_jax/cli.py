@@ -20,6 +20,7 @@ __all__ = [
     "add_column_arguments",
     "add_config_arguments",
     "add_tagger_arguments",
+    "escaped",
     "given_columns",
     "load_tagger",
     "run",
@@ -63,9 +64,14 @@ def run(main: Callable[[], None]) -> None:
 
 def _say(text: str) -> None:
     # Names may come from files; a terminal obeys what they hold.
-    text = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+    text = _CONTROL.sub(escaped, text)
     with contextlib.suppress(OSError):  # the exit status says it as well
         print(text, file=sys.stderr)
+
+
+def escaped(found: re.Match[str]) -> str:
+    """A control character as text."""
+    return f"\\x{ord(found[0]):02x}"
 
 
 def _refused(error: OSError) -> str:

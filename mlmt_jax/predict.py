@@ -11,7 +11,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mlmt_jax.cli import add_column_arguments, add_tagger_arguments, given_columns, load_tagger, run
+from mlmt_jax.cli import add_column_arguments, add_tagger_arguments, escaped, given_columns, load_tagger, run
 from mlmt_jax.data.findings import Finding
 from mlmt_jax.data.tokenise import Token, split_at_spaces, tokenise
 from mlmt_jax.errors import DataError, InputError
@@ -128,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     output = args.output or ("jsonl" if args.input == "jsonl" else "conll")
     # JSON can hold half a surrogate pair, which UTF-8 cannot; it leaves as JSON's escape, as it came.
     sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")  # type: ignore[union-attr]
-    shown = partial(_CONTROL.sub, _escaped) if sys.stdout.isatty() else str
+    shown = partial(_CONTROL.sub, escaped) if sys.stdout.isatty() else str
     whole: list[_Entry] = []
 
     def answer() -> None:
@@ -167,10 +167,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     if other := find_other_layout(path, first):
         findings.append(other)
     print_findings(findings)
-
-
-def _escaped(match: re.Match[str]) -> str:
-    return f"\\x{ord(match[0]):02x}"
 
 
 def _lines(file: str, encoding: str, before_waiting: Callable[[], None]) -> Iterator[str]:

@@ -123,15 +123,19 @@ def iter_blocks(
     shape = (0, False)  # of the sentence's first token line
     first_shape: tuple[int, bool] | None = None  # of the file's
     block, ids = _empty_block(1), WordIds()
+
+    def ended(block: Block) -> Block:
+        if not block.rows:
+            _find_swallowed_tokens(block.lines, block.line, first_shape, fmt, path, findings)
+        return block
+
     for number, line in enumerate(lines, 1):
         line = line.removesuffix("\n").removesuffix("\r")
         if number == 1:
             line = line.removeprefix(_BOM)
         if not line.strip(" \t"):
-            if not block.rows:
-                _find_swallowed_tokens(block.lines, block.line, first_shape, fmt, path, findings)
             block.lines.append(line)
-            yield block
+            yield ended(block)
             block, ids = _empty_block(number + 1), WordIds()
             continue
         cells = split_columns(line, fmt.separator, width or need)
@@ -146,9 +150,11 @@ def iter_blocks(
         if fmt.skip_comment and line.startswith("#") and not may_be_token:
             continue
         if not is_first_read(cells, fmt):
-            if not ids.is_word(cells[0]):
+            if not (found := RANGE_OR_NODE.fullmatch(cells[0])):
+                ids.word(cells[0])
+            elif ids.range_or_node(found):
                 continue
-            if RANGE_OR_NODE.fullmatch(cells[0]):
+            else:
                 text = "a line with an id as of a range or an empty node, where CoNLL-U has none"
                 add_finding(findings, path, number, text, example=cells[0], advice="it is taken for a token")
         if len(cells) < need:
@@ -178,9 +184,7 @@ def iter_blocks(
         if labelled:
             block.tags.append(cells[fmt.label_col])
     if block.lines:
-        if not block.rows:
-            _find_swallowed_tokens(block.lines, block.line, first_shape, fmt, path, findings)
-        yield block
+        yield ended(block)
 
 
 def _empty_block(line: int) -> Block:
@@ -247,9 +251,11 @@ def _find_swallowed_tokens(
 ) -> None:
     """Find the lines above a sentence's first token that were skipped as comments and look like tokens."""
     for i, line in enumerate(lines):
+        if not line.startswith("#"):
+            continue
         cells = split_columns(line, fmt.separator)
         is_metadata = line.split()[2:3] == ["="]  # CoNLL-U's "# key = value"
-        if line.startswith("#") and not is_metadata and _shape(line, cells, fmt) == shape:
+        if not is_metadata and _shape(line, cells, fmt) == shape:
             text = "a line skipped as a comment that looks like a token's (skip_comment false keeps it)"
             add_finding(findings, path, number + i, text, example=_clip(line))
 

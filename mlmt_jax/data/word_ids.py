@@ -18,18 +18,20 @@ class WordIds:
     def __init__(self):
         self._word, self._node, self._is_conllu = 0, 0, True
 
-    def is_word(self, text: str) -> bool:
-        """Whether the line with this id, behind those before it, is a word's."""
-        found = RANGE_OR_NODE.fullmatch(text)
-        if found and self._is_conllu:
-            first, second = int(found[1]), int(found[3])
-            if found[2] == "-" and self._word <= first < second:
-                return False
-            if found[2] == "." and (first, second) == (self._word, self._node + 1):
-                self._node = second
-                return False
+    def word(self, text: str) -> None:
+        """Takes in the id of a word, which is no range and no node by its looks."""
         if text.isascii() and text.isdecimal() and len(text) < 10:
             self._word, self._node = int(text), 0
         else:
             self._is_conllu = False
-        return True
+
+    def range_or_node(self, found: re.Match[str]) -> bool:
+        """Whether what matches ``RANGE_OR_NODE`` is one behind the ids before it; else it is a word's."""
+        first, second = int(found[1]), int(found[3])
+        if self._is_conllu and found[2] == "-" and self._word <= first < second:
+            return True
+        if self._is_conllu and found[2] == "." and (first, second) == (self._word, self._node + 1):
+            self._node = second
+            return True
+        self._is_conllu = False
+        return False

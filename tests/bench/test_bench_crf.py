@@ -109,7 +109,7 @@ def test_memory_of_a_call():
     growth = peak_growth(functools.partial, np.ones, 8_000_000, preload=["numpy"])
     if growth is None:
         pytest.skip("the system does not tell")
-    assert 60e6 < growth < 100e6
+    assert 63e6 < growth < 70e6
 
 
 def test_slopes_and_plot(tmp_path):

@@ -65,7 +65,8 @@ def test_the_losses_of_a_run_are_those_of_plain_steps(tiny_config: Path, trainab
         plain, loss = reference_step.step(task, spec, task.word_embed.name in setup.users, plain, batch, key)
         wanted.append(loss)
     assert min(task_steps.values()) > count // 20
-    assert np.mean(wanted[-10:]) < (0.5 if count == STEPS else 0.9) * np.mean(wanted[:10])
+    few = min(20, count // 4)
+    assert np.mean(wanted[-few:]) < (0.5 if count == STEPS else 0.9) * np.mean(wanted[:few])
     assert np.array_equal(words, state.params[table]["table"]) != trainable
     np.testing.assert_allclose(losses, wanted, 1e-4, 1e-4)
     jax.tree.map(

@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,14 @@ import numpy as np
 import pytest
 import tiny_corpus
 from config_edits import GONE, edited
+from replica_runs import metrics, scripted
 
 from mlmt_jax.config import load_config, parse_config
 from mlmt_jax.errors import ConfigError, InputError, RunError
 from mlmt_jax.model import init_params
 from mlmt_jax.tagger import Tagger
 from mlmt_jax.train import main
-from mlmt_jax.training import loop, run
+from mlmt_jax.training import loop
 from mlmt_jax.training.checkpoint import Checkpoints, Progress, load_best_params
 from mlmt_jax.training.folder import RunFolder
 from mlmt_jax.training.outcome import headline
@@ -34,10 +34,6 @@ SCORED = ("scores", "losses", "gradient_norms", "learning_rates", "task_steps", 
 def corpus(tiny_config: Path, tmp_path: Path) -> Path:
     """A copy of the tiny corpus to change."""
     return Path(shutil.copytree(tiny_config.parent, tmp_path / "corpus"))
-
-
-def metrics(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 def trained(corpus: Path, data: dict[str, Any], name: str = "run") -> tuple[Path, dict[str, Any]]:
@@ -162,12 +158,6 @@ def test_what_is_kept_of_each_evaluation(tiny_run: Any) -> None:
         for name, steps in record["task_steps"].items():
             assert record["learning_rates"][name] == pytest.approx(0.2 * 0.9 ** (steps / 100))
     assert records[-1]["losses"]["nld ner"] < records[0]["losses"]["nld ner"]
-
-
-def scripted(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> None:
-    """Evaluations that come out as given."""
-    values: Iterator[float] = iter(scores)
-    monkeypatch.setattr(run, "headline", lambda config, task, score: next(values))
 
 
 def test_patience_and_the_best_checkpoint(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
