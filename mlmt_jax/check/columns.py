@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from mlmt_jax.check.scan import Scan
-from mlmt_jax.data.conll import SPAN_TAG, ColumnFormat, are_counts, guess_format
+from mlmt_jax.data.conll import ColumnFormat
 from mlmt_jax.data.findings import Finding
+from mlmt_jax.data.guessing import SPAN_TAG, are_counts, guess_format
 from mlmt_jax.errors import DataError
 
 __all__ = ["find_wrong_columns", "odd_tokens"]

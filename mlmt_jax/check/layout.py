@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from mlmt_jax.check.columns import odd_tokens
-from mlmt_jax.data.conll import SPAN_TAG, split_columns
+from mlmt_jax.data.conll import split_columns
 from mlmt_jax.data.findings import Finding
+from mlmt_jax.data.guessing import SPAN_TAG
 
 __all__ = ["Rows", "find_other_layout"]
 

@@ -4,7 +4,8 @@ import argparse
 from typing import NamedTuple
 
 from mlmt_jax.configure.flags import ARRANGEMENTS
-from mlmt_jax.data.conll import ColumnFormat, guess_format, read_conll
+from mlmt_jax.data.conll import ColumnFormat, read_conll
+from mlmt_jax.data.guessing import guess_format
 from mlmt_jax.data.tags import detect_scheme
 from mlmt_jax.errors import ConfigError
 

@@ -1,10 +1,8 @@
-"""Column files: CoNLL-U, CoNLL-2003, token-tag files; streaming blocks, sentences, format guessing."""
+"""Column files: CoNLL-U, CoNLL-2003, token-tag files; streaming blocks, sentences."""
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice, pairwise
 from typing import NamedTuple
 
 from mlmt_jax.data.decoding import open_text
@@ -14,13 +12,10 @@ from mlmt_jax.errors import DataError
 
 __all__ = [
     "NO_SENTENCE",
-    "SPAN_TAG",
     "Block",
     "ColumnFormat",
     "Sentence",
-    "are_counts",
     "cell_column",
-    "guess_format",
     "is_first_read",
     "iter_blocks",
     "read_conll",
@@ -30,8 +25,6 @@ __all__ = [
 
 _BOM = "\ufeff"
 _DOCSTART = "-DOCSTART-"
-SPAN_TAG = re.compile(r"O|[BIESLU]-.+")
-_LINES_TO_GUESS_FROM = 2000
 _AS_IT_STANDS = "its token and its tag are read from the columns of the config all the same"
 NO_SENTENCE = "no sentence in it; expected one token a line and blank lines between sentences"
 
@@ -284,63 +277,3 @@ def _refuse_columns(
 
 def _clip(line: str) -> str:
     return repr(line if len(line) <= 60 else line[:57] + "...")
-
-
-def guess_format(path: str | os.PathLike[str], encoding: str = "utf-8") -> ColumnFormat:
-    """Guess the columns of a labelled file from its first 2000 lines.
-
-    CoNLL-U has its tokens in column 1 and its tags in 3 (UPOS). Other files whose first column counts
-    words (`are_counts`) have tokens in 1 and tags in the first column of span tags. All others have tokens
-    in 0 and tags in the last column that looks like tags: span tags, or few distinct values.
-
-    Raises: DataError for a file with fewer than two columns, or none at all.
-    """
-    name = os.fspath(path)
-    lines = islice(open_text(path, encoding), _LINES_TO_GUESS_FROM)
-    # Any format will do to find the token lines; ids are sorted out below.
-    blocks = list(iter_blocks(lines, ColumnFormat(), labelled=False, path=name))
-    texts = [[block.lines[row] for row in block.rows] for block in blocks if block.rows]
-    if not texts:
-        raise DataError(f"{name}: {NO_SENTENCE}")
-    sentences = [[split_columns(line, None) for line in sentence] for sentence in texts]
-    separator = "\t" if all("\t" in line for sentence in texts for line in sentence) else None
-    counted = [[row for row in rows if not RANGE_OR_NODE.fullmatch(row[0])] for rows in sentences]
-    is_indexed = are_counts([row[0] for row in rows] for rows in counted)
-    rows = [row for rows in (counted if is_indexed else sentences) for row in rows]
-    widths = [len(row) for row in rows]
-    width = max(set(widths), key=widths.count)
-    if width < 2:
-        raise DataError(f"{name}: one column; expected tokens and tags, with a tab or spaces between them")
-    columns = list(zip(*(row for row in rows if len(row) == width), strict=True))
-    is_indexed = is_indexed and width > 2
-    label = 3 if is_indexed and width == 10 else _guess_label_column(columns, is_indexed)
-    return ColumnFormat(int(is_indexed), label, separator, encoding=encoding)
-
-
-def are_counts(sentences: Iterable[Sequence[str]]) -> bool:
-    """Say whether the cells of a column count the words of each sentence: 1, 2, 3.
-
-    One in ten may do otherwise: lines and empty lines get lost.
-    """
-    words = expected = 0
-    for cells in sentences:
-        words += len(cells)
-        expected += sum(cell == _next_id(before) for before, cell in pairwise(("0", *cells)))
-    return words > 0 and expected >= 0.9 * words
-
-
-def _next_id(cell: str) -> str:
-    return str(int(cell) + 1) if cell.isascii() and cell.isdecimal() and len(cell) < 10 else ""
-
-
-def _guess_label_column(columns: Sequence[Sequence[str]], is_indexed: bool) -> int:
-    if is_indexed:
-        spans = [c for c in range(2, len(columns)) if all(map(SPAN_TAG.fullmatch, columns[c]))]
-        return spans[0] if spans else 2
-    distinct_tokens = len(set(columns[0]))
-    for c in range(len(columns) - 1, 0, -1):
-        distinct = len(set(columns[c]))
-        is_few = 1 < distinct <= distinct_tokens // 2  # a constant column says nothing
-        if is_few or all(map(SPAN_TAG.fullmatch, columns[c])):
-            return c
-    return len(columns) - 1

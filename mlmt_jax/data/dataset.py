@@ -92,6 +92,9 @@ def make_dataset(
         text = f"training sentence of more than {spec.max_len} words is left out (max_len)"
         findings.append(Finding(str(files["train"]), long[0].line, text, len(long), column=1))
     labelled["train"] = [labelled["train"][i] for i in short]
+    if isinstance(spec.sample, int) and spec.sample > len(short):
+        text = f"{len(short)} training sentences, fewer than the sample of {spec.sample}: all are taken"
+        findings.append(Finding(str(files["train"]), None, text))
     bare = scheme == "io" and has_bare_labels(itertools.chain(*tags.values()))
     return Dataset(
         spec.name,

@@ -8,8 +8,9 @@ import pytest
 from mlmt_jax.check import examine
 from mlmt_jax.check.scan import scan_file
 from mlmt_jax.config import load_config
-from mlmt_jax.data.conll import ColumnFormat, guess_format, read_conll
+from mlmt_jax.data.conll import ColumnFormat, read_conll
 from mlmt_jax.data.embeddings import read_vectors
+from mlmt_jax.data.guessing import guess_format
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 MASAKHANE = [

@@ -62,6 +62,13 @@ def test_samples_have_the_size_that_was_asked_for(draw):
     assert [len(draw(size)) for size in (1, 5, 0.5, 0.25, 0.001)] == [1, 5, 6, 3, 1]
 
 
+def test_sample_larger_than_the_file_is_told(load, tmp_path):
+    files = {"xho.ner": {"train": ("a/B-X", "b/O c/O"), "dev": ("a/B-X b/O",)}}
+    told = {size: list(map(str, load(files, dataset={"sample": size}).findings)) for size in (2, 3, 1.0)}
+    text = "2 training sentences, fewer than the sample of 3: all are taken"
+    assert told == {2: [], 3: [f"{tmp_path}/xho.ner.train: {text}"], 1.0: []}
+
+
 def test_samples_are_nested(draw):
     sizes = [0, 0.01, *range(2, 6), 0.5, *range(7, 12), 0.95, "all"]
     ids = [set(draw(size)) for size in sizes]

@@ -19,11 +19,12 @@ from hypothesis import strategies as st
 
 from mlmt_jax.check import examine
 from mlmt_jax.config import load_config, parse_config
-from mlmt_jax.data.conll import ColumnFormat, guess_format, iter_blocks, read_conll, sentence_of
+from mlmt_jax.data.conll import ColumnFormat, iter_blocks, read_conll, sentence_of
 from mlmt_jax.data.corpus import load_corpus
 from mlmt_jax.data.decoding import open_text
 from mlmt_jax.data.embeddings import read_vectors
 from mlmt_jax.data.findings import Finding
+from mlmt_jax.data.guessing import guess_format
 from mlmt_jax.errors import InputError
 
 DIMENSION = 4
