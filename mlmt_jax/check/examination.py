@@ -13,9 +13,8 @@ from mlmt_jax.check.splits import (
     find_between_datasets,
     find_between_splits,
     find_long_sentences,
-    find_spans_without_prefix,
-    find_tag_mistakes,
 )
+from mlmt_jax.check.tags import find_likely_spans, find_tag_mistakes
 from mlmt_jax.config import Config, DatasetConfig, EmbeddingConfig
 from mlmt_jax.config.checks import missing_files
 from mlmt_jax.config.problems import format_path
@@ -121,7 +120,7 @@ def _examine_dataset(
         findings += find_wrong_columns(scan, form, are_spans=dataset.scheme != "none")
         findings += _at_tags(find_tag_mistakes(scan, dataset.scheme), form)
         if dataset.scheme == "none" and spec.parser.scheme == "auto":
-            findings += _at_tags(find_spans_without_prefix(scan), form)
+            findings += _at_tags(find_likely_spans(scan), form)
         findings += find_long_sentences(scan, spec.max_len if split == "train" else None)
         findings += repeated[split]
     return findings, dataset

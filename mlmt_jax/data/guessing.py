@@ -12,7 +12,7 @@ from mlmt_jax.errors import DataError
 
 __all__ = ["SPAN_TAG", "are_counts", "guess_format"]
 
-SPAN_TAG = re.compile(r"O|[BIESLU]-.+")
+SPAN_TAG = re.compile(r"O|[BIESLUM]-.+")
 _NUMBER = re.compile(r"-?[0-9]*\.?[0-9]+(e-?[0-9]+)?", re.IGNORECASE)
 _LINES_TO_GUESS_FROM = 2000
 

@@ -23,7 +23,7 @@ _BIOES = re.compile(r"O|[BIES]-.+", re.DOTALL)
 def detect_scheme(train: Iterable[Sequence[str]], **others: Iterable[Sequence[str]]) -> Scheme:
     """Find the scheme of a data set from all tags of its training file.
 
-    Tags mark spans if most of those that are not O have a prefix (B-, I-, E-, S-; L-, U-); in a file
+    Tags mark spans if most of those that are not O have a prefix (B-, I-, E-, S-; L-, U-; M-); in a file
     without O, where all words lie in spans, every tag must have one. Otherwise the scheme is `none`:
     parts of speech, a few of which may look like `B-x`, and also bare labels (`PER`, `O`), which cannot
     be told from them: for spans so written the config must say `io`. A file without tags is `none`.
@@ -44,7 +44,12 @@ def detect_scheme(train: Iterable[Sequence[str]], **others: Iterable[Sequence[st
     prefixed = len(prefixes) - outside - bare
     if not prefixes or (bare and (not outside or prefixed <= bare)):
         return "none"
-    ill_formed = lambda scheme, files: sum(count_ill_formed(tags, scheme) for tags in files)
+
+    def ill_formed(scheme: Scheme, files: Iterable[Sequence[str]]) -> int:
+        # IO alone takes bare labels, which are slips here: most tags have a prefix.
+        slips = sum(split_tag(tag)[0] == "" for tags in files for tag in tags) if scheme == "io" else 0
+        return slips + sum(count_ill_formed(tags, scheme) for tags in files)
+
     return min(_CANDIDATES, key=lambda scheme: (ill_formed(scheme, own), ill_formed(scheme, every)))
 
 

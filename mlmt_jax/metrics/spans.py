@@ -8,7 +8,8 @@
 | `bioes` | B | I | E | S |
 
 A tag is `O` or a prefix, a dash and a type (`B-PER`); types may hold dashes. BILOU's L and U are read as
-E and S. Any other tag is a bare label, of no prefix: `PER` stands for `I-PER`, well-formed in `io` only.
+E and S, and the M of BMES as I. Any other tag is a bare label, of no prefix: `PER` stands for `I-PER`,
+well-formed in `io` only.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,7 +20,7 @@ Scheme = Literal["iob1", "iob2", "bioes", "io", "none"]
 
 OUTSIDE = "O"
 
-_PREFIXES = {"B": "B", "I": "I", "E": "E", "S": "S", "L": "E", "U": "S"}
+_PREFIXES = {"B": "B", "I": "I", "E": "E", "S": "S", "L": "E", "U": "S", "M": "I"}
 
 
 class Span(NamedTuple):

@@ -171,9 +171,15 @@ WARNINGS: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "a span F1 on it is 0",
     ),
     "tags without a prefix": (
-        {"test": TEST.replace("werkt O", "werkt o").replace("in O", "in B_LOC")},
+        {"test": TEST.replace("werkt O", "werkt LOC").replace("in O", "in B_LOC")},
         "test:2:7",
-        "a tag without a prefix: 'o', 'B_LOC' (2 times)",
+        "a tag without a prefix: 'LOC', 'B_LOC' (2 times)",
+        "a type of that name",
+    ),
+    "tags that look like O": (
+        {"test": TEST.replace("werkt O", "werkt o").replace("in O", "in \u041e")},
+        "test:2:7",
+        "a tag that looks like O and is not: 'o', '\u041e' ('o', '\\u041e') (2 times)",
         "a type of that name",
     ),
     "spans without prefixes": (
