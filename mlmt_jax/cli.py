@@ -133,13 +133,22 @@ def add_column_arguments(parser: argparse.ArgumentParser) -> None:
         help="what parts the columns; any: tabs where a line has one, else spaces (default: as in the "
         "training file)",
     )
+    parser.add_argument(
+        "--no-comments",
+        action="store_true",
+        help="lines that begin with # are tokens (default: as in the training file)",
+    )
 
 
 def given_columns(args: argparse.Namespace) -> dict[str, Any]:
     """The fields of ``ColumnFormat`` that the options name."""
     fields = {name: getattr(args, name, None) for name in ("token_col", "label_col", "encoding")}
     found = {name: value for name, value in fields.items() if value is not None}
-    return found if args.separator is None else {**found, "separator": _SEPARATORS[args.separator]}
+    if args.separator is not None:
+        found["separator"] = _SEPARATORS[args.separator]
+    if args.no_comments:
+        found["skip_comment"] = False
+    return found
 
 
 def load_tagger(args: argparse.Namespace) -> "Tagger":

@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         InputError: on a run or a file that cannot be used.
     """
     args = _parser().parse_args(argv)
-    from mlmt_jax.check.layout import Rows, find_other_layout
+    from mlmt_jax.check.layout import Rows, find_foreign_letters, find_other_layout
     from mlmt_jax.data.conll import read_conll
     from mlmt_jax.data.dataset import label
     from mlmt_jax.data.findings import add_finding, shown
@@ -48,8 +48,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     tagger = load_tagger(args)
     sentences, findings = read_conll(args.file, replace(tagger.column_format, **given_columns(args)))
     examples = label(sentences, tagger.scheme, args.file, findings)
-    if odd := find_other_layout(args.file, [Rows((), own.tokens) for own in sentences]):
-        findings.append(odd)
+    odd = find_other_layout(args.file, [Rows((), own.tokens) for own in sentences])
+    words = (token for sentence in sentences for token in sentence.tokens)
+    findings += filter(None, (odd, find_foreign_letters(args.file, words, tagger.characters)))
     known = set(tagger.tag_names)
     types = {split_tag(tag)[1] for tag in known}
     places: dict[str, int] = {}  # the first line of each tag that is not known, of a span by its type

@@ -119,8 +119,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise InputError(f"--pre-tokenized: got --input {args.input}; expected --input text")
     columns_given = {key: value for key, value in given_columns(args).items() if key != "encoding"}
     if columns_given and args.input != "conll":
-        raise InputError(f"--token-col, --separator: got --input {args.input}; expected --input conll")
-    from mlmt_jax.check.layout import Rows, find_other_layout
+        flags = "--token-col, --separator, --no-comments"
+        raise InputError(f"{flags}: got --input {args.input}; expected --input conll")
+    from mlmt_jax.check.layout import Rows, find_foreign_letters, find_other_layout
     from mlmt_jax.training.report import print_findings
 
     tagger = load_tagger(args)
@@ -156,7 +157,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         for entry in reader(lines, path, form, output, findings):
             whole.append(entry)
-            if source == "conll" and len(first) < _FIRST:
+            if len(first) < _FIRST:
                 first.append(Rows([entry.lines[row] for row in entry.rows], entry.tokens))
             if len(whole) == _CHUNK:
                 answer()
@@ -164,8 +165,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         answer()  # what stands before the line that cannot be read
         raise
     answer()
-    if other := find_other_layout(path, first):
-        findings.append(other)
+    words = (token for rows in first for token in rows.tokens)
+    odd = find_other_layout(path, first if source == "conll" else [])
+    findings += filter(None, (odd, find_foreign_letters(path, words, tagger.characters)))
     print_findings(findings)
 
 

@@ -146,6 +146,11 @@ class Tagger:
         return self._vocabulary.tags[self._task.task]
 
     @property
+    def characters(self) -> frozenset[str]:
+        """The characters of the run's training data."""
+        return frozenset(self._vocabulary.characters.characters)
+
+    @property
     def scheme(self) -> Scheme:
         """The scheme in which tags leave: that of the task's training file."""
         return self._schemes[self._task.dataset]["scheme"]

@@ -104,6 +104,9 @@ def test_defaults_are_those_of_the_original_scripts(folder: Path) -> None:
     assert "spec_layer" not in task["model"]
     assert "char_highway" not in task["model"]
     assert components["lang1_word_embed"]["dimension"] == 3
+    main(["cross-lingual", *files("tgt", "cl"), "--word_embed_1", "data/one.vec", "--output", "half.json"])
+    components = {component["name"]: component for component in read("half.json")["components"]}
+    assert [components[f"lang{i}_word_embed"]["dimension"] for i in (1, 2)] == [3, 3]
     assert components["char_embed"]["dimension"] == 50
     assert components["char_embed"]["filters"] == [[2, 25], [3, 25], [4, 25]]
     assert (components["lstm"]["hidden_size"], components["lstm"]["forget_bias"]) == (100, 0.0)

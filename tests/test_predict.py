@@ -270,7 +270,25 @@ def test_comments_that_look_like_tokens_are_warned_of(
     out, err = capsys.readouterr()
     assert out.startswith("#Gent\nis\t")
     assert err.startswith(f"warning: {path}:1: a line skipped as a comment that looks like a token's")
-    assert len(err.splitlines()) == 1
+    assert len(err.splitlines()) == 2
+    assert "--no-comments" in err
+    assert status(predict.main, tiny_run.folder, path, "--no-comments") == 0
+    out, err = capsys.readouterr()
+    assert [len(line.split()) for line in out.splitlines() if line] == [2, 2, 4, 2]
+    assert err == ""
+
+
+@pytest.mark.parametrize("source", ["conll", "text"])
+def test_letters_that_the_run_does_not_know_are_warned_of(
+    tiny_run: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path, source: str
+) -> None:
+    text = "мама мыла раму Piet"
+    for half, warned in ((text, True), (text.replace("мыла раму", "Gent woont"), False)):
+        path = written(tmp_path, (half.replace(" ", "\n\n" if source == "conll" else " ") + "\n") * 2)
+        assert status(predict.main, tiny_run.folder, path, "--input", source) == 0
+        err = capsys.readouterr().err
+        assert ("75% of the letters are not in the training data: 'м', 'а'" in err) == warned, err
+        assert warned or not err
 
 
 def test_what_was_said_of_other_tags_is_replaced(predictions: Predictions, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Columns that do not hold what the config says: tags that look like words, tokens that look like tags."""
 
+import re
 from collections.abc import Sequence
 
 from mlmt_jax.check.scan import Scan
@@ -14,6 +15,9 @@ __all__ = ["find_wrong_columns", "odd_tokens"]
 _FEWEST_TAGS = 30
 _TAGS_PER_WORD = 0.5
 _FEWEST_WORDS = 20
+
+# ``af:Jan``, as WikiANN has it.
+_LANGUAGE = re.compile(r"([a-z]{2,3}(?:[-_][a-z-]+)?:).+", re.DOTALL | re.IGNORECASE)
 
 
 def find_wrong_columns(scan: Scan, form: ColumnFormat, *, are_spans: bool) -> list[Finding]:
@@ -52,6 +56,12 @@ def odd_tokens(sentences: Sequence[Sequence[str]]) -> str | None:
         return "are the same for all words of each sentence"
     if len(tokens) > 1 and all(map(SPAN_TAG.fullmatch, tokens)):
         return "look like tags"
+    languages = {found and found[1] for found in map(_LANGUAGE.fullmatch, tokens)}
+    if len(tokens) > 1 and len(languages) == 1 and (language := languages.pop()):
+        return f"all begin with {language!r}"
+    letters = [char for token in tokens for char in token if char.isalpha()]
+    if 2 * sum("\xc0" <= char <= "\xff" for char in letters) > len(letters):
+        return "are mostly of letters from À to ÿ, as other scripts are when they are read as latin-1"
     return None
 
 

@@ -1,19 +1,23 @@
-"""Input for a trained run that is laid out otherwise than the run's training file was."""
+"""Input for a trained run that is not like the run's training file."""
 
-from collections.abc import Sequence
+import unicodedata
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from mlmt_jax.check.columns import odd_tokens
 from mlmt_jax.data.conll import split_columns
-from mlmt_jax.data.findings import Finding
+from mlmt_jax.data.findings import Finding, shown
 from mlmt_jax.data.guessing import SPAN_TAG
 
-__all__ = ["Rows", "find_other_layout"]
+__all__ = ["Rows", "find_foreign_letters", "find_other_layout"]
 
 # Of fewer words nothing can be said.
 _FEWEST_WORDS = 4
 # A line of running text has more cells than that, on average; of columns there often are two.
 _FEWEST_CELLS = 3
+_MARKS = ",;|"  # which may part columns, beside white space
+_FEWEST_LETTERS = 20
 
 
 class Rows(NamedTuple):
@@ -39,12 +43,41 @@ def find_other_layout(path: str, sentences: Sequence[Rows]) -> Finding | None:
         advice = "--input text reads a sentence a line"
     elif len(tokens) > 1 and all(any(map(str.isspace, token)) for token in tokens):
         text = "every token holds a space, a tab or the like: columns that are parted by it?"
+    elif len(tokens) >= _FEWEST_WORDS and (mark := _mark_between(tokens)):
+        text = f"every token holds {mark!r}: columns that are parted by it?"
+        advice = "--separator knows tabs and spaces alone"
     elif len(tokens) >= _FEWEST_WORDS and (odd := odd_tokens([one.tokens for one in sentences])):
         text = f"the tokens {odd}"
     else:
         return None
     example = repr(tokens[0])
     return Finding(path, None, text, example=example, advice=f"they were tagged as they stand; {advice}")
+
+
+def find_foreign_letters(path: str, tokens: Iterable[str], known: Collection[str]) -> Finding | None:
+    """Whether most letters are new to a run, as those of another language, or read in a wrong encoding, are.
+
+    Args:
+        path: the file.
+        tokens: its first ones, or all.
+        known: the characters that the run knows.
+    """
+    letters = Counter(char for token in tokens for char in token if char.isalpha())
+    forms = lambda char: (char, char.lower(), char.upper(), *unicodedata.normalize("NFD", char))
+    unknown = [char for char, _ in letters.most_common() if not any(form in known for form in forms(char))]
+    count, all_ = sum(letters[char] for char in unknown), letters.total()
+    if all_ < _FEWEST_LETTERS or 2 * count <= all_:
+        return None
+    text = f"{count / all_:.0%} of the letters are not in the training data: {shown(unknown)}"
+    return Finding(path, None, text, advice="the tags are worth little; another language, or encoding?")
+
+
+def _mark_between(tokens: Sequence[str]) -> str | None:
+    """A mark inside nearly every token, a comma perhaps, as where it parts columns."""
+    for mark in _MARKS:
+        if sum(mark in token[1:-1] for token in tokens) > 0.9 * len(tokens):
+            return mark
+    return None
 
 
 def _is_text(lines: Sequence[str], *, one_a_sentence: bool) -> bool:

@@ -63,8 +63,10 @@ def build_config(args: argparse.Namespace, sources: Sequence[Source], folder: Pa
 
 
 def _embedding(args: argparse.Namespace, number: int, language: str, folder: Path) -> dict[str, Any]:
-    file = getattr(args, f"word_embed_{number}", None)
-    dimension = read_dimension(file) if file else 100
+    files = [getattr(args, f"word_embed_{i}", None) for i in (number, 3 - number)]
+    file = files[0]
+    # Languages share what reads the vectors: one without any takes the length of the other's.
+    dimension = next((read_dimension(one) for one in files if one), 100)
     return {
         "name": f"{language}_word_embed",
         "model": "embedding",

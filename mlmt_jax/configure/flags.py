@@ -106,7 +106,7 @@ def _add_hyperparameters(command: argparse.ArgumentParser) -> None:
         type=int,
         metavar="INT",
         default=argparse.SUPPRESS,
-        help="length of word vectors (default: that of the vector file, else 100)",
+        help="length of word vectors (default: that of a vector file, else 100)",
     )
     command.add_argument("--word_ignore_case", action="store_true", help="lower-case all words")
     command.add_argument(

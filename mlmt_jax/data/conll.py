@@ -249,8 +249,9 @@ def _find_swallowed_tokens(
         cells = split_columns(line, fmt.separator)
         is_metadata = line.split()[2:3] == ["="]  # CoNLL-U's "# key = value"
         if not is_metadata and _shape(line, cells, fmt) == shape:
-            text = "a line skipped as a comment that looks like a token's (skip_comment false keeps it)"
-            add_finding(findings, path, number + i, text, example=_clip(line))
+            text = "a line skipped as a comment that looks like a token's"
+            advice = "parser.skip_comment false in a config, --no-comments of a command, keep it"
+            add_finding(findings, path, number + i, text, example=_clip(line), advice=advice)
 
 
 def _refuse_columns(
@@ -268,7 +269,7 @@ def _refuse_columns(
         asked = f"token_col is {fmt.token_col}"
     between = {None: "a tab or spaces", " ": "spaces", "\t": "a tab"}.get(fmt.separator, repr(fmt.separator))
     text = f"{len(cells)} column(s), but {asked}"
-    advice = f"expected at least {need} columns with {between} between them"
+    advice = f"expected at least {need} columns with {between} between them; they are counted from 0"
     if not line.replace(_BOM, "").strip():
         found = next(char for char in line if char not in " \t")
         advice = f"it looks empty and is not (U+{ord(found):04X}): empty lines hold spaces and tabs alone"

@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from mlmt_jax.data.encodings import likely_readings
 from mlmt_jax.data.findings import Finding, refuse
 
 __all__ = ["decode_lines", "open_text"]
 
-_LIKELY_ENCODINGS = {"utf-8": "UTF-8", "cp1252": "latin-1 or cp1252"}
+_PLACES = "(parser.encoding of a config, --encoding of a command)"
 
 # Some decoders, such as that of UTF-7, let them pass; no file of a run can hold them.
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -68,7 +69,8 @@ def decode_lines(
     try:
         pending.append(decoder.decode(b"", final=True))
     except UnicodeDecodeError as error:
-        likely = _refuse_bytes(error, width, error.object, encoding, path, number, errors)
+        raw = "".join(pending).encode(encoding, "replace") + error.object
+        likely = _refuse_bytes(error, width, raw, encoding, path, number, errors)
         if likely is None:
             return
         pending.append(error.object.decode(likely))
@@ -133,9 +135,7 @@ def _refuse_bytes(
     elif (number, before) == (1, 0) and utf16:
         advice = _advice("the file looks like UTF-16", utf16, encoding)
     else:
-        found = _likely_encoding(raw)
-        if found:
-            advice = _advice(f"the line looks like {_LIKELY_ENCODINGS[found]}", found, encoding)
+        found, advice = _likely_encoding(raw, encoding) or (None, advice)
     byte = error.object[error.start]
     column = before + len(error.object[: error.start].decode(encoding, "replace")) + 1
     text = f"a byte that is not {encoding}"
@@ -144,10 +144,7 @@ def _refuse_bytes(
 
 
 def _advice(looks: str, found: str, encoding: str) -> str:
-    return (
-        f'{looks}: give the encoding "{found}" (parser.encoding of a config, --encoding of a command), '
-        f"or save the file as {encoding}"
-    )
+    return f'{looks}: give the encoding "{found}" {_PLACES}, or save the file as {encoding}'
 
 
 def _unmarked_utf16(raw: bytes) -> str | None:
@@ -158,12 +155,23 @@ def _unmarked_utf16(raw: bytes) -> str | None:
     return None
 
 
-def _likely_encoding(raw: bytes) -> str | None:
-    for likely in _LIKELY_ENCODINGS:
-        try:
-            text = raw.decode(likely).strip().replace("\t", " ").replace("\xa0", " ")
-        except UnicodeDecodeError:
-            continue
-        if text.isprintable():  # a line of a binary file has control characters
-            return likely
-    return None
+def _likely_encoding(raw: bytes, encoding: str) -> tuple[str, str] | None:
+    """Return the encoding in which a line most likely is, and what to do; None where nothing is likely."""
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        pass
+    else:
+        return "utf-8", _advice("the line looks like UTF-8", "utf-8", encoding)
+    readings = likely_readings(raw)
+    if not readings:
+        return None
+    found, *others = readings
+    if not others:
+        looks = "latin-1 or cp1252" if found == "cp1252" else found
+        return found, _advice(f"the line looks like {looks}", found, encoding)
+    read = ", ".join(f"{word!r} in {name}" for name, word in readings.items())
+    return found, (
+        f"it may read {read}: give the encoding in which the words are right {_PLACES}, "
+        f"or save the file as {encoding}"
+    )

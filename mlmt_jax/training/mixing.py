@@ -51,7 +51,7 @@ def check_weights(config: Config, weights: Mapping[str, float]) -> None:
     if config.training.max_epoch is not None and not weights[config.target.name]:
         raise ConfigError(
             f"training.max_epoch: counts epochs of {config.target.name!r}, which is never trained "
-            "(no sentences, or prob 0); expected max_step alone"
+            "(no sentences, or prob 0); expected max_step alone: --set training.max_epoch=null"
         )
 
 
