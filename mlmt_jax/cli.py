@@ -6,8 +6,10 @@ import errno
 import io
 import os
 import re
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from mlmt_jax.errors import InputError
@@ -40,8 +42,9 @@ def run(main: Callable[[], None]) -> None:
     keep_programs()
     keep_memory()
     try:
-        main()
-        sys.stdout.flush()
+        with _interruptible():
+            main()
+            sys.stdout.flush()
     except InputError as error:
         _say(f"error: {error}")
         sys.exit(2)
@@ -60,6 +63,32 @@ def run(main: Callable[[], None]) -> None:
         except OSError:
             _say_no_more()
         sys.exit(2)
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Has Ctrl-C end the process at any time, unless somebody else has said what it does."""
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    # Where this would not come through, the process ends at once: a module that is being imported may turn it
+    # into another error, and Python drops it in JAX's callback of the garbage collector.
+    inner = frame
+    while inner is not None:
+        code = inner.f_code
+        if code.co_filename.startswith("<frozen importlib") or code.co_name == "_xla_gc_callback":
+            _say("\ninterrupted")
+            os._exit(130)
+        inner = inner.f_back
+    signal.default_int_handler(signum, frame)
 
 
 def _say(text: str) -> None:
@@ -159,9 +188,16 @@ def load_tagger(args: argparse.Namespace) -> "Tagger":
     """
     from mlmt_jax.ensemble import Ensemble
     from mlmt_jax.tagger import Tagger
+    from mlmt_jax.training.folder import RunFolder
     from mlmt_jax.training.processes import first_device
 
     first_device()  # before a run is read
     if args.ensemble:
-        return Ensemble.load(args.run, args.task, args.vectors)
-    return Tagger.load(args.run, args.task, args.vectors, args.replica)
+        tagger = Ensemble.load(args.run, args.task, args.vectors)
+    else:
+        tagger = Tagger.load(args.run, args.task, args.vectors, args.replica)
+    folder = RunFolder(args.run)
+    for own in folder.members() if args.ensemble else [folder.member(args.replica)]:
+        if own.diverged.exists():
+            _say(f"warning: {own.path}: its training diverged; the best checkpoint before that tags")
+    return tagger

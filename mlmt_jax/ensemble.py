@@ -51,9 +51,10 @@ class Ensemble(Tagger):
         every = {tag for member in members for tag in member.tag_names}
         names = tags_of_task(every, spans=vocabulary.spans[task.task])
         seen = [member._vocabulary.seen.get(task.dataset) for member in members]
+        known = {name: words for name, words in vocabulary.seen.items() if name != task.dataset}
         if all(words is not None for words in seen):
-            union = frozenset(word for words in seen for word in words or ())
-            vocabulary = replace(vocabulary, seen={**vocabulary.seen, task.dataset: union})
+            known[task.dataset] = frozenset(word for words in seen for word in words or ())
+        vocabulary = replace(vocabulary, seen=known)
         vocabulary = replace(vocabulary, tags={**vocabulary.tags, task.task: names})
         super().__init__(first._config, vocabulary, first._schemes, {}, task.name)
         self._members = tuple(members)

@@ -47,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         _examine(config, args.config)
     # JAX is loaded once the config is known to be good: a typing error should be told at once.
     from mlmt_jax.training import processes
+    from mlmt_jax.training.data_record import digests
     from mlmt_jax.training.folder import RunFolder
     from mlmt_jax.training.lock import locked
     from mlmt_jax.training.loop import train
@@ -83,7 +84,10 @@ def main(argv: Sequence[str] | None = None) -> None:
                 return
             print_findings(dict.fromkeys(found for setup in setups for found in setup.corpus.findings))
             device_mesh(len(setups), config.training.data_parallel)  # refuses before anything is written
-            corpora = [(setup.config, setup.corpus) for setup in setups]
+        corpora = [(setup.config, setup.corpus) for setup in setups]
+        if args.distributed:
+            processes.check_alike(digests(corpora))
+        with processes.refusing_together():
             if first and args.resume and folder.holds_run():
                 folder.check_same(config, corpora)
             elif first:

@@ -90,6 +90,29 @@ def test_keys_pressed_before_anything_is_done(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().err == "\ninterrupted\n"
 
 
+INTERRUPTED = {
+    "in an import": "import slow_module",
+    "in a callback of the garbage collector": (
+        "def _xla_gc_callback(): signal.raise_signal(signal.SIGINT)\n"
+        "    try: _xla_gc_callback()\n    except KeyboardInterrupt: pass"
+    ),
+}
+
+
+@pytest.mark.parametrize("place", INTERRUPTED)
+def test_keys_pressed_where_python_would_lose_them(tmp_path: Path, place: str) -> None:
+    (tmp_path / "slow_module.py").write_text(
+        "import signal\ntry:\n    signal.raise_signal(signal.SIGINT)\n"
+        "except BaseException as error:\n    raise ImportError from error\n"
+    )
+    code = (
+        f"import signal, sys\nfrom {cli.__name__} import run\nsys.path.append({str(tmp_path)!r})\n"
+        f"def main():\n    {INTERRUPTED[place]}\n    print('went on')\nrun(main)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "\ninterrupted\n")
+
+
 def test_a_terminal_without_the_letters() -> None:
     code = f"from {cli.__name__} import run\nrun(lambda: print('isiXhosa \\u00eb'))"
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}

@@ -3,19 +3,23 @@
 import itertools
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tiny_corpus
+from command_lines import status
 from config_edits import edited
 
 from mlmt_jax import Ensemble, Tagger
 from mlmt_jax.data.conll import read_conll
 from mlmt_jax.data.dataset import label
+from mlmt_jax.ensemble import _read_off
 from mlmt_jax.errors import RunError
 from mlmt_jax.evaluate import main as evaluate
+from mlmt_jax.model import tags_and_losses
 from mlmt_jax.predict import main as predict
 from mlmt_jax.train import main as train
 
@@ -183,3 +187,77 @@ def test_a_replica_that_is_missing_is_told(replicas: Replicas, tmp_path: Path, a
         ask(run)
     left = Tagger.load(replicas.folder, replica=2).tag(SENTENCES)
     assert Tagger.load(run, replica=2).tag(SENTENCES) == left
+
+
+@pytest.mark.parametrize("ask", [Tagger.load, Ensemble.load])
+def test_a_replica_that_was_not_evaluated_is_told(replicas: Replicas, tmp_path: Path, ask: Any) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(replicas.folder, run)
+    (run / "replicas" / "1" / "metrics.jsonl").unlink()
+    with pytest.raises(RunError, match=r"replicas/1/metrics.jsonl: holds no score; .*--replica for one"):
+        ask(run)
+
+
+def test_replicas_that_diverged_tag_only_where_all_did(
+    replicas: Replicas, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(replicas.folder, run)
+    for number in (0, 2):
+        (run / "replicas" / str(number) / "diverged.json").write_text("{}", encoding="utf-8")
+    assert status(evaluate, run, replicas.dev) == 0
+    best = capsys.readouterr()
+    assert "diverged" not in best.err
+    assert status(evaluate, run, replicas.dev, "--replica", "1") == 0
+    assert capsys.readouterr() == best
+    (run / "replicas" / "1" / "diverged.json").write_text("{}", encoding="utf-8")
+    assert status(evaluate, run, replicas.dev, "--ensemble") == 0
+    told = capsys.readouterr().err.splitlines()
+    assert [f"warning: {run}/replicas/{n}: its training diverged" in told[n] for n in range(3)] == [True] * 3
+
+
+def test_many_sentences_are_read_in_groups(replicas: Replicas, monkeypatch: pytest.MonkeyPatch) -> None:
+    ensemble = Ensemble(replicas.members)
+    given = [["Piet"], *SENTENCES, ["in", "Kaapstad"], ["Jan", "woon"]]
+    sentences, findings = read_conll(replicas.dev, ensemble.column_format)
+    examples = label(sentences, ensemble.scheme, replicas.dev, findings)
+    whole = ensemble.tag_with_probabilities(given), ensemble.evaluate(examples)
+    monkeypatch.setattr("mlmt_jax.ensemble._HELD", 60)
+    found, score = ensemble.tag_with_probabilities(given), ensemble.evaluate(examples)
+    assert [one.tags for one in found] == [one.tags for one in whole[0]]
+    for one, want in zip(found, whole[0], strict=True):
+        np.testing.assert_allclose(one.probabilities, want.probabilities, atol=1e-5)
+    assert score.score == whole[1].score
+    assert score.loss == pytest.approx(whole[1].loss, rel=1e-4)
+
+
+def test_words_that_any_replica_was_trained_on_are_seen(replicas: Replicas) -> None:
+    dataset = replicas.members[0]._task.dataset
+    seen = [member._vocabulary.seen[dataset] for member in replicas.members]
+    assert len(set(seen)) > 1
+    assert Ensemble(replicas.members)._vocabulary.seen[dataset] == frozenset().union(*seen)
+    sentences, findings = read_conll(replicas.dev, replicas.members[0].column_format)
+    examples = label(sentences, replicas.members[0].scheme, replicas.dev, findings)
+    older = Tagger.load(replicas.folder, replica=1)
+    older._vocabulary = replace(older._vocabulary, seen={})  # of a run from before it was kept
+    assert Ensemble(replicas.members).evaluate(examples).by_words is not None
+    assert Ensemble([replicas.members[0], older]).evaluate(examples).by_words is None
+
+
+def test_an_ensemble_of_the_task_that_is_asked_for(tiny_config: Path, tmp_path: Path) -> None:
+    corpus = Path(shutil.copytree(tiny_config.parent, tmp_path / "corpus"))
+    data = tiny_corpus.of_tasks(tiny_corpus.config(), "nld ner", "nld pos")
+    data["training"] |= {"max_step": 1, "eval_freq": 1, "replicas": 2}
+    run = tmp_path / "run"
+    train([str(tiny_corpus.write_config(corpus, data, "two.json")), "--output", str(run)])
+    for asked in (Ensemble.load(run, "nld pos"), Ensemble.load(run).for_task("nld pos")):
+        assert asked.task == "nld pos"
+        assert [member.task for member in asked._members] == ["nld pos"] * 2
+        assert all(set(tags) <= set(asked.tag_names) for tags in asked.tag(SENTENCES))
+
+
+def test_a_gold_tag_that_no_replica_holds_possible_has_a_finite_loss() -> None:
+    words, pairs = np.array([[1.0, 0.0]]), np.zeros((0, 2, 2))
+    losses = _read_off(tags_and_losses, words, pairs, np.array([1]))[1]
+    assert np.isfinite(losses).all()
+    assert (losses > 50).all()

@@ -1,7 +1,8 @@
 """What a run folder keeps of the data that it was trained on, and how other data is told from it."""
 
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from mlmt_jax.config import Config
@@ -9,7 +10,7 @@ from mlmt_jax.data.corpus import Corpus
 from mlmt_jax.data.dataset import Example
 from mlmt_jax.training.identity import checksum
 
-__all__ = ["data_files", "difference"]
+__all__ = ["data_files", "difference", "digests"]
 
 
 def data_files(config: Config, corpus: Corpus) -> dict[str, dict[str, Any]]:
@@ -30,6 +31,30 @@ def data_files(config: Config, corpus: Corpus) -> dict[str, dict[str, Any]]:
         "vocab.json": {"schemes": schemes, **corpus.vocabulary.as_json()},
         "samples.json": samples,
     }
+
+
+def digests(corpora: Iterable[tuple[Config, Corpus]]) -> dict[str, bytes]:
+    """The SHA-256 of what trains runs, of each replica its config and corpus.
+
+    Where data is, and where the run's folder, is left out.
+    """
+    sums = {"their config": hashlib.sha256()}
+    for config, corpus in corpora:
+        own = config.resolved()
+        own["training"].pop("output", None)
+        data = data_files(config, corpus)
+        parts: dict[str, Any] = {
+            "their config": {**own, "data_root": None, "$schema": None},
+            **{f"the data of {name!r}": sample for name, sample in data["samples.json"].items()},
+            "the vocabulary": data["vocab.json"],
+        }
+        for name, value in parts.items():
+            sums.setdefault(name, hashlib.sha256()).update(json.dumps(value).encode())
+        for name, arrays in corpus.pretrained.items():
+            of_vectors = sums.setdefault(f"the vectors of {name!r}", hashlib.sha256())
+            for array in arrays:
+                of_vectors.update(array.tobytes())
+    return {name: sum_.digest() for name, sum_ in sums.items()}
 
 
 def _digest(examples: Sequence[Example]) -> str:

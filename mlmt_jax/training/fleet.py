@@ -264,6 +264,8 @@ class Fleet:
             DivergedError: where all have diverged.
         """
         for number in self.own:
+            if number:
+                pause()
             run, (group, i) = self.runs[number], self._of(number)
             best = run.progress.best_step
             if best is None:  # it diverged before it was evaluated
@@ -276,20 +278,25 @@ class Fleet:
                 hint = more if best > 0.9 * progress.step else ""
                 print(f"best step {best} of {progress.step}{hint}, {progress.seconds:.0f} s")
                 print(score_table(scores))
-            else:
-                pause()
         summary = self.summary() if processes.is_first() else None
-        if summary is not None and not self.alone:
-            self.folder.write("summary.json", summary)
+        if summary is not None:
+            self.tell(summary)
         processes.wait_for_all("summarised")
         if processes.any_of(processes.is_first() and all(run.diverged for run in self.runs)):
             raise DivergedError("\n".join(f"replica {n}: {run.diverged}" for n, run in enumerate(self.runs)))
-        if summary is None:
-            return self.folder.read("summary.json")
-        if not self.alone:
-            print(f"{len(self.runs)} replicas, {summary['seconds']:.0f} s; each one's scores: summary.json")
-            print(statistics_table(summary["statistics"]))
-        return summary
+        return self.folder.read("summary.json") if summary is None else summary
+
+    def tell(self, summary: Mapping[str, Any]) -> None:
+        """Writes and prints what the replicas reached together; of a run alone there is no more to say."""
+        if self.alone or not processes.is_first():
+            return
+        if not self.folder.summary.exists():
+            self.folder.write("summary.json", summary)
+        print(f"{len(self.runs)} replicas, {summary['seconds']:.0f} s; each one's scores: summary.json")
+        diverged = [str(number) for number, run in enumerate(self.runs) if run.diverged is not None]
+        if diverged:
+            print(f"{len(diverged)} of them diverged and are left out: {', '.join(diverged)}")
+        print(statistics_table(summary["statistics"]))
 
     def summary(self) -> dict[str, Any] | None:
         """The summary of the finished runs; None where one that it needs is not there."""

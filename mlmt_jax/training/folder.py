@@ -90,10 +90,11 @@ class RunFolder:
         return max(self.members(), key=lambda folder: folder._best_score() or 0.0)
 
     def members(self) -> list["RunFolder"]:
-        """The folders of all replicas that were evaluated, of those that diverged only where all did.
+        """The folders of all replicas that did not diverge; where all did, of those that were evaluated.
 
         Raises:
-            RunError: where there are none, or one is missing: those left are another run.
+            RunError: where there are none; where one is missing or was not evaluated, which those left are
+                another run without.
         """
         count = self.config().training.replicas
         every = [self.replica(number) for number in range(count)] if count > 1 else []
@@ -103,9 +104,17 @@ class RunFolder:
                 f"{lost[0]}: is missing; expected the {count} replicas of the run, or --replica for one alone"
             )
         found = [folder for folder in every if folder._best_score() is not None]
+        healthy = [folder for folder in every if not folder.diverged.exists()]
         if not found:
-            raise RunError(f"{self.path}: no replicas; expected a run of several that were evaluated")
-        return [folder for folder in found if not folder.diverged.exists()] or found
+            why = "expected a run of several that were evaluated" if healthy or not every else "all diverged"
+            raise RunError(f"{self.path}: no replicas; {why}")
+        new = [folder for folder in healthy if folder not in found]
+        if new:
+            raise RunError(
+                f"{new[0].metrics}: holds no score; expected one of each replica that did not diverge, or "
+                "--replica for one alone"
+            )
+        return healthy or found
 
     def _best_score(self) -> float | None:
         """The target's best development score so far."""

@@ -47,12 +47,13 @@ def train(
         with StopRequest() as stop:
             with processes.refusing_together():  # the first one then clears away what is not gone on from
                 restored = fleet.restore()
-            going_on()
             if restored and fleet.finished:
                 summary = fleet.summary()
                 if summary is not None:
                     print(f"the run is finished: it has had {fleet.step} steps; {_how_to_go_on(fleet)}")
+                    fleet.tell(summary)
                     return summary
+            going_on()
             fleet.begin()
             _Loop(fleet, stop).run()
             fleet.wait()

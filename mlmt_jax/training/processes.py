@@ -9,7 +9,7 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
@@ -21,6 +21,7 @@ from mlmt_jax.errors import InputError
 __all__ = [
     "any_of",
     "any_of_each",
+    "check_alike",
     "first_device",
     "is_first",
     "is_of_others",
@@ -115,6 +116,37 @@ def any_of(flag: bool, *, here: bool = True) -> bool:
 def any_of_each(flags: np.ndarray) -> np.ndarray:
     """Which of some flags (n,) bool are true in any process. All processes ask at once."""
     return np.any(multihost_utils.process_allgather(flags), 0) if several() else flags
+
+
+def check_alike(parts: Mapping[str, bytes]) -> None:
+    """Has all processes compare what they were given. All have to call it at once, with the same keys.
+
+    Args:
+        parts: the SHA-256 of each part.
+
+    Raises:
+        InputError: in all of them, naming the parts that are not the same everywhere.
+    """
+    if not several():
+        return
+    own = np.array([list(digest) for digest in parts.values()], np.uint8)
+    # One number more: processes that count other parts could not compare these.
+    counts = np.unique(multihost_utils.process_allgather(np.array([len(own)])))
+    every = multihost_utils.process_allgather(own) if len(counts) == 1 else None
+    names = (
+        list(parts)
+        if every is None
+        else [
+            name
+            for name, each in zip(parts, np.swapaxes(every, 0, 1), strict=True)
+            if np.any(each != each[0])
+        ]
+    )
+    if names:
+        raise InputError(
+            f"--distributed: the processes differ in {', '.join(names)};\n"
+            "expected the same config, files and versions for all of them"
+        )
 
 
 @contextlib.contextmanager

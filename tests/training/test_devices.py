@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import differing_training
 import failing_training
 import jax
 import numpy as np
@@ -128,6 +130,24 @@ def test_what_one_process_refuses_ends_all(corpus: Path) -> None:
     assert f"error: {folder}: this folder already holds a run;" in told[0].splitlines()
     last = told[1].splitlines()[-1]
     assert last == "error: --distributed: another process cannot train; its own output says why"
+
+
+def test_processes_that_were_given_different_things(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny_corpus.write_config(corpus, sampled(), "different.json")
+    other = Path(shutil.copytree(corpus, corpus.parent / "elsewhere"))
+    dev = other / "afr.ner.dev"
+    dev.write_text(dev.read_text(encoding="utf-8").replace("I-LOC", "I-PER"), encoding="utf-8")
+    folder, program = corpus.parent / "different", (differing_training.__file__,)
+    monkeypatch.setenv("MORE", f"--set tasks.0.learning_rate=0.5 --set data_root={other}")
+    told = in_processes(corpus, folder, 2, 1, "--replicas", "2", program=program, expected=2)
+    for text in told:
+        errors = [line for line in text.splitlines() if line.startswith("error: ")]
+        assert errors == [
+            "error: --distributed: the processes differ in their config, the data of 'afr_ner';"
+        ]
+    assert not (folder / "config.json").exists()
+    monkeypatch.setenv("MORE", f"--set data_root={shutil.copytree(corpus, corpus.parent / 'same')}")
+    in_processes(corpus, folder, 2, 1, "--replicas", "2", program=program)
 
 
 @pytest.mark.parametrize(

@@ -155,6 +155,7 @@ def test_a_replica_that_diverges_stops_alone(
     folder = trained(corpus, sampled(), "broken", "--replicas", "2")
     out = capsys.readouterr().out
     assert "replica 1 has diverged, the others go on\nstep 1, task 'afr ner': loss is nan" in out
+    assert "scores: summary.json\n1 of them diverged and are left out: 1\n" in out
     summary, expected = read(folder, "summary.json"), read(healthy, "summary.json")
     found, want = (one["replicas"][0]["scores"]["afr ner"]["test"] for one in (summary, expected))
     assert found == {**want, "loss": pytest.approx(want["loss"], rel=1e-5)}
@@ -191,6 +192,8 @@ def test_the_last_replica_that_diverges_leaves_no_others(
     assert "replica 1 has diverged\n" in out
     with pytest.raises(RunError, match="replica 1 diverged before it was evaluated"):
         RunFolder(corpus.parent / "all broken").member(1)
+    with pytest.raises(RunError, match="no replicas; all diverged"):
+        RunFolder(corpus.parent / "all broken").member(None)
 
 
 def test_a_replica_that_diverges_late_is_not_chosen(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
