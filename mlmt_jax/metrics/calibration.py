@@ -36,8 +36,10 @@ def calibration(probabilities: ArrayLike, right: ArrayLike, bins: int = 10) -> C
         bins: how many, all of one width.
 
     Raises:
-        ValueError: on unequal sizes, or probabilities outside [0, 1].
+        ValueError: on unequal sizes, probabilities outside [0, 1], or no bins.
     """
+    if bins < 1:
+        raise ValueError(f"bins is {bins}, expected 1 or more")
     p, correct = np.asarray(probabilities, np.float64), np.asarray(right, bool)
     if p.ndim != 1 or p.shape != correct.shape:
         raise ValueError(f"probabilities of shape {p.shape} for predictions of shape {correct.shape}")

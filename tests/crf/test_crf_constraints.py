@@ -11,7 +11,7 @@ from tag_oracles import PREFIXES, SCHEMES, sequences, well_formed
 from mlmt_jax import crf
 from mlmt_jax.crf import CRF
 
-TYPES = ("X", "Y-z")
+TYPES = ("Y", "Y-z")
 
 
 def tag_names(scheme: str, seed: int = 0) -> list[str]:

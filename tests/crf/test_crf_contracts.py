@@ -136,6 +136,16 @@ def test_double_precision_is_kept(seed):
         check(found, inputs, 1e-12, 1e-12)
 
 
+@pytest.mark.parametrize("exact", ["emissions", "chain"])
+def test_of_two_precisions_the_higher_is_kept(exact):
+    inputs = random_inputs(1, N, T)
+    inputs = inputs._replace(**{exact: getattr(double(inputs), exact)})
+    with jax.enable_x64(True):
+        found = every_function(inputs)
+        check_dtypes(found, jnp.float64)
+        check(found, inputs, 1e-12, 1e-12)
+
+
 @pytest.mark.parametrize("steps", [(0.0, -1e4), (0.0, 1e4), (-1e4, 0.0, 1e4)])
 @pytest.mark.parametrize("precision", ["single", "double"])
 def test_transitions_may_differ_by_ten_thousand(steps, precision):

@@ -55,6 +55,13 @@ def test_of_equal_paths_the_one_with_the_lowest_tags_from_the_end_wins(seed):
     assert score == np.max(scores)
 
 
+@pytest.mark.parametrize("t", [3, 70])
+def test_of_paths_that_are_all_equal_the_first_tags_win(t):
+    zeros = lambda *shape: np.zeros(shape, np.float32)
+    tags, _ = crf.viterbi(zeros(4, t), Chain(zeros(t, t), zeros(t), zeros(t)), 4)
+    assert not np.any(tags)
+
+
 @jax.jit
 def decode_and_weigh(emissions, tags, chain, lengths):
     tags, best = crf.viterbi(emissions, chain, lengths)

@@ -90,7 +90,9 @@ def test_draws_have_the_probabilities_of_their_paths():
     draws = 20_000
     tags = np.asarray(
         crf.sample(jax.random.key(1), case.emissions, case.chain, case.lengths, (2, draws // 2))
-    ).reshape(draws, *case.tags.shape)
+    )
+    assert tags.shape == (2, draws // 2, *case.tags.shape)
+    tags = tags.reshape(draws, *case.tags.shape)
     tested = 0
     for i, (emissions, _) in enumerate(case.sentences()):
         assert not tags[:, i, len(emissions) :].any()

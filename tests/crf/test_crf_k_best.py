@@ -49,9 +49,10 @@ def test_equal_paths_are_all_found(seed):
     check(case._replace(emissions=whole(case.emissions), chain=crf.Chain(*map(whole, case.chain))), 12)
 
 
-def test_long_sentences_lose_none_to_rounding():
+@pytest.mark.parametrize("seed", [4, 5])
+def test_long_sentences_lose_none_to_rounding(seed):
     """Totals are some ten thousand here, and the best sequences differ by less than float32 shows of them."""
-    random, k = np.random.default_rng(0), 20
+    random, k = np.random.default_rng(seed), 20
     emissions = (3 * random.normal(size=(1500, 5)) + 8).astype(np.float32)
     chain = crf.Chain(*(random.normal(size=shape).astype(np.float32) for shape in ((5, 5), (5,), (5,))))
     tags, scores = k_best(emissions, chain, 1500, k)
@@ -77,6 +78,12 @@ def test_the_first_is_viterbis():
     best, score = crf.viterbi(case.emissions, case.chain, case.lengths)
     np.testing.assert_array_equal(tags[:, 0], best)
     np.testing.assert_allclose(scores[:, 0], score, 1e-5)
+
+
+def test_numbers_of_paths_may_be_numpys():
+    case = random_case(4, 3, 5)
+    found, want = (k_best(case.emissions, case.chain, case.lengths, k) for k in (np.int64(2), 2))
+    np.testing.assert_array_equal(found[0], want[0])
 
 
 @pytest.mark.parametrize(

@@ -155,6 +155,17 @@ def test_products_of_what_is_just_within_its_share_do_not_underflow(t, scores):
     np.testing.assert_allclose(crf.marginals(emissions, chain, np.array([3])).sum(-1), np.ones((1, 3)), 1e-5)
 
 
+def test_messages_that_several_words_together_push_below_their_share_are_not_trusted():
+    """No emission is too small by itself; the path of those that are small is the only one in the end."""
+    emissions = np.zeros((10, 2), np.float32)
+    emissions[:2, 0], emissions[2:, 0] = -20, 10
+    chain = crf.Chain(np.array([[0, 0], [-np.inf, 0]], np.float32), *np.zeros((2, 2), np.float32))
+    want = crf_log_partition(emissions, *chain)
+    value, _ = jax.value_and_grad(lambda scores: crf.log_partition(scores, chain, 10))(jnp.asarray(emissions))
+    np.testing.assert_allclose(value, want, 1e-5)
+    assert not _posterior(jnp.asarray(emissions)[None], chain, jnp.array([10]))[1]
+
+
 def test_infinite_emissions_are_left_to_the_sure_way():
     chain = jax.tree.map(jnp.asarray, crf.Chain(np.zeros((2, 2)), np.zeros(2), np.zeros(2)))
     chain = jax.tree.map(lambda scores: scores.astype(jnp.float32), chain)

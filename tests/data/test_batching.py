@@ -8,7 +8,7 @@ from dense import batch_of, chars_of, words_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlmt_jax.data.assembly import assemble, collect, together
+from mlmt_jax.data.assembly import Needs, assemble, collect, together
 from mlmt_jax.data.batching import TrainingBatches
 from mlmt_jax.data.shapes import Shape
 from mlmt_jax.types import BY_SENTENCE
@@ -83,6 +83,13 @@ def test_a_word_without_characters_says_so():
     batch = batch_of([bare], 1, 4)
     np.testing.assert_array_equal(batch.ends, [1, 2])
     np.testing.assert_array_equal(batch.chars, [0, 0])
+
+
+def test_there_is_room_for_the_most_of_each_kind():
+    one, other = Needs(np.array([5, 1]), 2, 9), Needs(np.array([3, 2, 1]), 5, 4)
+    for several in ([one, other], [other, one]):
+        lengths, distinct, letters = together(several)
+        assert (lengths.tolist(), distinct, letters) == ([5, 2, 1], 5, 9)
 
 
 @given(LENGTHS, st.integers(1, 4), st.integers(0, 9))
@@ -217,6 +224,13 @@ def test_words_and_characters_seen_once_are_replaced_at_the_configured_rate():
     for step in range(20):
         a, b = plain.batch(step), batches.batch(step)
         assert_same((a.lengths, a.tags), (b.lengths, b.tags))
+
+
+def test_each_batch_of_an_epoch_draws_its_own_unknown_words():
+    every = np.ones(WORD_ROWS, bool)
+    batches = make_batches(make_sentences([20] * 8), 2, rate=0.5, words=every)
+    unknown = [(words_of(batches.batch(step)) == 0).ravel().tolist() for step in range(4)]
+    assert all(one != other for one, other in combinations(unknown, 2))
 
 
 def test_rate_zero_replaces_nothing():

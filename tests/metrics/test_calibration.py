@@ -64,5 +64,9 @@ def test_refused() -> None:
         calibration([1.5], [True])
     with pytest.raises(ValueError, match="not in"):
         calibration([float("nan")], [True])
+    with pytest.raises(ValueError, match="not in"):
+        calibration([-0.1], [True])
+    with pytest.raises(ValueError, match="bins is 0, expected 1 or more"):
+        calibration([0.5], [True], bins=0)
     with pytest.raises(ValueError, match="shape"):
         calibration([0.5, 0.5], [True])

@@ -280,3 +280,12 @@ def test_tasks_share_by_name():
     assert shared("xho ner", "zul ner") == {*everywhere, "ner_univ", "ner_crf"}
     assert shared("xho ner", "xho pos") == {*everywhere, "xho_words"}
     assert shared("xho ner", "zul pos") == everywhere
+
+
+def test_a_sentence_without_finite_numbers_has_an_infinite_loss_and_one_with_an_unknown_tag_none() -> None:
+    scores = np.zeros((3, 2, 2), np.float32)
+    scores[1, 0, 0] = np.nan
+    chain = crf.Chain(*(np.zeros(shape, np.float32) for shape in ((2, 2), (2,), (2,))))
+    gold = np.array([[0, 1], [0, 1], [0, -1]])
+    _, losses = tags_and_losses(jnp.asarray(scores), chain, jnp.full(3, 2), jnp.asarray(gold))
+    np.testing.assert_allclose(losses, [np.log(4), np.inf, np.nan], 1e-6)

@@ -36,3 +36,9 @@ def test_a_loss_or_a_gradient_that_is_not_finite(setup: Setup, loss: float, norm
     assert "nld.ner.train at lines " in second
     # What is told of the steps before stays finite.
     assert (window.losses, window.norms, window.sentences) == ({"nld ner": [2.5]}, {"nld ner": [0.25]}, 4)
+
+
+def test_seconds_before_a_run_was_resumed_count() -> None:
+    window = Window(seconds=100.0)
+    assert 100 <= window.seconds < 200
+    assert 100 <= Window(**window.as_json()).seconds < 200
