@@ -95,7 +95,8 @@ def test_defaults_are_those_of_the_original_scripts(folder: Path) -> None:
     data = read("single.json")
     (task,) = data["tasks"]
     components = {component["name"]: component for component in data["components"]}
-    assert data["training"] == {"max_epoch": 100, "eval_freq": 50}
+    # But for the epochs: two sentences are a batch, and 1000 steps are the fewest.
+    assert data["training"] == {"max_epoch": 1000, "eval_freq": 50}
     assert data["datasets"][0]["batch_size"] == 10
     assert "test" not in data["datasets"][0]["files"]
     assert (task["learning_rate"], task["momentum"], task["gradient_clipping"]) == (0.005, 0.9, 5.0)
@@ -161,7 +162,8 @@ def test_paths_are_found_from_the_config_file(folder: Path) -> None:
 def test_an_epoch_decides_how_often_is_evaluated(folder: Path) -> None:
     (folder / "data" / "tgt.train").write_text(NER * 301, encoding="utf-8")
     main(SINGLE)
-    assert load_config("single.json").training.eval_freq == 61
+    training = load_config("single.json").training
+    assert (training.eval_freq, training.max_epoch) == (61, 100)
 
 
 def test_an_existing_config_is_kept(folder: Path) -> None:

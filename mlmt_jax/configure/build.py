@@ -13,6 +13,8 @@ from mlmt_jax.data.embeddings import read_dimension
 __all__ = ["build_config"]
 
 _MIN_EVAL_FREQ = 50  # steps: an epoch of a small target is over before there is anything to see
+# After fewer steps than that, a model of ten sentences finds nothing yet.
+_EPOCHS, _MIN_STEPS = 100, 1000
 
 
 def build_config(args: argparse.Namespace, sources: Sequence[Source], folder: Path) -> dict[str, Any]:
@@ -50,10 +52,11 @@ def build_config(args: argparse.Namespace, sources: Sequence[Source], folder: Pa
         if len(languages) > 1:
             components += [{"name": f"{task}_{language}_linear", "model": "linear"} for language in languages]
         components.append({"name": f"{task}_crf", "model": "crf"})
+    steps = math.ceil(target.sentences / max(1, args.batch_size))  # of an epoch
     return {
         "training": {
-            "max_epoch": args.max_epoch,
-            "eval_freq": max(_MIN_EVAL_FREQ, math.ceil(target.sentences / max(1, args.batch_size))),
+            "max_epoch": getattr(args, "max_epoch", max(_EPOCHS, math.ceil(_MIN_STEPS / steps))),
+            "eval_freq": max(_MIN_EVAL_FREQ, steps),
             **({"gpu": True} if args.gpu else {}),
         },
         "datasets": [_dataset(args, source, folder) for source in sources],

@@ -38,7 +38,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"Wrote {output}:")
     for source in sources:
         print(f"  {source}")
-    print(f"Train it with:\n  python -m mlmt_jax.train {shlex.quote(str(output))}")
+    print("Look for mistakes in the files, then train it, with:")
+    for command in ("check", "train"):
+        print(f"  python -m mlmt_jax.{command} {shlex.quote(str(output))}")
 
 
 def _write(output: Path, data: dict[str, Any], *, force: bool) -> None:

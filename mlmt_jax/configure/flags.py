@@ -129,7 +129,14 @@ def _add_hyperparameters(command: argparse.ArgumentParser) -> None:
     add("--lstm_dropout", 0.5, "dropout of the LSTM's states")
     add("--linear_dropout", 0.0, "dropout of the tag scores")
     add("--batch_size", 10, "sentences in a batch")
-    add("--max_epoch", 100, "epochs of the target's training data")
+    command.add_argument(
+        "--max_epoch",
+        type=int,
+        metavar="INT",
+        default=argparse.SUPPRESS,
+        help="epochs of the target's training data (default: 100, and where these are fewer than 1000 steps, "
+        "as many as make 1000)",
+    )
     add("--lr", 0.005, "learning rate")
     add("--momentum", 0.9, "momentum")
     add("--decay_rate", 0.9, "factor of the learning rate over decay_step steps")

@@ -258,14 +258,13 @@ class Fleet:
         return min(limit for limit in limits if limit is not None)
 
     def finish(self, pause: Callable[[], None]) -> dict[str, Any]:
-        """Scores the best parameters of every run and writes the summaries; calls ``pause`` between runs.
+        """Scores the best parameters of every run and writes the summaries; calls ``pause`` before each run.
 
         Raises:
             DivergedError: where all have diverged.
         """
         for number in self.own:
-            if number:
-                pause()
+            pause()
             run, (group, i) = self.runs[number], self._of(number)
             best = run.progress.best_step
             if best is None:  # it diverged before it was evaluated

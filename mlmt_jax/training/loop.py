@@ -57,7 +57,6 @@ def train(
             fleet.begin()
             _Loop(fleet, stop).run()
             fleet.wait()
-            _check_stop(stop, fleet.step)
             return fleet.finish(lambda: _check_stop(stop, fleet.step))
     finally:
         fleet.close()

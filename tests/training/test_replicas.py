@@ -155,6 +155,7 @@ def test_a_replica_that_diverges_stops_alone(
     folder = trained(corpus, sampled(), "broken", "--replicas", "2")
     out = capsys.readouterr().out
     assert "replica 1 has diverged, the others go on\nstep 1, task 'afr ner': loss is nan" in out
+    assert out.count("data of replica 0; the others have samples of their own\n") == 2
     assert "scores: summary.json\n1 of them diverged and are left out: 1\n" in out
     summary, expected = read(folder, "summary.json"), read(healthy, "summary.json")
     found, want = (one["replicas"][0]["scores"]["afr ner"]["test"] for one in (summary, expected))
