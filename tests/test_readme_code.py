@@ -26,4 +26,4 @@ def test_a_block_of_python(code: str, names: dict[str, Any]) -> None:
 
 
 def test_there_are_some():
-    assert len(BLOCKS) == 3
+    assert len(BLOCKS) == 4
