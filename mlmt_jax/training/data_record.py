@@ -1,16 +1,19 @@
-"""What a run folder keeps of the data that it was trained on, and how other data is told from it."""
+"""What a run folder keeps of config and data, and how others are told from them."""
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from mlmt_jax.config import Config
+from mlmt_jax.config.problems import format_path, quoted
 from mlmt_jax.data.corpus import Corpus
 from mlmt_jax.data.dataset import Example
 from mlmt_jax.training.identity import checksum
 
-__all__ = ["data_files", "difference", "digests"]
+__all__ = ["config_differences", "data_files", "difference", "digests"]
+
+_MOST_TOLD = 5  # differences
 
 
 def data_files(config: Config, corpus: Corpus) -> dict[str, dict[str, Any]]:
@@ -61,6 +64,26 @@ def _digest(examples: Sequence[Example]) -> str:
     """SHA-256 of the words and tags of sentences."""
     text = json.dumps([(example.tokens, example.tags) for example in examples])
     return checksum(text.encode())
+
+
+def config_differences(before: Any, now: Any) -> list[str]:
+    """The values by which two resolved configs differ, the first few: ``training.seed: 1, now 2``."""
+    found = list(_differences(before, now, ()))
+    more = len(found) - _MOST_TOLD
+    return [*found[:_MOST_TOLD], *([f"{more} more"] if more > 0 else [])]
+
+
+def _differences(before: Any, now: Any, path: tuple[str | int, ...]) -> Iterator[str]:
+    if before == now:
+        return
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in dict.fromkeys((*before, *now)):
+            yield from _differences(before.get(key), now.get(key), (*path, key))
+    elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        for i, pair in enumerate(zip(before, now, strict=True)):
+            yield from _differences(*pair, (*path, i))
+    else:
+        yield f"{format_path(path)}: {quoted(before)}, now {quoted(now)}"
 
 
 def difference(name: str, theirs: Any, mine: dict[str, Any]) -> str:

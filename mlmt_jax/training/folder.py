@@ -13,7 +13,7 @@ from mlmt_jax.data.task_tags import check_tags
 from mlmt_jax.data.vocab_check import find_wrong
 from mlmt_jax.durable import replace_text, sync, writing
 from mlmt_jax.errors import RunError
-from mlmt_jax.training.data_record import data_files, difference
+from mlmt_jax.training.data_record import config_differences, data_files, difference
 from mlmt_jax.training.identity import SEALED, Identity, checksum, read_identity, write_identity
 from mlmt_jax.training.metrics_file import read_metrics
 from mlmt_jax.training.own_files import check_no_link, read_own
@@ -208,10 +208,7 @@ class RunFolder:
 
         mine, theirs = essence(config.resolved()), essence(self.config().resolved())
         if mine != theirs:
-            different = [key for key in mine if mine[key] != theirs.get(key) and key != "training"]
-            for key, value in mine["training"].items():
-                if value != (before := theirs["training"].get(key)):
-                    different.append(f"training.{key}: {json.dumps(before)}, now {json.dumps(value)}")
+            different = config_differences(theirs, mine)
             raise RunError(
                 f"{self.path}: the run was started with another config (different: {', '.join(different)});\n"
                 "give --resume the same config, or start anew with another --output"

@@ -108,9 +108,10 @@ def test_how_long_a_run_goes_on_may_change(folder: RunFolder, tiny_config: Path,
     [
         ("training.seed=9", "training.seed: [0-9]+, now 9"),
         ("training.replicas=4", "training.replicas: 1, now 4"),
-        ("datasets.1.sample=6", "datasets"),
-        ("tasks.0.learning_rate=0.9", "tasks"),
-        ("components.4.hidden_size=9", "components"),
+        ("datasets.1.sample=6", r"datasets\[1\].sample: 5, now 6"),
+        ("tasks.0.learning_rate=0.9", r"tasks\[0\].learning_rate: [0-9.]+, now 0.9"),
+        ("components.4.hidden_size=9", r"components\[4\].hidden_size: [0-9]+, now 9"),
+        ("tasks.0.model.lstm_dropout=0", r"tasks\[0\].model.lstm_dropout: [0-9.]+, now 0.0"),
     ],
 )
 def test_what_a_run_trains_may_not(
