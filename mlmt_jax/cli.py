@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 
+_INTERRUPTED = "\ninterrupted"
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -49,7 +50,7 @@ def run(main: Callable[[], None]) -> None:
         _say(f"error: {error}")
         sys.exit(2)
     except KeyboardInterrupt:
-        _say("\ninterrupted")
+        _say(_INTERRUPTED)
         sys.exit(130)
     except BrokenPipeError:
         _say_no_more()
@@ -85,7 +86,7 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
     while inner is not None:
         code = inner.f_code
         if code.co_filename.startswith("<frozen importlib") or code.co_name == "_xla_gc_callback":
-            _say("\ninterrupted")
+            _say(_INTERRUPTED)
             os._exit(130)
         inner = inner.f_back
     signal.default_int_handler(signum, frame)
@@ -188,16 +189,9 @@ def load_tagger(args: argparse.Namespace) -> "Tagger":
     """
     from mlmt_jax.ensemble import Ensemble
     from mlmt_jax.tagger import Tagger
-    from mlmt_jax.training.folder import RunFolder
     from mlmt_jax.training.processes import first_device
 
     first_device()  # before a run is read
     if args.ensemble:
-        tagger = Ensemble.load(args.run, args.task, args.vectors)
-    else:
-        tagger = Tagger.load(args.run, args.task, args.vectors, args.replica)
-    folder = RunFolder(args.run)
-    for own in folder.members() if args.ensemble else [folder.member(args.replica)]:
-        if own.diverged.exists():
-            _say(f"warning: {own.path}: its training diverged; the best checkpoint before that tags")
-    return tagger
+        return Ensemble.load(args.run, args.task, args.vectors)
+    return Tagger.load(args.run, args.task, args.vectors, args.replica)

@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="say how probable tags, spans and sentences are. conll: two more columns, of the tag and of the "
         'span ("_" outside), and a comment "# log_probability = NATS" above each sentence, which is left out '
-        'where the training file has no comments (skip_comment false); jsonl: "probabilities", "spans" '
+        'where lines that begin with # are tokens (--no-comments); jsonl: "probabilities", "spans" '
         '(tokens[start:end]), "log_probability"',
     )
     parser.add_argument(
@@ -207,7 +207,7 @@ def _read_conll(
     rows: list[str] = []
     for line in rest:
         head.append(line)
-        if line.strip() and not line.startswith(("#", "-DOCSTART-")):
+        if line.strip() and not line.startswith(("#", "-DOCSTART-") if form.skip_comment else "-DOCSTART-"):
             rows.append(line)
         elif rows and not line.strip():
             break

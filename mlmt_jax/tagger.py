@@ -102,6 +102,9 @@ class Tagger:
         """
         folder = RunFolder(run).member(replica)
         config = folder.config()
+        if folder.diverged.exists():
+            warning = "training diverged; it tags with its best checkpoint from before that"
+            print(f"warning: {folder.path}: {warning}", file=sys.stderr)
         vocabulary, schemes = folder.vocabulary()
         model = build_model(config, vocabulary.sizes)
         like = jax.eval_shape(lambda key: init_params(model, key), jax.random.key(0))

@@ -84,9 +84,9 @@ def main(argv: Sequence[str] | None = None) -> None:
                 return
             print_findings(dict.fromkeys(found for setup in setups for found in setup.corpus.findings))
             device_mesh(len(setups), config.training.data_parallel)  # refuses before anything is written
-        corpora = [(setup.config, setup.corpus) for setup in setups]
-        if args.distributed:
-            processes.check_alike(digests(corpora))
+            corpora = [(setup.config, setup.corpus) for setup in setups]
+            sums = digests(corpora) if args.distributed else {}
+        processes.check_alike(sums)
         with processes.refusing_together():
             if first and args.resume and folder.holds_run():
                 folder.check_same(config, corpora)

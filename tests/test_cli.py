@@ -1,12 +1,14 @@
 """What every command line does around its work."""
 
 import errno
+import gc
 import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import jax
 import pytest
 from command_lines import status
 
@@ -111,6 +113,11 @@ def test_keys_pressed_where_python_would_lose_them(tmp_path: Path, place: str) -
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "\ninterrupted\n")
+
+
+def test_jaxs_callback_has_the_name_by_which_it_is_known() -> None:
+    assert jax.__name__ in sys.modules  # which registers it
+    assert any(callback.__name__ == "_xla_gc_callback" for callback in gc.callbacks)
 
 
 def test_a_terminal_without_the_letters() -> None:

@@ -277,6 +277,9 @@ def test_comments_that_look_like_tokens_are_warned_of(
     out, err = capsys.readouterr()
     assert [len(line.split("\t")) for line in out.splitlines() if line] == [2, 2]
     assert err == ""
+    path = written(tmp_path, "#Gent\n\n#B\n\n")  # all lines are tokens, in the only column
+    assert status(predict.main, tiny_run.folder, path, "--no-comments", "--task", "nld pos") == 0
+    assert [len(line.split("\t")) for line in capsys.readouterr().out.splitlines() if line] == [2, 2]
 
 
 @pytest.mark.parametrize("source", ["conll", "text"])

@@ -30,6 +30,8 @@ from mlmt_jax.tagger import Tagger
 class NumberedTags:
     """Tags T0, T1, ... over all sentences."""
 
+    characters = frozenset(map(chr, range(0x11_0000)))
+
     def __init__(self, form: ColumnFormat = ColumnFormat()):  # noqa: B008
         self.column_format, self.calls, self._next = form, [], count()
 

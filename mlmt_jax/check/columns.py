@@ -2,14 +2,18 @@
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from mlmt_jax.check.scan import Scan
 from mlmt_jax.data.conll import ColumnFormat
 from mlmt_jax.data.findings import Finding
-from mlmt_jax.data.guessing import SPAN_TAG, are_counts, guess_format
+from mlmt_jax.data.guessing import SPAN_TAG, are_counts, are_numbers, guess_format
 from mlmt_jax.errors import DataError
 
-__all__ = ["find_wrong_columns", "odd_tokens"]
+__all__ = ["FEWEST_LETTERS", "Oddity", "find_wrong_columns", "odd_tokens"]
+
+#: Of fewer letters nothing can be said.
+FEWEST_LETTERS = 20
 
 # No tag set of words is that large and so varied; with fewer tags nothing can be said.
 _FEWEST_TAGS = 30
@@ -35,8 +39,8 @@ def find_wrong_columns(scan: Scan, form: ColumnFormat, *, are_spans: bool) -> li
     findings = []
     odd = odd_tokens([sentence.tokens for sentence in sentences]) if words >= _FEWEST_WORDS else None
     if odd:
-        text = f"the tokens (token_col {form.token_col}) {odd}"
-        findings.append(_finding(scan, form, text, sentences[0].tokens[0], words))
+        text = f"the tokens (token_col {form.token_col}) {odd.text}"
+        findings.append(_finding(scan, form, text, sentences[0].tokens[0], words, odd.remedy))
     odd_tags = _odd_tags(tokens, tags) if words >= _FEWEST_WORDS and not are_spans else None
     if odd_tags:
         text = f"the tags (label_col {form.label_col}) {odd_tags}"
@@ -44,39 +48,52 @@ def find_wrong_columns(scan: Scan, form: ColumnFormat, *, are_spans: bool) -> li
     return findings
 
 
-def odd_tokens(sentences: Sequence[Sequence[str]]) -> str | None:
-    """What the tokens of sentences do that those of a language do not, if anything."""
+class Oddity(NamedTuple):
+    """What tokens do that those of a language do not."""
+
+    text: str
+    remedy: str = ""  # where it is not another column
+
+
+def odd_tokens(sentences: Sequence[Sequence[str]]) -> Oddity | None:
+    """What is odd about the tokens of sentences, if anything is."""
     if are_counts(sentences):
-        return "count the words of each sentence"
+        return Oddity("count the words of each sentence")
     tokens = {token for sentence in sentences for token in sentence}
     if not any(char.isalpha() for token in tokens for char in token):
-        return "have no letters"
+        return Oddity("have no letters")
     longer = [set(sentence) for sentence in sentences if len(sentence) > 1]
     if len(longer) > 1 and all(len(own) == 1 for own in longer):
-        return "are the same for all words of each sentence"
+        return Oddity("are the same for all words of each sentence")
     if len(tokens) > 1 and all(map(SPAN_TAG.fullmatch, tokens)):
-        return "look like tags"
+        return Oddity("look like tags")
     languages = {found and found[1] for found in map(_LANGUAGE.fullmatch, tokens)}
     if len(tokens) > 1 and len(languages) == 1 and (language := languages.pop()):
-        return f"all begin with {language!r}"
+        return Oddity(f"all begin with {language!r}", "take it off, unless all other data has it")
     letters = [char for token in tokens for char in token if char.isalpha()]
-    if 2 * sum("\xc0" <= char <= "\xff" for char in letters) > len(letters):
-        return "are mostly of letters from À to ÿ, as other scripts are when they are read as latin-1"
+    accented = sum("\xc0" <= char <= "\xff" for char in letters)
+    if len(letters) >= FEWEST_LETTERS and 2 * accented > len(letters):
+        encoding = (
+            "give the encoding (parser.encoding of a config, --encoding of a command) if they should be"
+        )
+        return Oddity("are mostly of letters from À to ÿ", f"{encoding} of another script")
     return None
 
 
 def _odd_tags(tokens: set[str], tags: set[str]) -> str | None:
     if len(tags) == 1:
         return "are the same for all words"
-    if all(tag.isdecimal() for tag in tags):
+    if are_numbers(tags):
         return "are numbers"
     if len(tags) > _FEWEST_TAGS and len(tags) > _TAGS_PER_WORD * len(tokens):
         return f"look like words: {len(tags)} different ones for {len(tokens)} different tokens"
     return None
 
 
-def _finding(scan: Scan, form: ColumnFormat, text: str, example: str, words: int) -> Finding:
-    advice = "training learns them as they stand"
+def _finding(
+    scan: Scan, form: ColumnFormat, text: str, example: str, words: int, remedy: str = ""
+) -> Finding:
+    advice = "training learns them as they stand" + (f"; {remedy}" if remedy else "")
     try:
         guess = guess_format(scan.path, form.encoding)
     except DataError:  # told already

@@ -118,7 +118,7 @@ def _examine_dataset(
     repeated = find_between_splits(scans)
     for split, scan in scans.items():
         findings += find_wrong_columns(scan, form, are_spans=dataset.scheme != "none")
-        findings += _at_tags(find_tag_mistakes(scan, dataset.scheme), form)
+        findings += _at_tags(find_tag_mistakes(scan, dataset.scheme, are_bare=dataset.bare), form)
         if dataset.scheme == "none" and spec.parser.scheme == "auto":
             findings += _at_tags(find_likely_spans(scan), form)
         findings += find_long_sentences(scan, spec.max_len if split == "train" else None)

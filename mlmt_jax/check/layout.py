@@ -2,10 +2,10 @@
 
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from mlmt_jax.check.columns import odd_tokens
+from mlmt_jax.check.columns import FEWEST_LETTERS, odd_tokens
 from mlmt_jax.data.conll import split_columns
 from mlmt_jax.data.findings import Finding, shown
 from mlmt_jax.data.guessing import SPAN_TAG
@@ -17,7 +17,6 @@ _FEWEST_WORDS = 4
 # A line of running text has more cells than that, on average; of columns there often are two.
 _FEWEST_CELLS = 3
 _MARKS = ",;|"  # which may part columns, beside white space
-_FEWEST_LETTERS = 20
 
 
 class Rows(NamedTuple):
@@ -42,19 +41,20 @@ def find_other_layout(path: str, sentences: Sequence[Rows]) -> Finding | None:
         text = "looks like running text: one token was taken from each line"
         advice = "--input text reads a sentence a line"
     elif len(tokens) > 1 and all(any(map(str.isspace, token)) for token in tokens):
-        text = "every token holds a space, a tab or the like: columns that are parted by it?"
+        text = "every token holds a space, a tab or the like"
+        advice = f"if columns are parted by it, {advice}"
     elif len(tokens) >= _FEWEST_WORDS and (mark := _mark_between(tokens)):
-        text = f"every token holds {mark!r}: columns that are parted by it?"
-        advice = "--separator knows tabs and spaces alone"
+        text = f"nearly every token holds {mark!r}"
+        advice = "if columns are parted by it, write tabs: --separator knows these and spaces alone"
     elif len(tokens) >= _FEWEST_WORDS and (odd := odd_tokens([one.tokens for one in sentences])):
-        text = f"the tokens {odd}"
+        text, advice = f"the tokens {odd.text}", odd.remedy or advice
     else:
         return None
     example = repr(tokens[0])
     return Finding(path, None, text, example=example, advice=f"they were tagged as they stand; {advice}")
 
 
-def find_foreign_letters(path: str, tokens: Iterable[str], known: Collection[str]) -> Finding | None:
+def find_foreign_letters(path: str, tokens: Iterable[str], known: frozenset[str]) -> Finding | None:
     """Whether most letters are new to a run, as those of another language, or read in a wrong encoding, are.
 
     Args:
@@ -63,13 +63,17 @@ def find_foreign_letters(path: str, tokens: Iterable[str], known: Collection[str
         known: the characters that the run knows.
     """
     letters = Counter(char for token in tokens for char in token if char.isalpha())
-    forms = lambda char: (char, char.lower(), char.upper(), *unicodedata.normalize("NFD", char))
-    unknown = [char for char, _ in letters.most_common() if not any(form in known for form in forms(char))]
-    count, all_ = sum(letters[char] for char in unknown), letters.total()
-    if all_ < _FEWEST_LETTERS or 2 * count <= all_:
+    unknown = [char for char, _ in letters.most_common() if known.isdisjoint(_forms(char))]
+    count, total = sum(letters[char] for char in unknown), letters.total()
+    if total < FEWEST_LETTERS or 2 * count <= total:
         return None
-    text = f"{count / all_:.0%} of the letters are not in the training data: {shown(unknown)}"
+    text = f"{count / total:.0%} of the letters are not in the training data: {shown(unknown)}"
     return Finding(path, None, text, advice="the tags are worth little; another language, or encoding?")
+
+
+def _forms(char: str) -> set[str]:
+    """A letter in both cases, and without its accents."""
+    return {char, char.lower(), char.upper(), *unicodedata.normalize("NFD", char)}
 
 
 def _mark_between(tokens: Sequence[str]) -> str | None:

@@ -7,14 +7,20 @@ from collections.abc import Iterator
 from mlmt_jax.check.scan import Scan
 from mlmt_jax.data.findings import Finding, shown
 from mlmt_jax.data.guessing import SPAN_TAG
-from mlmt_jax.data.tags import detect_scheme, has_bare_labels
-from mlmt_jax.metrics.spans import OUTSIDE, Scheme, count_ill_formed, ill_formed_words, split_tag
+from mlmt_jax.data.tags import detect_scheme
+from mlmt_jax.metrics.spans import (
+    OUTSIDE,
+    PREFIXES,
+    Scheme,
+    count_ill_formed,
+    ill_formed_words,
+    split_tag,
+)
 
 __all__ = ["find_likely_spans", "find_tag_mistakes"]
 
 # ``B-PER``, and what should be: ``B_PER``, ``b-per``, ``B PER``, ``PER-B``; without quotes.
-_PARTED = r"(?:[^\w]|_)"
-_MARKED = re.compile(rf"[BIESLUMbieslum]{_PARTED}\w.*|\w.*{_PARTED}[BIESLUM]")
+_MARKED = re.compile(rf"([{PREFIXES}{PREFIXES.lower()}])[\W_]\w.*|\w.*[-_]([{PREFIXES}])")
 
 # Small o, zero, and Cyrillic and Greek letters.
 _LIKE_OUTSIDE = ("o", "0", "\u041e", "\u043e", "\u039f", "\u03bf")
@@ -22,12 +28,17 @@ _LIKE_OUTSIDE = ("o", "0", "\u041e", "\u043e", "\u039f", "\u03bf")
 _MOST_TYPES = 5  # told one by one
 
 
-def find_tag_mistakes(scan: Scan, scheme: Scheme) -> list[Finding]:
-    """A scheme that is not the data set's; tags without a prefix; span types that differ in case alone."""
+def find_tag_mistakes(scan: Scan, scheme: Scheme, *, are_bare: bool) -> list[Finding]:
+    """A scheme that is not the data set's; tags without a prefix; span types that differ in case alone.
+
+    Args:
+        scan: the file.
+        scheme: of its data set.
+        are_bare: whether the data set writes IO tags without a prefix.
+    """
     if scheme == "none":
         return []
-    is_bare = scheme == "io" and has_bare_labels(sentence.tags for sentence in scan.sentences)
-    bare = [] if is_bare else _without_prefix(scan)
+    bare = _without_prefix(scan, may_be=are_bare)
     return [*_other_scheme(scan, scheme), *bare, *_types_in_other_case(scan)]
 
 
@@ -37,10 +48,11 @@ def find_likely_spans(scan: Scan) -> list[Finding]:
     (usual, most), *others = counts.most_common() or [("", 0)]
     if not others or 2 * most <= counts.total():
         return []
-    if 2 * sum(bool(_MARKED.fullmatch(tag.strip("\"'"))) for tag, _ in others) > len(others):
+    marks = [found[1] or found[2] for tag, _ in others if (found := _MARKED.fullmatch(tag.strip("\"'")))]
+    if 2 * len(marks) > len(others) and not {"B", "I"}.isdisjoint(map(str.upper, marks)):
         wrong = [tag for tag in counts if not SPAN_TAG.fullmatch(tag)]
         text = "spans, most likely, with tags that are not written as O, B-PER, I-PER"
-        advice = "put them so; now each word counts for itself"
+        advice = "write them so; now each word counts for itself"
     elif usual == OUTSIDE:
         wrong = [others[0][0]]
         text = "tags of single words, most of which are O: spans without prefixes?"
@@ -59,16 +71,18 @@ def _tags_and_lines(scan: Scan) -> Iterator[tuple[str, int]]:
         yield from zip(sentence.tags, sentence.lines, strict=True)
 
 
-def _without_prefix(scan: Scan) -> list[Finding]:
+def _without_prefix(scan: Scan, *, may_be: bool) -> list[Finding]:
     bare = [(tag, line) for tag, line in _tags_and_lines(scan) if not split_tag(tag)[0]]
+    like = [place for place in bare if place[0] in _LIKE_OUTSIDE]
+    others = [] if may_be else [place for place in bare if place[0] not in _LIKE_OUTSIDE]
     advice = "it is taken for a span of a type of that name"
     findings = []
-    for text, is_like in (("a tag that looks like O and is not", True), ("a tag without a prefix", False)):
-        places = [place for place in bare if (place[0] in _LIKE_OUTSIDE) == is_like]
+    for text, places, write in (
+        ("a tag that looks like O and is not", like, ascii),
+        ("a tag without a prefix", others, repr),
+    ):
         if places:
-            example = shown(tag for tag, _ in places)
-            if is_like and not example.isascii():
-                example += f" ({', '.join(dict.fromkeys(ascii(tag) for tag, _ in places))})"
+            example = shown((tag for tag, _ in places), write)
             findings.append(Finding(scan.path, places[0][1], text, len(places), None, example, advice))
     return findings
 
@@ -79,6 +93,9 @@ def _other_scheme(scan: Scan, scheme: Scheme) -> list[Finding]:
     if not ill_formed:
         return []
     own = detect_scheme(tags)
+    bare = sum(not split_tag(tag)[0] for tag, _ in _tags_and_lines(scan))
+    if own == "none" and 2 * bare < sum(map(len, tags)):
+        return []  # a few without a prefix, which are told
     # A few slips do not make another scheme.
     if own == scheme or 2 * sum(count_ill_formed(one, own) for one in tags) > ill_formed:
         return []

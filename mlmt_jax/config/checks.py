@@ -122,6 +122,7 @@ def _target(config: Config) -> Iterator[Problem]:
             yield Problem(("tasks", i, "prob"), message)
         if config.training.max_step is None and config.dataset(config.tasks[i].dataset).sample == 0:
             message = "missing; epochs have no end when the target's sample is 0; expected an integer >= 1"
+            message += "" if config.training.max_epoch is None else ", and max_epoch null"
             yield Problem(("training", "max_step"), message)
 
 

@@ -52,11 +52,11 @@ def build_config(args: argparse.Namespace, sources: Sequence[Source], folder: Pa
         if len(languages) > 1:
             components += [{"name": f"{task}_{language}_linear", "model": "linear"} for language in languages]
         components.append({"name": f"{task}_crf", "model": "crf"})
-    steps = math.ceil(target.sentences / max(1, args.batch_size))  # of an epoch
+    batches_per_epoch = math.ceil(target.sentences / max(1, args.batch_size))
     return {
         "training": {
-            "max_epoch": getattr(args, "max_epoch", max(_EPOCHS, math.ceil(_MIN_STEPS / steps))),
-            "eval_freq": max(_MIN_EVAL_FREQ, steps),
+            "max_epoch": getattr(args, "max_epoch", max(_EPOCHS, math.ceil(_MIN_STEPS / batches_per_epoch))),
+            "eval_freq": max(_MIN_EVAL_FREQ, batches_per_epoch),
             **({"gpu": True} if args.gpu else {}),
         },
         "datasets": [_dataset(args, source, folder) for source in sources],
@@ -66,10 +66,11 @@ def build_config(args: argparse.Namespace, sources: Sequence[Source], folder: Pa
 
 
 def _embedding(args: argparse.Namespace, number: int, language: str, folder: Path) -> dict[str, Any]:
-    files = [getattr(args, f"word_embed_{i}", None) for i in (number, 3 - number)]
-    file = files[0]
+    file = getattr(args, f"word_embed_{number}", None)
     # Languages share what reads the vectors: one without any takes the length of the other's.
-    dimension = next((read_dimension(one) for one in files if one), 100)
+    others = (getattr(args, f"word_embed_{i}", None) for i in (1, 2))
+    given = file or next(filter(None, others), None)
+    dimension = read_dimension(given) if given else 100
     return {
         "name": f"{language}_word_embed",
         "model": "embedding",

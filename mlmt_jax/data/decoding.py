@@ -11,7 +11,7 @@ from mlmt_jax.data.findings import Finding, refuse
 
 __all__ = ["decode_lines", "open_text"]
 
-_PLACES = "(parser.encoding of a config, --encoding of a command)"
+_WHERE_TO_SET = "(parser.encoding of a config, --encoding of a command)"
 
 # Some decoders, such as that of UTF-7, let them pass; no file of a run can hold them.
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -69,6 +69,7 @@ def decode_lines(
     try:
         pending.append(decoder.decode(b"", final=True))
     except UnicodeDecodeError as error:
+        # Of the line all is looked at, as above.
         raw = "".join(pending).encode(encoding, "replace") + error.object
         likely = _refuse_bytes(error, width, raw, encoding, path, number, errors)
         if likely is None:
@@ -144,7 +145,7 @@ def _refuse_bytes(
 
 
 def _advice(looks: str, found: str, encoding: str) -> str:
-    return f'{looks}: give the encoding "{found}" {_PLACES}, or save the file as {encoding}'
+    return f'{looks}: give the encoding "{found}" {_WHERE_TO_SET}, or save the file as {encoding}'
 
 
 def _unmarked_utf16(raw: bytes) -> str | None:
@@ -172,6 +173,6 @@ def _likely_encoding(raw: bytes, encoding: str) -> tuple[str, str] | None:
         return found, _advice(f"the line looks like {looks}", found, encoding)
     read = ", ".join(f"{word!r} in {name}" for name, word in readings.items())
     return found, (
-        f"it may read {read}: give the encoding in which the words are right {_PLACES}, "
+        f"it may read {read}: give the encoding in which the words are right {_WHERE_TO_SET}, "
         f"or save the file as {encoding}"
     )

@@ -6,36 +6,63 @@ from itertools import pairwise
 
 __all__ = ["likely_readings"]
 
-# In the order in which they are tried: of those that read the same the first is named.
+# Of those that read the same the first is named.
 _ENCODINGS = ("cp1252", "cp1250", "cp1254", "cp1257", "cp1251", "koi8-r", "cp1253", "cp1255", "cp1256")
-_WORD = re.compile(r"[^\W\d_]+")
-_MOST = 4  # readings, and words of each
+_MOST_WORDS = 2
+_DRAWN = re.compile("[\u2219\u2320\u2321\u2500-\u25ff]")
+_SIGN_WITHIN = re.compile(r"[^\W\d_][^\w\x00-\x7f\u2019\u00b7][^\W\d_]")
+_MIXED = 2  # doubts about a word of several scripts
 
 
 def likely_readings(raw: bytes) -> dict[str, str]:
     """By encoding, the likeliest first: a line's first words that are not ASCII, as the encoding reads them.
 
-    No two read it alike. A word is of one script, in Latin not mostly of accented letters, and has no
-    capital behind a small letter. A line whose letters are ASCII has the reading "" in cp1252.
+    No two read it alike. Likely are letters of one script in a word, in Latin not mostly accented ones, and
+    no capitals behind small letters. Of readings that are as likely, those of different scripts come first.
     """
-    readings: dict[str, str] = {}
-    for encoding in _ENCODINGS:
+    found: dict[str, tuple[int, int, int]] = {}  # by reading: doubts, likelier ones of its script, encoding
+    scripts: list[str] = []
+    for number, encoding in enumerate(_ENCODINGS):
         try:
-            text = raw.decode(encoding).strip().replace("\t", " ").replace("\xa0", " ")
+            text = raw.decode(encoding)
         except UnicodeDecodeError:
             continue
-        if not text.isprintable():  # a line of a binary file has control characters
-            continue
-        words = [word for word in _WORD.findall(text) if not word.isascii()]
-        reading = " ".join(words[:_MOST])
-        if all(map(_is_likely, words)) and reading not in readings.values() and (reading or not readings):
-            readings[encoding] = reading
-    return dict(list(readings.items())[:_MOST])
+        if not text.strip().replace("\t", " ").replace("\xa0", " ").isprintable():
+            continue  # a line of a binary file has control characters
+        words = [word for word in text.split() if not word.isascii()][:_MOST_WORDS]
+        reading = " ".join(words)
+        if reading not in found:
+            script = " ".join(sorted(set().union(*map(_scripts, words))))
+            found[reading] = max(map(_doubts, words), default=0), scripts.count(script), number
+            scripts.append(script)
+    ranked = sorted((*rank, reading) for reading, rank in found.items())
+    return {
+        _ENCODINGS[number]: reading
+        for doubts, _, number, reading in ranked
+        if doubts < _MIXED or ranked[0][0] == _MIXED
+    }
 
 
-def _is_likely(word: str) -> bool:
-    scripts = {unicodedata.name(char, "?").split()[0] for char in word}
-    accented = sum(not char.isascii() for char in word)
-    mostly_accented = scripts == {"LATIN"} and len(word) > 2 and 4 * accented > 3 * len(word)
-    mixed_case = any(a.islower() and b.isupper() for a, b in pairwise(word))
-    return len(scripts) == 1 and not mostly_accented and not mixed_case
+def _doubts(word: str) -> int:
+    """How unlikely a word is: 0, not at all, to 2, of several scripts or with what draws lines."""
+    if len(_scripts(word)) > 1 or _DRAWN.search(word):
+        return _MIXED
+    letters = list(filter(_is_letter, word))
+    accented = sum(not char.isascii() for char in letters)
+    is_latin = _scripts(word) == {"LATIN"}
+    is_accented = is_latin and len(letters) > 2 and 4 * accented > 3 * len(letters)
+    is_mixed_case = any(a.islower() and b.isupper() for a, b in pairwise(word))
+    return int(is_accented or is_mixed_case or bool(_SIGN_WITHIN.search(word)))
+
+
+def _scripts(word: str) -> set[str]:
+    return {unicodedata.name(char, "?").split()[0] for char in word if _is_letter(char) or _is_mark(char)}
+
+
+def _is_letter(char: str) -> bool:
+    # Signs such as the ordinal indicator are letters of no script.
+    return char.isalpha() and unicodedata.normalize("NFKC", char) == char
+
+
+def _is_mark(char: str) -> bool:
+    return unicodedata.category(char) == "Mn"

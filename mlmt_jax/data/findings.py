@@ -1,6 +1,6 @@
 """What a reader met in a file: suspicious but usable, or an error that training refuses."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from mlmt_jax.errors import DataError
@@ -37,9 +37,9 @@ def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
-def shown(cells: Iterable[str]) -> str:
+def shown(cells: Iterable[str], write: Callable[[str], str] = repr) -> str:
     """The first few different ones of some cells, as an example has them."""
-    different = [repr(cell) for cell in dict.fromkeys(cells)]
+    different = [write(cell) for cell in dict.fromkeys(cells)]
     return ", ".join(different[:_MOST_SHOWN]) + (", ..." if len(different) > _MOST_SHOWN else "")
 
 

@@ -9,10 +9,11 @@ from mlmt_jax.data.conll import NO_SENTENCE, ColumnFormat, iter_blocks, split_co
 from mlmt_jax.data.decoding import open_text
 from mlmt_jax.data.word_ids import RANGE_OR_NODE
 from mlmt_jax.errors import DataError
+from mlmt_jax.metrics.spans import PREFIXES
 
-__all__ = ["SPAN_TAG", "are_counts", "guess_format"]
+__all__ = ["SPAN_TAG", "are_counts", "are_numbers", "guess_format"]
 
-SPAN_TAG = re.compile(r"O|[BIESLUM]-.+")
+SPAN_TAG = re.compile(rf"O|[{PREFIXES}]-.+")
 _NUMBER = re.compile(r"-?[0-9]*\.?[0-9]+(e-?[0-9]+)?", re.IGNORECASE)
 _LINES_TO_GUESS_FROM = 2000
 
@@ -75,8 +76,14 @@ def _guess_label_column(columns: Sequence[Sequence[str]], is_indexed: bool) -> i
         is_few = 1 < distinct <= distinct_tokens // 2 and not _are_fractions(columns[c])
         if is_few or all(map(SPAN_TAG.fullmatch, columns[c])):
             return c
-    return len(columns) - 1
+    others = [c for c in range(1, len(columns)) if not _are_fractions(columns[c])]
+    return max(others, default=len(columns) - 1)
+
+
+def are_numbers(cells: Iterable[str]) -> bool:
+    """Say whether all cells are whole numbers or fractions."""
+    return all(map(_NUMBER.fullmatch, cells))
 
 
 def _are_fractions(cells: Sequence[str]) -> bool:
-    return all(map(_NUMBER.fullmatch, cells)) and any("." in cell for cell in cells)
+    return are_numbers(cells) and any("." in cell for cell in cells)

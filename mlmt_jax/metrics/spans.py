@@ -20,7 +20,10 @@ Scheme = Literal["iob1", "iob2", "bioes", "io", "none"]
 
 OUTSIDE = "O"
 
-_PREFIXES = {"B": "B", "I": "I", "E": "E", "S": "S", "L": "E", "U": "S", "M": "I"}
+_READ_AS = {"B": "B", "I": "I", "E": "E", "S": "S", "L": "E", "U": "S", "M": "I"}
+
+#: The letters before the dash of a tag, of all schemes.
+PREFIXES = "".join(_READ_AS)
 
 
 class Span(NamedTuple):
@@ -46,8 +49,8 @@ def _parse(tag: str) -> _Tag:
     if tag == OUTSIDE:
         return _OUTSIDE_TAG
     letter, _, type_ = tag.partition("-")
-    if type_ and letter in _PREFIXES:
-        return _Tag(_PREFIXES[letter], type_)
+    if type_ and letter in _READ_AS:
+        return _Tag(_READ_AS[letter], type_)
     return _Tag("", tag)
 
 

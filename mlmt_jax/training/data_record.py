@@ -5,13 +5,15 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from mlmt_jax.config import Config
 from mlmt_jax.config.problems import format_path, quoted
 from mlmt_jax.data.corpus import Corpus
 from mlmt_jax.data.dataset import Example
 from mlmt_jax.training.identity import checksum
 
-__all__ = ["config_differences", "data_files", "difference", "digests"]
+__all__ = ["config_differences", "data_difference", "data_files", "digests"]
 
 _MOST_TOLD = 5  # differences
 
@@ -37,17 +39,20 @@ def data_files(config: Config, corpus: Corpus) -> dict[str, dict[str, Any]]:
 
 
 def digests(corpora: Iterable[tuple[Config, Corpus]]) -> dict[str, bytes]:
-    """The SHA-256 of what trains runs, of each replica its config and corpus.
+    """The SHA-256 of what trains replicas, by what it is of; what the rest may follow from comes first.
 
     Where data is, and where the run's folder, is left out.
+
+    Args:
+        corpora: of each replica, its own config and data.
     """
-    sums = {"their config": hashlib.sha256()}
+    sums = {"the config": hashlib.sha256()}
     for config, corpus in corpora:
         own = config.resolved()
         own["training"].pop("output", None)
         data = data_files(config, corpus)
         parts: dict[str, Any] = {
-            "their config": {**own, "data_root": None, "$schema": None},
+            "the config": {**own, "data_root": None, "$schema": None},
             **{f"the data of {name!r}": sample for name, sample in data["samples.json"].items()},
             "the vocabulary": data["vocab.json"],
         }
@@ -56,7 +61,7 @@ def digests(corpora: Iterable[tuple[Config, Corpus]]) -> dict[str, bytes]:
         for name, arrays in corpus.pretrained.items():
             of_vectors = sums.setdefault(f"the vectors of {name!r}", hashlib.sha256())
             for array in arrays:
-                of_vectors.update(array.tobytes())
+                of_vectors.update(np.ascontiguousarray(array).data)
     return {name: sum_.digest() for name, sum_ in sums.items()}
 
 
@@ -82,11 +87,13 @@ def _differences(before: Any, now: Any, path: tuple[str | int, ...]) -> Iterator
     elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
         for i, pair in enumerate(zip(before, now, strict=True)):
             yield from _differences(*pair, (*path, i))
+    elif isinstance(before, list) and isinstance(now, list):
+        yield f"{format_path(path)}: {len(before)} of them, now {len(now)}"
     else:
-        yield f"{format_path(path)}: {quoted(before)}, now {quoted(now)}"
+        yield f"{format_path(path)}: {quoted(before, 200)}, now {quoted(now, 200)}"
 
 
-def difference(name: str, theirs: Any, mine: dict[str, Any]) -> str:
+def data_difference(name: str, theirs: Any, mine: dict[str, Any]) -> str:
     """What differs in a file of the data: the splits whose words or tags do, if it is no more than that."""
     if name == "samples.json" and isinstance(theirs, dict):
         for dataset, own in mine.items():

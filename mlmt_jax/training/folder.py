@@ -13,7 +13,7 @@ from mlmt_jax.data.task_tags import check_tags
 from mlmt_jax.data.vocab_check import find_wrong
 from mlmt_jax.durable import replace_text, sync, writing
 from mlmt_jax.errors import RunError
-from mlmt_jax.training.data_record import config_differences, data_files, difference
+from mlmt_jax.training.data_record import config_differences, data_difference, data_files
 from mlmt_jax.training.identity import SEALED, Identity, checksum, read_identity, write_identity
 from mlmt_jax.training.metrics_file import read_metrics
 from mlmt_jax.training.own_files import check_no_link, read_own
@@ -106,13 +106,14 @@ class RunFolder:
         found = [folder for folder in every if folder._best_score() is not None]
         healthy = [folder for folder in every if not folder.diverged.exists()]
         if not found:
-            why = "expected a run of several that were evaluated" if healthy or not every else "all diverged"
-            raise RunError(f"{self.path}: no replicas; {why}")
-        new = [folder for folder in healthy if folder not in found]
-        if new:
+            if every and not healthy:
+                raise RunError(f"{self.path}: all replicas diverged before they were evaluated")
+            raise RunError(f"{self.path}: no replicas; expected a run of several that were evaluated")
+        unevaluated = [folder for folder in healthy if folder not in found]
+        if unevaluated:
             raise RunError(
-                f"{new[0].metrics}: holds no score; expected one of each replica that did not diverge, or "
-                "--replica for one alone"
+                f"{unevaluated[0].metrics}: holds no score; expected one of each replica that did not "
+                "diverge, or --replica for one alone"
             )
         return healthy or found
 
@@ -220,7 +221,7 @@ class RunFolder:
             if before != data:
                 raise RunError(
                     f"{self.path}: the data is not what the run was started with: "
-                    f"{difference(name, before, data)};\n"
+                    f"{data_difference(name, before, data)};\n"
                     "give --resume the same files, or start anew with another --output"
                 )
 

@@ -119,34 +119,23 @@ def any_of_each(flags: np.ndarray) -> np.ndarray:
 
 
 def check_alike(parts: Mapping[str, bytes]) -> None:
-    """Has all processes compare what they were given. All have to call it at once, with the same keys.
+    """Has all processes compare what they were given. All have to call it at once.
 
     Args:
-        parts: the SHA-256 of each part.
+        parts: the SHA-256 of each part, by name; the same parts everywhere if the first one is the same.
 
     Raises:
-        InputError: in all of them, naming the parts that are not the same everywhere.
+        InputError: in all of them, naming the first part that is not the same everywhere.
     """
     if not several():
         return
-    own = np.array([list(digest) for digest in parts.values()], np.uint8)
-    # One number more: processes that count other parts could not compare these.
-    counts = np.unique(multihost_utils.process_allgather(np.array([len(own)])))
-    every = multihost_utils.process_allgather(own) if len(counts) == 1 else None
-    names = (
-        list(parts)
-        if every is None
-        else [
-            name
-            for name, each in zip(parts, np.swapaxes(every, 0, 1), strict=True)
-            if np.any(each != each[0])
-        ]
-    )
-    if names:
-        raise InputError(
-            f"--distributed: the processes differ in {', '.join(names)};\n"
-            "expected the same config, files and versions for all of them"
-        )
+    for name, digest in parts.items():
+        every = multihost_utils.process_allgather(np.frombuffer(digest, np.uint8))
+        if np.any(every != every[0]):
+            raise InputError(
+                f"--distributed: {name} is not the same in all processes;\n"
+                "expected one config, and the same files, for all of them"
+            )
 
 
 @contextlib.contextmanager

@@ -31,11 +31,12 @@ def rows(*sentences: str, column: int = 0, separator: str | None = None) -> list
         (rows("Jens\tB-PER|bor\tO|i\tO|Aarhus\tB-LOC", column=1), "look like tags"),
         (rows("Jens\tB-PER|bor\tO|i\tO|Aarhus\tB-LOC"), None),
         (rows("O|O|O|O"), None),
-        (rows("Jens,B-PER|bor,O|i,O|Aarhus,B-LOC"), "every token holds ','"),
+        (rows("Jens,B-PER|bor,O|i,O|Aarhus,B-LOC"), "nearly every token holds ','"),
         (rows("Jens|,|bor|1,5"), None),
         (rows("da:Jens|da:bor|da:i|da:Aarhus"), "all begin with 'da:'"),
         (rows("da:Jens|da:bor|da:i|Aarhus"), None),
-        (rows("ìàòü|ìûëà|ðàìó|."), "letters from À to ÿ"),
+        (rows("ìàòü|ìûëà|ðàìó|.", "êóïèëà|íîâîå|ìûëî"), "letters from À to ÿ"),
+        (rows("Åh|!", "Øl|?", "Å|."), None),  # too few letters
         (rows("på|ö|blåbærgrød|smørrebrød"), None),
         ([Rows([], [])], None),
         ([], None),
@@ -47,5 +48,5 @@ def test_what_is_odd_about_the_first_sentences(sentences: list[Rows], expected: 
     if found is not None and expected is not None:
         assert expected in found.text
         assert found.path == "input"
-        assert "--" in found.advice
+        assert "--" in found.advice or "take it off" in found.advice
         assert not found.is_error

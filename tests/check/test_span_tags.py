@@ -48,8 +48,23 @@ def test_slips_do_not_make_iob2_io(check: Check) -> None:
     ]
 
 
-def test_a_tag_that_most_words_have_makes_no_spans(check: Check) -> None:
-    assert told_of(check, column_file(["NOUN"] * 7 + ["VERB", "ADJ", "X"])) == []
+def test_slips_in_tags_without_a_prefix_are_told(check: Check) -> None:
+    bare = column_file([tag[2:] or "O" for tag in TAGS]) * 3
+    found = check(train=bare + "w o\n", dev=bare.replace("w", "v"), parser={"scheme": "io"})
+    assert [one.text for one in found.told if "like O" in one.text] == [
+        "a tag that looks like O and is not: 'o'"
+    ]
+
+
+def test_one_slip_in_a_file_without_spans_makes_no_other_scheme(check: Check) -> None:
+    found = check(train=column_file(TAGS), dev="v O\nx o\ny O\n")
+    assert not [one for one in found.told if "look like" in one.text]
+    assert [one.place for one in found.told if "looks like O" in one.text] == ["dev:2:3"]
+
+
+@pytest.mark.parametrize("rest", [["VERB", "ADJ", "X"], ["V-S", "A-S", "PUNCT"], ["A=B|C=S"] * 3])
+def test_a_tag_that_most_words_have_makes_no_spans(check: Check, rest: list[str]) -> None:
+    assert told_of(check, column_file(["NOUN"] * 7 + rest)) == []
 
 
 def test_many_types_in_two_cases_are_one_finding(check: Check) -> None:

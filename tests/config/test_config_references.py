@@ -108,7 +108,7 @@ REFUSED = {
     "epochs of nothing": (
         {"training": {"max_epoch": 3}, "datasets.0.sample": 0},
         "training.max_step: missing; epochs have no end when the target's sample is 0; "
-        "expected an integer >= 1",
+        "expected an integer >= 1, and max_epoch null",
     ),
     "token and tag in one column": (
         {"datasets.0.parser.label_col": 0},

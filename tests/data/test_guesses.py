@@ -22,6 +22,7 @@ GUESSES = {
     "conll2003": (CONLL2003, (0, 3, None)),
     "constant last column": ("a O x\nb B-PER x\nc I-PER x\n", (0, 1, None)),
     "probabilities last": ("a N 0.91\nb N 1\nc V 0.91\nd V 1\n", (0, 1, None)),
+    "probabilities behind many tags": ("a N 0.91\nb V 0.8\nc N 0.95\nd X 0.3\n", (0, 1, None)),
     "few values": ("a 0.5 N\nb 0.1 N\nc 0.7 V\nd 0.2 V\n", (0, 2, None)),
     "iob2": ("# c\n1\tA\tB-PER\tB-PERpart#O\ts\n2\tb\tO\tO#O\ts\n\n1\tc\tO\tO#O\ts\n", (1, 2, "\t")),
     "indexed pos": ("1 A X\n1-2 ab _\n2 b Y\n\n1 c Z\n", (1, 2, None)),

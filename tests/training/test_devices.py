@@ -134,19 +134,20 @@ def test_what_one_process_refuses_ends_all(corpus: Path) -> None:
 
 def test_processes_that_were_given_different_things(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny_corpus.write_config(corpus, sampled(), "different.json")
-    other = Path(shutil.copytree(corpus, corpus.parent / "elsewhere"))
+    same, other = (Path(shutil.copytree(corpus, corpus.parent / name)) for name in ("same", "other"))
     dev = other / "afr.ner.dev"
     dev.write_text(dev.read_text(encoding="utf-8").replace("I-LOC", "I-PER"), encoding="utf-8")
     folder, program = corpus.parent / "different", (differing_training.__file__,)
-    monkeypatch.setenv("MORE", f"--set tasks.0.learning_rate=0.5 --set data_root={other}")
-    told = in_processes(corpus, folder, 2, 1, "--replicas", "2", program=program, expected=2)
-    for text in told:
-        errors = [line for line in text.splitlines() if line.startswith("error: ")]
-        assert errors == [
-            "error: --distributed: the processes differ in their config, the data of 'afr_ner';"
-        ]
+    for more, what in (
+        (f"data_root={other}", "the data of 'afr_ner'"),
+        ("training.replicas=2", "the config"),
+    ):
+        monkeypatch.setenv("MORE", f"--set {more}")
+        for text in in_processes(corpus, folder, 2, 1, program=program, expected=2):
+            errors = [line for line in text.splitlines() if line.startswith("error: ")]
+            assert errors == [f"error: --distributed: {what} is not the same in all processes;"]
     assert not (folder / "config.json").exists()
-    monkeypatch.setenv("MORE", f"--set data_root={shutil.copytree(corpus, corpus.parent / 'same')}")
+    monkeypatch.setenv("MORE", f"--set data_root={same}")
     in_processes(corpus, folder, 2, 1, "--replicas", "2", program=program)
 
 

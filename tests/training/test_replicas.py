@@ -193,7 +193,7 @@ def test_the_last_replica_that_diverges_leaves_no_others(
     assert "replica 1 has diverged\n" in out
     with pytest.raises(RunError, match="replica 1 diverged before it was evaluated"):
         RunFolder(corpus.parent / "all broken").member(1)
-    with pytest.raises(RunError, match="no replicas; all diverged"):
+    with pytest.raises(RunError, match="all replicas diverged before they were evaluated"):
         RunFolder(corpus.parent / "all broken").member(None)
 
 
