@@ -8,7 +8,7 @@ __all__ = ["likely_readings"]
 
 # Of those that read the same the first is named.
 _ENCODINGS = ("cp1252", "cp1250", "cp1254", "cp1257", "cp1251", "koi8-r", "cp1253", "cp1255", "cp1256")
-_MOST_WORDS = 2
+_MOST_WORDS, _LONGEST = 2, 24
 _DRAWN = re.compile("[\u2219\u2320\u2321\u2500-\u25ff]")
 _SIGN_WITHIN = re.compile(r"[^\W\d_][^\w\x00-\x7f\u2019\u00b7][^\W\d_]")
 _MIXED = 2  # doubts about a word of several scripts
@@ -29,7 +29,7 @@ def likely_readings(raw: bytes) -> dict[str, str]:
             continue
         if not text.strip().replace("\t", " ").replace("\xa0", " ").isprintable():
             continue  # a line of a binary file has control characters
-        words = [word for word in text.split() if not word.isascii()][:_MOST_WORDS]
+        words = [_clipped(word) for word in text.split() if not word.isascii()][:_MOST_WORDS]
         reading = " ".join(words)
         if reading not in found:
             script = " ".join(sorted(set().union(*map(_scripts, words))))
@@ -41,6 +41,13 @@ def likely_readings(raw: bytes) -> dict[str, str]:
         for doubts, _, number, reading in ranked
         if doubts < _MIXED or ranked[0][0] == _MIXED
     }
+
+
+def _clipped(word: str) -> str:
+    """What stands around a word's first character that is not ASCII."""
+    first = next(i for i, char in enumerate(word) if not char.isascii())
+    start = max(0, min(first - _LONGEST // 2, len(word) - _LONGEST))
+    return word[start : start + _LONGEST]
 
 
 def _doubts(word: str) -> int:

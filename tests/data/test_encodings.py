@@ -54,6 +54,12 @@ def test_the_encoding_comes_first_where_others_read_no_words(text: str, encoding
     assert next(iter(likely_readings(f"{text} O".encode(encoding)))) == encoding
 
 
+def test_of_a_long_word_is_shown_what_is_not_ascii() -> None:
+    [reading] = likely_readings(b"a" * 10_000 + "é".encode("cp1252") + b"b" * 10_000).values()
+    assert reading == "a" * 12 + "é" + "b" * 11
+    assert len(next(iter(likely_readings(b"\xe9" * 10_000).values()))) == 24
+
+
 def test_binary_data_has_no_reading() -> None:
     assert likely_readings(b"\x00\x01\xff") == {}
 
