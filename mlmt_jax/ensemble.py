@@ -54,8 +54,7 @@ class Ensemble(Tagger):
         known = {name: words for name, words in vocabulary.seen.items() if name != task.dataset}
         if all(words is not None for words in seen):
             known[task.dataset] = frozenset(word for words in seen for word in words or ())
-        vocabulary = replace(vocabulary, seen=known)
-        vocabulary = replace(vocabulary, tags={**vocabulary.tags, task.task: names})
+        vocabulary = replace(vocabulary, seen=known, tags={**vocabulary.tags, task.task: names})
         super().__init__(first._config, vocabulary, first._schemes, {}, task.name)
         self._members = tuple(members)
         index = {name: i for i, name in enumerate(names)}

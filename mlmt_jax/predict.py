@@ -165,9 +165,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         answer()  # what stands before the line that cannot be read
         raise
     answer()
-    words = (token for rows in first for token in rows.tokens)
-    odd = find_other_layout(path, first if source == "conll" else [])
-    findings += filter(None, (odd, find_foreign_letters(path, words, tagger.characters)))
+    layout = find_other_layout(path, first) if source == "conll" else None
+    findings += filter(None, (layout, find_foreign_letters(path, first, tagger.characters)))
     print_findings(findings)
 
 

@@ -103,8 +103,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             if first:
                 folder.go_on(config, [setup.config for setup in setups])
 
-        own = len({id(setup.corpus) for setup in setups}) > 1
-        whose = "data of replica 0; the others have samples of their own\n" if own else ""
+        several = len({id(setup.corpus) for setup in setups}) > 1
+        whose = "data of replica 0; the others have samples of their own\n" if several else ""
         print(f"run folder: {output}\n\n{whose}{describe_corpora(setups[0])}\n", flush=True)
         try:
             with processes.leaving_others((Stopped, DivergedError)):

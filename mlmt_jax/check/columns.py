@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from mlmt_jax.check.scan import Scan
 from mlmt_jax.data.conll import ColumnFormat
+from mlmt_jax.data.encodings import WHERE_TO_SET
 from mlmt_jax.data.findings import Finding
 from mlmt_jax.data.guessing import SPAN_TAG, are_counts, are_numbers, guess_format
 from mlmt_jax.errors import DataError
@@ -73,10 +74,8 @@ def odd_tokens(sentences: Sequence[Sequence[str]]) -> Oddity | None:
     letters = [char for token in tokens for char in token if char.isalpha()]
     accented = sum("\xc0" <= char <= "\xff" for char in letters)
     if len(letters) >= FEWEST_LETTERS and 2 * accented > len(letters):
-        encoding = (
-            "give the encoding (parser.encoding of a config, --encoding of a command) if they should be"
-        )
-        return Oddity("are mostly of letters from À to ÿ", f"{encoding} of another script")
+        remedy = f"give the encoding {WHERE_TO_SET} if they should be of another script"
+        return Oddity("are mostly of letters from À to ÿ", remedy)
     return None
 
 

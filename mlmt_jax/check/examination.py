@@ -9,11 +9,7 @@ from pathlib import Path
 
 from mlmt_jax.check.columns import find_wrong_columns
 from mlmt_jax.check.scan import Scan, scan_file
-from mlmt_jax.check.splits import (
-    find_between_datasets,
-    find_between_splits,
-    find_long_sentences,
-)
+from mlmt_jax.check.splits import find_between_datasets, find_between_splits, find_long_sentences
 from mlmt_jax.check.tags import find_likely_spans, find_tag_mistakes
 from mlmt_jax.config import Config, DatasetConfig, EmbeddingConfig
 from mlmt_jax.config.checks import missing_files

@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from mlmt_jax.check.columns import FEWEST_LETTERS, odd_tokens
@@ -54,15 +54,17 @@ def find_other_layout(path: str, sentences: Sequence[Rows]) -> Finding | None:
     return Finding(path, None, text, example=example, advice=f"they were tagged as they stand; {advice}")
 
 
-def find_foreign_letters(path: str, tokens: Iterable[str], known: frozenset[str]) -> Finding | None:
+def find_foreign_letters(path: str, sentences: Sequence[Rows], known: frozenset[str]) -> Finding | None:
     """Whether most letters are new to a run, as those of another language, or read in a wrong encoding, are.
 
     Args:
         path: the file.
-        tokens: its first ones, or all.
+        sentences: its first ones, or all.
         known: the characters that the run knows.
     """
-    letters = Counter(char for token in tokens for char in token if char.isalpha())
+    letters = Counter(
+        char for sentence in sentences for token in sentence.tokens for char in token if char.isalpha()
+    )
     unknown = [char for char, _ in letters.most_common() if known.isdisjoint(_forms(char))]
     count, total = sum(letters[char] for char in unknown), letters.total()
     if total < FEWEST_LETTERS or 2 * count <= total:

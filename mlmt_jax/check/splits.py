@@ -5,11 +5,7 @@ from collections.abc import Collection, Mapping
 from mlmt_jax.check.scan import Scan
 from mlmt_jax.data.findings import Finding
 
-__all__ = [
-    "find_between_datasets",
-    "find_between_splits",
-    "find_long_sentences",
-]
+__all__ = ["find_between_datasets", "find_between_splits", "find_long_sentences"]
 
 _LONG = 250  # words; hardly a sentence of any corpus is longer
 _TOO_SHORT_TO_REPEAT = 5  # words; shorter sentences ("Yes .") come again by themselves

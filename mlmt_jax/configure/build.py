@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mlmt_jax.configure.flags import EPOCHS, MIN_STEPS
 from mlmt_jax.configure.sources import Source
 from mlmt_jax.data.embeddings import read_dimension
 
 __all__ = ["build_config"]
 
 _MIN_EVAL_FREQ = 50  # steps: an epoch of a small target is over before there is anything to see
-# After fewer steps than that, a model of ten sentences finds nothing yet.
-_EPOCHS, _MIN_STEPS = 100, 1000
 
 
 def build_config(args: argparse.Namespace, sources: Sequence[Source], folder: Path) -> dict[str, Any]:
@@ -55,7 +54,7 @@ def build_config(args: argparse.Namespace, sources: Sequence[Source], folder: Pa
     batches_per_epoch = math.ceil(target.sentences / max(1, args.batch_size))
     return {
         "training": {
-            "max_epoch": getattr(args, "max_epoch", max(_EPOCHS, math.ceil(_MIN_STEPS / batches_per_epoch))),
+            "max_epoch": getattr(args, "max_epoch", max(EPOCHS, math.ceil(MIN_STEPS / batches_per_epoch))),
             "eval_freq": max(_MIN_EVAL_FREQ, batches_per_epoch),
             **({"gpu": True} if args.gpu else {}),
         },

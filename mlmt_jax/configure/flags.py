@@ -8,7 +8,10 @@ from typing import Any, NamedTuple
 
 from mlmt_jax.config.fields import ACTIVATIONS, NAME_PATTERN
 
-__all__ = ["ARRANGEMENTS", "Slot", "build_parser"]
+__all__ = ["ARRANGEMENTS", "EPOCHS", "MIN_STEPS", "Slot", "build_parser"]
+
+#: How long a run is where nobody says. After fewer steps, a model of ten sentences finds nothing yet.
+EPOCHS, MIN_STEPS = 100, 1000
 
 
 class Slot(NamedTuple):
@@ -134,8 +137,8 @@ def _add_hyperparameters(command: argparse.ArgumentParser) -> None:
         type=int,
         metavar="INT",
         default=argparse.SUPPRESS,
-        help="epochs of the target's training data (default: 100, and where these are fewer than 1000 steps, "
-        "as many as make 1000)",
+        help=f"epochs of the target's training data (default: {EPOCHS}, and where these are fewer than "
+        f"{MIN_STEPS} steps, as many as make {MIN_STEPS})",
     )
     add("--lr", 0.005, "learning rate")
     add("--momentum", 0.9, "momentum")

@@ -6,12 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from mlmt_jax.data.encodings import likely_readings
+from mlmt_jax.data.encodings import WHERE_TO_SET, decoded_line, likely_readings
 from mlmt_jax.data.findings import Finding, refuse
 
 __all__ = ["decode_lines", "open_text"]
-
-_WHERE_TO_SET = "(parser.encoding of a config, --encoding of a command)"
 
 # Some decoders, such as that of UTF-7, let them pass; no file of a run can hold them.
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -145,7 +143,7 @@ def _refuse_bytes(
 
 
 def _advice(looks: str, found: str, encoding: str) -> str:
-    return f'{looks}: give the encoding "{found}" {_WHERE_TO_SET}, or save the file as {encoding}'
+    return f'{looks}: give the encoding "{found}" {WHERE_TO_SET}, or save the file as {encoding}'
 
 
 def _unmarked_utf16(raw: bytes) -> str | None:
@@ -158,11 +156,7 @@ def _unmarked_utf16(raw: bytes) -> str | None:
 
 def _likely_encoding(raw: bytes, encoding: str) -> tuple[str, str] | None:
     """Return the encoding in which a line most likely is, and what to do; None where nothing is likely."""
-    try:
-        raw.decode()
-    except UnicodeDecodeError:
-        pass
-    else:
+    if decoded_line(raw, "utf-8") is not None:
         return "utf-8", _advice("the line looks like UTF-8", "utf-8", encoding)
     readings = likely_readings(raw)
     if not readings:
@@ -173,6 +167,6 @@ def _likely_encoding(raw: bytes, encoding: str) -> tuple[str, str] | None:
         return found, _advice(f"the line looks like {looks}", found, encoding)
     read = ", ".join(f"{word!r} in {name}" for name, word in readings.items())
     return found, (
-        f"it may read {read}: give the encoding in which the words are right {_WHERE_TO_SET}, "
+        f"it may read {read}: give the encoding in which the words are right {WHERE_TO_SET}, "
         f"or save the file as {encoding}"
     )

@@ -14,7 +14,7 @@ from mlmt_jax.metrics.spans import PREFIXES
 __all__ = ["SPAN_TAG", "are_counts", "are_numbers", "guess_format"]
 
 SPAN_TAG = re.compile(rf"O|[{PREFIXES}]-.+")
-_NUMBER = re.compile(r"-?[0-9]*\.?[0-9]+(e-?[0-9]+)?", re.IGNORECASE)
+_NUMBER = re.compile(r"-?\d*\.?\d+(e-?\d+)?", re.IGNORECASE)
 _LINES_TO_GUESS_FROM = 2000
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from mlmt_jax.data.corpus import Corpus
 from mlmt_jax.data.dataset import Example
 from mlmt_jax.training.identity import checksum
 
-__all__ = ["config_differences", "data_difference", "data_files", "digests"]
+__all__ = ["config_differences", "data_difference", "data_files", "digests", "essence"]
 
 _MOST_TOLD = 5  # differences
 
@@ -38,6 +38,13 @@ def data_files(config: Config, corpus: Corpus) -> dict[str, dict[str, Any]]:
     }
 
 
+def essence(config: Config, free: Collection[str]) -> dict[str, Any]:
+    """A resolved config without where its data is, and without these keys of ``training``."""
+    data = config.resolved()
+    training = {key: value for key, value in data["training"].items() if key not in free}
+    return {**data, "training": training, "data_root": None, "$schema": None}
+
+
 def digests(corpora: Iterable[tuple[Config, Corpus]]) -> dict[str, bytes]:
     """The SHA-256 of what trains replicas, by what it is of; what the rest may follow from comes first.
 
@@ -48,11 +55,9 @@ def digests(corpora: Iterable[tuple[Config, Corpus]]) -> dict[str, bytes]:
     """
     sums = {"the config": hashlib.sha256()}
     for config, corpus in corpora:
-        own = config.resolved()
-        own["training"].pop("output", None)
         data = data_files(config, corpus)
         parts: dict[str, Any] = {
-            "the config": {**own, "data_root": None, "$schema": None},
+            "the config": essence(config, ("output",)),
             **{f"the data of {name!r}": sample for name, sample in data["samples.json"].items()},
             "the vocabulary": data["vocab.json"],
         }

@@ -13,7 +13,7 @@ from mlmt_jax.data.task_tags import check_tags
 from mlmt_jax.data.vocab_check import find_wrong
 from mlmt_jax.durable import replace_text, sync, writing
 from mlmt_jax.errors import RunError
-from mlmt_jax.training.data_record import config_differences, data_difference, data_files
+from mlmt_jax.training.data_record import config_differences, data_difference, data_files, essence
 from mlmt_jax.training.identity import SEALED, Identity, checksum, read_identity, write_identity
 from mlmt_jax.training.metrics_file import read_metrics
 from mlmt_jax.training.own_files import check_no_link, read_own
@@ -23,6 +23,9 @@ __all__ = ["RunFolder"]
 
 # What a run writes beside ``run.json``, by which a folder is known as its own.
 _FILES = (*SEALED, "summary.json", "diverged.json")
+
+# Keys of ``training`` that may change when a run goes on.
+_FREE = ("max_step", "max_epoch", "patience", "output", "gpu", "eval_batch_size", "keep", "data_parallel")
 
 
 class RunFolder:
@@ -193,21 +196,7 @@ class RunFolder:
         return [self] if count == 1 else [self.replica(number) for number in range(count)]
 
     def _check_config(self, config: Config) -> None:
-        def essence(data: dict[str, Any]) -> dict[str, Any]:
-            free = (
-                "max_step",
-                "max_epoch",
-                "patience",
-                "output",
-                "gpu",
-                "eval_batch_size",
-                "keep",
-                "data_parallel",
-            )
-            training = {key: value for key, value in data["training"].items() if key not in free}
-            return {**data, "training": training, "data_root": None, "$schema": None}
-
-        mine, theirs = essence(config.resolved()), essence(self.config().resolved())
+        mine, theirs = essence(config, _FREE), essence(self.config(), _FREE)
         if mine != theirs:
             different = config_differences(theirs, mine)
             raise RunError(

@@ -34,7 +34,8 @@ def train(
     Args:
         setups: of the replicas in their order; one for a run alone.
         folder: of the run, which has been created; of several, it holds one folder for each.
-        going_on: is called once the checkpoints are known to be of use, before anything changes.
+        going_on: is called once the checkpoints are known to be of use, before anything changes; not where
+            the run is finished.
 
     Raises:
         DivergedError: when the loss of a run alone is not finite, or at the end where those of all replicas

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mlmt_jax.data.decoding import open_text
-from mlmt_jax.data.encodings import likely_readings
+from mlmt_jax.data.encodings import decoded_line, likely_readings
 from mlmt_jax.errors import DataError
 
 
@@ -62,6 +62,8 @@ def test_of_a_long_word_is_shown_what_is_not_ascii() -> None:
 
 def test_binary_data_has_no_reading() -> None:
     assert likely_readings(b"\x00\x01\xff") == {}
+    assert decoded_line("\x01é".encode(), "utf-8") is None
+    assert decoded_line("\té\n".encode(), "utf-8") == "é"
 
 
 @pytest.mark.parametrize("end", [b"", b"\n"])

@@ -7,7 +7,7 @@ import pytest
 from column_files import conllu
 
 from mlmt_jax.data.conll import ColumnFormat, read_conll
-from mlmt_jax.data.guessing import guess_format
+from mlmt_jax.data.guessing import are_numbers, guess_format
 from mlmt_jax.errors import DataError
 
 Write = Callable[[str | bytes], Path]
@@ -30,6 +30,13 @@ GUESSES = {
     "a line too many": ("".join(f"{i} w{i} O\n" + "\n" * (i == 7) for i in range(1, 20)), (1, 2, None)),
     "conllu": (f"# t = x\n{CONLLU}", (1, 3, "\t")),
 }
+
+
+@pytest.mark.parametrize(
+    ("cells", "are"), [(["1", "0.5", "-2e-3"], True), (["١٢"], True), (["1", "B"], False)]
+)
+def test_numbers(cells: list[str], are: bool) -> None:
+    assert are_numbers(cells) == are
 
 
 @pytest.mark.parametrize("name", GUESSES)

@@ -12,7 +12,7 @@ from replica_runs import assert_same_end, metrics, read, sampled, scripted, trai
 
 from mlmt_jax.errors import RunError
 from mlmt_jax.train import main
-from mlmt_jax.training import loop
+from mlmt_jax.training import loop, run
 from mlmt_jax.training.outcome import statistics_table
 from mlmt_jax.training.replicas import Group
 
@@ -114,10 +114,12 @@ def test_replicas_that_were_stopped_go_on_from_one_step(
     shutil.rmtree(folder / "replicas" / "1" / "checkpoints" / "last" / "6")
     trained(corpus, sampled(), "stopped", "--replicas", "2", "--resume")
     assert_same_end(corpus, folder, whole, 2)
+    capsys.readouterr()
+    trained(corpus, sampled(), "stopped", "--replicas", "2", "--resume")
+    assert "the run is finished" in capsys.readouterr().out
     summary, config = (read(folder, name) for name in ("summary.json", "config.json"))
     # As if it had been killed before its last file was written.
     (folder / "summary.json").unlink()
-    capsys.readouterr()
     trained(corpus, sampled(), "stopped", "--replicas", "2", "--resume", "--set", "training.max_step=4")
     out = capsys.readouterr().out
     assert "the run is finished: it has had 8 steps" in out
@@ -129,23 +131,17 @@ def test_replicas_that_were_stopped_go_on_from_one_step(
 def test_a_signal_while_the_last_replica_is_scored_stops_nothing(
     corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    finish = loop.Fleet.finish
-    scored = iter((1, 0))  # replicas that are still to be scored
+    finish, scored = run.Run.finish, []
 
-    def finish_and_stop(fleet: Any, pause: Any) -> Any:
-        end = type(fleet.runs[0]).finish
+    def finish_and_stop(own: run.Run, params: Any) -> Any:
+        scored.append(own)
+        if len(scored) == 2:
+            signal.raise_signal(signal.SIGTERM)
+        return finish(own, params)
 
-        def end_and_stop(run: Any, params: Any) -> Any:
-            if next(scored) == 0:
-                signal.raise_signal(signal.SIGTERM)
-            return end(run, params)
-
-        monkeypatch.setattr(type(fleet.runs[0]), "finish", end_and_stop)
-        return finish(fleet, pause)
-
-    monkeypatch.setattr(loop.Fleet, "finish", finish_and_stop)
+    monkeypatch.setattr(run.Run, "finish", finish_and_stop)
     folder = trained(corpus, sampled(), "late", "--replicas", "2")
-    assert len(read(folder, "summary.json")["replicas"]) == 2
+    assert len(scored) == len(read(folder, "summary.json")["replicas"]) == 2
 
 
 def test_nothing_is_lost_where_replicas_have_no_step_in_common(
