@@ -53,8 +53,8 @@ from report import COLUMNS, environment, rows
 from scaling import plot, slope
 from timing import Machine, Timing, interleaved, measure_machine
 
-from mlmt_jax.process import keep_memory
-from mlmt_jax.training.journal import table
+from mlmt_jax.cli.environment import keep_memory
+from mlmt_jax.training.printing import table
 
 Shape = tuple[int, int, int]
 

@@ -26,10 +26,10 @@ from scaling import plot
 from synthetic import load_with_data
 from timing import interleaved
 
-from mlmt_jax.process import keep_memory, keep_programs
-from mlmt_jax.training.journal import table
-from mlmt_jax.training.mixing import draws
-from mlmt_jax.training.replicas import Group, batches_ahead, device_mesh, groups_of
+from mlmt_jax.cli.environment import keep_memory, keep_programs
+from mlmt_jax.training.plan import draws
+from mlmt_jax.training.printing import table
+from mlmt_jax.training.replica_group import Group, batches_ahead, device_mesh, groups_of
 from mlmt_jax.training.setup import Setup, fresh_state, prepare_replicas
 
 ROOT = Path(__file__).resolve().parents[1]

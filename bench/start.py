@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # What the command line runs, but that the process ends with its first step.
 _CHILD = """
 import os, sys
-from mlmt_jax.cli import run
+from mlmt_jax.cli.entry import run
 from mlmt_jax.train import main
 
 def one_step(argv=None):

@@ -31,17 +31,17 @@ from report import environment
 from synthetic import load_with_data
 from timing import interleaved
 
+from mlmt_jax.batches.encode import encode_sentences
+from mlmt_jax.batches.packing import apart, assemble, collect
+from mlmt_jax.batches.prefetch import BatchesAhead, default_processes
+from mlmt_jax.cli.environment import keep_memory
 from mlmt_jax.config import Config
-from mlmt_jax.data.assembly import apart, assemble, collect
-from mlmt_jax.data.encoding import encode_sentences
-from mlmt_jax.data.tagged import TagWriter
-from mlmt_jax.process import keep_memory
+from mlmt_jax.runs.checkpoints import Checkpoints
+from mlmt_jax.runs.folder import RunFolder
 from mlmt_jax.tagger import Tagger
-from mlmt_jax.training.ahead import BatchesAhead, default_processes
-from mlmt_jax.training.checkpoint import Checkpoints
-from mlmt_jax.training.folder import RunFolder
-from mlmt_jax.training.journal import table
-from mlmt_jax.training.replicas import Group
+from mlmt_jax.text.decoded import TagWriter
+from mlmt_jax.training.printing import table
+from mlmt_jax.training.replica_group import Group
 from mlmt_jax.training.setup import Setup, fresh_state, prepare
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -104,7 +104,9 @@ class Training:
         own = setup.batches[self._name]
         self.sentences = sum(len(own.indices(step)) for step in range(steps))
         drawn = cycle((self._name, step) for step in range(steps))
-        self._batches = BatchesAhead([setup.batches], drawn, processes=default_processes())
+        self._batches = BatchesAhead(
+            [setup.batches], drawn, processes=default_processes(jax.default_backend())
+        )
 
     def __call__(self) -> None:
         """Takes the steps, to their end."""

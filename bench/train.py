@@ -30,12 +30,12 @@ from step_costs import multiply_adds, step_parts
 from synthetic import load_with_data
 from timing import interleaved, measure_machine
 
-from mlmt_jax.data.packed import Packed, unpack
-from mlmt_jax.process import keep_memory
-from mlmt_jax.training.ahead import BatchesAhead, default_processes
-from mlmt_jax.training.journal import table
-from mlmt_jax.training.mixing import draws
-from mlmt_jax.training.replicas import Group
+from mlmt_jax.batches.prefetch import BatchesAhead, default_processes
+from mlmt_jax.batches.transfer import Packed, unpack
+from mlmt_jax.cli.environment import keep_memory
+from mlmt_jax.training.plan import draws
+from mlmt_jax.training.printing import table
+from mlmt_jax.training.replica_group import Group
 from mlmt_jax.training.setup import Setup, fresh_state, prepare
 from mlmt_jax.types import Batch, Params
 
@@ -215,7 +215,10 @@ def measure(setup: Setup, steps: int, *, compiled: bool, limit: float) -> dict[s
             print(f"torch.compile: {failed}; left out")
         else:
             sides["torch.compile"], results["compile seconds"]["torch.compile"] = found
-    drawn = {name: Draws(setup, side.place, default_processes()) for name, side in sides.items()}
+    drawn = {
+        name: Draws(setup, side.place, default_processes(jax.default_backend()))
+        for name, side in sides.items()
+    }
     blocks: dict[str, list[float]] = {name: [] for name in sides}
     losses: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(BLOCKS):

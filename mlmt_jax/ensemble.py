@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mlmt_jax.data.encoding import encode_tags
-from mlmt_jax.data.tags import tags_of_task
+from mlmt_jax.batches.encode import encode_tags
+from mlmt_jax.crf.markov import MarkovChain
 from mlmt_jax.errors import RunError
-from mlmt_jax.markov import MarkovChain
 from mlmt_jax.model import (
     NBest,
     Reader,
@@ -19,8 +18,9 @@ from mlmt_jax.model import (
     tags_and_losses,
     tags_and_probabilities,
 )
+from mlmt_jax.runs.folder import RunFolder
 from mlmt_jax.tagger import Tagger
-from mlmt_jax.training.folder import RunFolder
+from mlmt_jax.text.tag_schemes import tags_of_task
 
 __all__ = ["Ensemble"]
 

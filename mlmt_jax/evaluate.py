@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mlmt_jax.cli import add_column_arguments, add_tagger_arguments, given_columns, load_tagger, run
+from mlmt_jax.cli.entry import add_column_arguments, add_tagger_arguments, given_columns, load_tagger, run
 from mlmt_jax.errors import DataError
 
 __all__ = ["main"]
@@ -37,13 +37,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         InputError: on a run or a file that cannot be used.
     """
     args = _parser().parse_args(argv)
-    from mlmt_jax.check.layout import Rows, find_foreign_letters, find_other_layout
-    from mlmt_jax.data.conll import read_conll
-    from mlmt_jax.data.dataset import label
-    from mlmt_jax.data.findings import add_finding, shown
-    from mlmt_jax.data.tags import split_tag
-    from mlmt_jax.training.journal import score_table, table
-    from mlmt_jax.training.report import print_findings
+    from mlmt_jax.check.input_layout import Rows, find_foreign_letters, find_other_layout
+    from mlmt_jax.corpus.dataset import label
+    from mlmt_jax.text.columns import read_conll
+    from mlmt_jax.text.findings import add_finding, shown
+    from mlmt_jax.text.tag_schemes import split_tag
+    from mlmt_jax.training.printing import score_table, table
+    from mlmt_jax.training.run_tables import print_findings
 
     tagger = load_tagger(args)
     sentences, findings = read_conll(args.file, replace(tagger.column_format, **given_columns(args)))

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from mlmt_jax.cli import run
+from mlmt_jax.cli.entry import run
 
 __all__ = ["main"]
 

@@ -23,12 +23,12 @@ import jax
 import numpy as np
 from jax import export
 
-from mlmt_jax.data.corpus import Vocabulary
-from mlmt_jax.data.encoding import encode_sentences
-from mlmt_jax.data.tagged import TagWriter
-from mlmt_jax.data.windows import Programs, run_programs
-from mlmt_jax.durable import sync
+from mlmt_jax.batches.encode import encode_sentences
+from mlmt_jax.batches.windows import Programs, run_programs
+from mlmt_jax.corpus.corpora import Vocabulary
 from mlmt_jax.errors import RunError
+from mlmt_jax.runs.atomic_files import sync
+from mlmt_jax.text.decoded import TagWriter
 
 __all__ = ["ExportedTagger", "write_exported"]
 

@@ -11,14 +11,21 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mlmt_jax.cli import add_column_arguments, add_tagger_arguments, escaped, given_columns, load_tagger, run
-from mlmt_jax.data.findings import Finding
-from mlmt_jax.data.tokenise import Token, split_at_spaces, tokenise
+from mlmt_jax.cli.entry import (
+    add_column_arguments,
+    add_tagger_arguments,
+    escaped,
+    given_columns,
+    load_tagger,
+    run,
+)
 from mlmt_jax.errors import DataError, InputError
-from mlmt_jax.results import FIELDS, Result, columns, comments, fields, results
+from mlmt_jax.tag_files.outputs import FIELDS, Result, columns, comments, fields, results
+from mlmt_jax.text.findings import Finding
+from mlmt_jax.text.tokenizer import Token, split_at_spaces, tokenise
 
 if TYPE_CHECKING:
-    from mlmt_jax.data.conll import ColumnFormat
+    from mlmt_jax.text.columns import ColumnFormat
 
 __all__ = ["main"]
 
@@ -121,8 +128,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if columns_given and args.input != "conll":
         flags = "--token-col, --separator, --no-comments"
         raise InputError(f"{flags}: got --input {args.input}; expected --input conll")
-    from mlmt_jax.check.layout import Rows, find_foreign_letters, find_other_layout
-    from mlmt_jax.training.report import print_findings
+    from mlmt_jax.check.input_layout import Rows, find_foreign_letters, find_other_layout
+    from mlmt_jax.training.run_tables import print_findings
 
     tagger = load_tagger(args)
     form = replace(tagger.column_format, **columns_given)
@@ -171,8 +178,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _lines(file: str, encoding: str, before_waiting: Callable[[], None]) -> Iterator[str]:
-    from mlmt_jax.data.decoding import decode_lines, open_text
-    from mlmt_jax.data.streaming import telling_waits
+    from mlmt_jax.tag_files.stdin import telling_waits
+    from mlmt_jax.text.lines import decode_lines, open_text
 
     if file == "-":
         lines = decode_lines(telling_waits(sys.stdin.buffer, before_waiting), encoding, "<stdin>")
@@ -191,7 +198,7 @@ def _read_conll(
     *,
     is_chosen: bool,  # whether the column was
 ) -> Iterator[_Entry]:
-    from mlmt_jax.data.conll import iter_blocks, split_columns
+    from mlmt_jax.text.columns import iter_blocks, split_columns
 
     endings: deque[str] = deque()  # of the lines that no block has brought yet
 

@@ -10,15 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mlmt_jax.batches.encode import encode_sentences, encode_tags
 from mlmt_jax.config import Config, EmbeddingConfig, TaskConfig
-from mlmt_jax.data.conll import ColumnFormat
-from mlmt_jax.data.corpus import Vocabulary
-from mlmt_jax.data.dataset import Example, column_format
-from mlmt_jax.data.embeddings import Vectors, read_vectors
-from mlmt_jax.data.encoding import encode_sentences, encode_tags
-from mlmt_jax.data.tagged import RankedTags, TaggedSentence, TaggedText, TagWriter
-from mlmt_jax.data.tokenise import tokenise
-from mlmt_jax.data.vocab import WordVocab
+from mlmt_jax.corpus.corpora import Vocabulary
+from mlmt_jax.corpus.dataset import Example, column_format
+from mlmt_jax.corpus.vectors import Vectors, read_vectors
+from mlmt_jax.corpus.vocabulary import WordVocab
 from mlmt_jax.errors import DataError, RunError
 from mlmt_jax.exported import write_exported
 from mlmt_jax.metrics.calibration import Calibration
@@ -33,10 +30,13 @@ from mlmt_jax.model import (
     tags_and_losses,
     tags_and_probabilities,
 )
-from mlmt_jax.training.checkpoint import load_best_params
-from mlmt_jax.training.folder import RunFolder
-from mlmt_jax.training.inference import infer
-from mlmt_jax.training.scoring import SplitScore, calibrate_found, score_found
+from mlmt_jax.runs.checkpoints import load_best_params
+from mlmt_jax.runs.folder import RunFolder
+from mlmt_jax.text.columns import ColumnFormat
+from mlmt_jax.text.decoded import RankedTags, TaggedSentence, TaggedText, TagWriter
+from mlmt_jax.text.tokenizer import tokenise
+from mlmt_jax.training.run_model import infer
+from mlmt_jax.training.split_scores import SplitScore, calibrate_found, score_found
 from mlmt_jax.types import Params
 
 __all__ = ["Tagger"]
@@ -239,7 +239,7 @@ class Tagger:
         """Tokenises a sentence and tags it.
 
         Args:
-            text: one sentence as it is written; ``mlmt_jax.data.tokenise`` says where tokens end.
+            text: one sentence as it is written; ``mlmt_jax.text.tokenizer`` says where tokens end.
 
         Raises:
             TypeError: a text that is no string.

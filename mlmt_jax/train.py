@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from mlmt_jax.cli import add_config_arguments, run
+from mlmt_jax.cli.entry import add_config_arguments, run
 from mlmt_jax.config import Config, load_config
 from mlmt_jax.errors import RunError
 
@@ -46,13 +46,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.check:
         _examine(config, args.config)
     # JAX is loaded once the config is known to be good: a typing error should be told at once.
+    from mlmt_jax.runs.data_record import digests
+    from mlmt_jax.runs.folder import RunFolder
+    from mlmt_jax.runs.lock import locked
     from mlmt_jax.training import processes
-    from mlmt_jax.training.data_record import digests
-    from mlmt_jax.training.folder import RunFolder
-    from mlmt_jax.training.lock import locked
     from mlmt_jax.training.loop import train
-    from mlmt_jax.training.replicas import device_mesh
-    from mlmt_jax.training.report import describe_corpora, describe_run, print_findings
+    from mlmt_jax.training.replica_group import device_mesh
+    from mlmt_jax.training.run_tables import describe_corpora, describe_run, print_findings
     from mlmt_jax.training.setup import choose_device, prepare_replicas, require_memory
     from mlmt_jax.training.signals import Stopped
     from mlmt_jax.training.window import DivergedError

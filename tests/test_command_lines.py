@@ -15,9 +15,9 @@ from command_lines import is_one_message, process, status
 from config_edits import edited
 
 from mlmt_jax import evaluate, predict, train
+from mlmt_jax.runs import checkpoints as checkpoint
+from mlmt_jax.runs.lock import locked
 from mlmt_jax.tagger import Tagger
-from mlmt_jax.training import checkpoint
-from mlmt_jax.training.lock import locked
 
 RUN_FILES = {
     *("run.json", "config.json", "vocab.json", "samples.json"),

@@ -14,7 +14,7 @@ from command_lines import is_one_message, process, status
 from tag_oracles import conlleval_spans, render
 
 from mlmt_jax import Tagger, predict
-from mlmt_jax.training.folder import RunFolder
+from mlmt_jax.runs.folder import RunFolder
 
 SENTENCES = [["Piet", "Smit", "woont", "in", "Gent", "."], ["Breda", "en", "Delft", "."], ["Anna"]]
 

@@ -23,8 +23,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlmt_jax import predict
-from mlmt_jax.data.conll import ColumnFormat
 from mlmt_jax.tagger import Tagger
+from mlmt_jax.text.columns import ColumnFormat
 
 
 class NumberedTags:

@@ -11,10 +11,10 @@ import tiny_corpus
 
 import mlmt_jax
 from mlmt_jax import Tagger
-from mlmt_jax.data.conll import read_conll
-from mlmt_jax.data.dataset import label
+from mlmt_jax.corpus.dataset import label
 from mlmt_jax.errors import RunError
-from mlmt_jax.training.folder import RunFolder
+from mlmt_jax.runs.folder import RunFolder
+from mlmt_jax.text.columns import read_conll
 
 SENTENCES = [
     ["Piet", "Smit", "woont", "in", "Gent", "."],

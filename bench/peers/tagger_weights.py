@@ -12,7 +12,9 @@ from torch import Tensor, nn
 
 from mlmt_jax import crf
 from mlmt_jax.config import Config
-from mlmt_jax.model import Model, TaskModel, chars, components, encoder
+from mlmt_jax.model import Model, TaskModel, encoder
+from mlmt_jax.model import character_cnn as chars
+from mlmt_jax.model import linear as components
 from mlmt_jax.types import Params
 from peers.tagger import MLP, CharCNN, Encoder, Highway, TaskTagger, Trainer
 

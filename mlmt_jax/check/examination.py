@@ -7,22 +7,22 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from mlmt_jax.check.columns import find_wrong_columns
 from mlmt_jax.check.scan import Scan, scan_file
 from mlmt_jax.check.splits import find_between_datasets, find_between_splits, find_long_sentences
-from mlmt_jax.check.tags import find_likely_spans, find_tag_mistakes
+from mlmt_jax.check.tag_mistakes import find_likely_spans, find_tag_mistakes
+from mlmt_jax.check.wrong_columns import find_wrong_columns
 from mlmt_jax.config import Config, DatasetConfig, EmbeddingConfig
-from mlmt_jax.config.checks import missing_files
+from mlmt_jax.config.consistency import missing_files
 from mlmt_jax.config.problems import format_path
-from mlmt_jax.data.conll import ColumnFormat, cell_column
-from mlmt_jax.data.corpus import word_counts
-from mlmt_jax.data.dataset import Dataset, column_format, draw_sample, make_dataset
-from mlmt_jax.data.decoding import open_text
-from mlmt_jax.data.findings import Finding
-from mlmt_jax.data.task_tags import check_tags, task_tags, unknown_tags
-from mlmt_jax.data.word_tables import VectorFiles, word_table
+from mlmt_jax.corpus.corpora import word_counts
+from mlmt_jax.corpus.dataset import Dataset, column_format, draw_sample, make_dataset
+from mlmt_jax.corpus.tag_inventory import check_tags, task_tags, unknown_tags
+from mlmt_jax.corpus.word_tables import VectorFiles, word_table
 from mlmt_jax.errors import DataError, InputError
-from mlmt_jax.training.mixing import check_weights, mixing_weights
+from mlmt_jax.text.columns import ColumnFormat, cell_column
+from mlmt_jax.text.findings import Finding
+from mlmt_jax.text.lines import open_text
+from mlmt_jax.training.plan import check_weights, mixing_weights
 
 __all__ = ["Examination", "examine"]
 

@@ -4,9 +4,9 @@ import os
 import unicodedata
 from typing import NamedTuple
 
-from mlmt_jax.check.characters import describe_odd, find_odd
 from mlmt_jax.check.misreading import Misreading, mend
-from mlmt_jax.data.conll import (
+from mlmt_jax.check.odd_characters import describe_odd, find_odd
+from mlmt_jax.text.columns import (
     NO_SENTENCE,
     Block,
     ColumnFormat,
@@ -17,8 +17,8 @@ from mlmt_jax.data.conll import (
     sentence_of,
     split_columns,
 )
-from mlmt_jax.data.decoding import open_text
-from mlmt_jax.data.findings import Finding, add_finding
+from mlmt_jax.text.findings import Finding, add_finding
+from mlmt_jax.text.lines import open_text
 
 __all__ = ["Scan", "scan_file"]
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 
 from mlmt_jax.check.scan import Scan
-from mlmt_jax.data.findings import Finding
+from mlmt_jax.text.findings import Finding
 
 __all__ = ["find_between_datasets", "find_between_splits", "find_long_sentences"]
 

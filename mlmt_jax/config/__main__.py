@@ -4,7 +4,7 @@ import argparse
 import json
 from collections.abc import Sequence
 
-from mlmt_jax.cli import run
+from mlmt_jax.cli.entry import run
 from mlmt_jax.config.reference import json_schema, markdown_reference
 
 

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 
 from mlmt_jax.config.blocks import Config
-from mlmt_jax.config.checks import missing_files, reference_problems
+from mlmt_jax.config.consistency import missing_files, reference_problems
 from mlmt_jax.config.overrides import Override, parse_override, put
 from mlmt_jax.config.problems import JsonPath, Problem, field_problems, format_path, quoted
 from mlmt_jax.errors import ConfigError

@@ -1,5 +1,5 @@
 """``python -m mlmt_jax.configure``: writes a config file from data files and a few flags."""
 
-from mlmt_jax.configure.command import main
+from mlmt_jax.configure.config_writer import main
 
 __all__ = ["main"]

@@ -1,6 +1,6 @@
 """The command line."""
 
-from mlmt_jax.cli import run
+from mlmt_jax.cli.entry import run
 from mlmt_jax.configure import main
 
 if __name__ == "__main__":

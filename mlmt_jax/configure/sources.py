@@ -4,10 +4,10 @@ import argparse
 from typing import NamedTuple
 
 from mlmt_jax.configure.flags import ARRANGEMENTS
-from mlmt_jax.data.conll import ColumnFormat, read_conll
-from mlmt_jax.data.guessing import guess_format
-from mlmt_jax.data.tags import detect_scheme
 from mlmt_jax.errors import ConfigError
+from mlmt_jax.text.column_guess import guess_format
+from mlmt_jax.text.columns import ColumnFormat, read_conll
+from mlmt_jax.text.tag_schemes import detect_scheme
 
 __all__ = ["Source", "read_sources"]
 

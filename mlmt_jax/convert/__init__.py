@@ -1,5 +1,5 @@
 """``python -m mlmt_jax.convert``: brings a checkpoint of the original PyTorch code over as a run."""
 
-from mlmt_jax.convert.command import main
+from mlmt_jax.convert.run_writer import main
 
 __all__ = ["main"]

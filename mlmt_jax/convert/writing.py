@@ -5,11 +5,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from mlmt_jax.convert.assemble import Run
-from mlmt_jax.convert.checkpoint import Checkpoint
+from mlmt_jax.convert.conversion import Run
+from mlmt_jax.convert.torch_file import Checkpoint
 from mlmt_jax.errors import RunError
-from mlmt_jax.training.checkpoint import Checkpoints
-from mlmt_jax.training.folder import RunFolder
+from mlmt_jax.runs.checkpoints import Checkpoints
+from mlmt_jax.runs.folder import RunFolder
 from mlmt_jax.training.setup import versions
 
 __all__ = ["write_run"]

@@ -4,7 +4,6 @@ Use it alone: ``from mlmt_jax import crf``. The package imports nothing else of 
 """
 
 from mlmt_jax.crf.chain import Chain, constraints
-from mlmt_jax.crf.decoding import k_best, viterbi
 from mlmt_jax.crf.inference import (
     entropy,
     log_likelihood,
@@ -17,6 +16,7 @@ from mlmt_jax.crf.inference import (
 from mlmt_jax.crf.module import CRF
 from mlmt_jax.crf.paths import path_log_probabilities
 from mlmt_jax.crf.sampling import sample
+from mlmt_jax.crf.viterbi import k_best, viterbi
 
 __all__ = [
     "CRF",

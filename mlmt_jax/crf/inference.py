@@ -8,8 +8,8 @@ import jax.numpy as jnp
 
 from mlmt_jax.crf import logspace
 from mlmt_jax.crf import posterior as posteriors
-from mlmt_jax.crf.batching import over_batch
 from mlmt_jax.crf.chain import Chain
+from mlmt_jax.crf.leading_axes import over_batch
 from mlmt_jax.crf.messages import time_first
 
 __all__ = [

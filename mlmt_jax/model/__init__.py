@@ -1,7 +1,7 @@
 """The shared model: components as Flax modules, and the task models that are built from them."""
 
 from mlmt_jax.model.build import Model, build_model, init_params, put_vectors
-from mlmt_jax.model.decoding import (
+from mlmt_jax.model.readers import (
     NBest,
     Reader,
     all_marginals,
@@ -10,8 +10,8 @@ from mlmt_jax.model.decoding import (
     tags_and_losses,
     tags_and_probabilities,
 )
-from mlmt_jax.model.exporting import export_programs
-from mlmt_jax.model.tagger import (
+from mlmt_jax.model.stablehlo import export_programs
+from mlmt_jax.model.task_model import (
     TaskModel,
     batch_loss,
     emissions,

@@ -20,11 +20,11 @@ from mlmt_jax.config import (
     TaskConfig,
 )
 from mlmt_jax.crf import CRF
-from mlmt_jax.model.chars import CharCNN, Highway
-from mlmt_jax.model.components import MLP, Linear
+from mlmt_jax.model.character_cnn import CharCNN, Highway
 from mlmt_jax.model.encoder import LSTM, WordEmbedding
 from mlmt_jax.model.initializers import normal
-from mlmt_jax.model.tagger import Part, TaskModel
+from mlmt_jax.model.linear import MLP, Linear
+from mlmt_jax.model.task_model import Part, TaskModel
 from mlmt_jax.types import Params, Sizes
 
 __all__ = ["Model", "build_model", "init_params", "put_vectors"]

@@ -17,9 +17,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from mlmt_jax.model import recurrence_cpu as cpu
-from mlmt_jax.model import recurrence_gpu as gpu
-from mlmt_jax.model.recurrence_cell import cell
+from mlmt_jax.model import cpu_loop as cpu
+from mlmt_jax.model import gpu_loop as gpu
+from mlmt_jax.model.lstm_cell import cell
 
 __all__ = ["recurrence"]
 

@@ -6,16 +6,16 @@ from typing import Any
 import jax
 import numpy as np
 
-from mlmt_jax.durable import remove
+from mlmt_jax.batches.prefetch import BatchesAhead
 from mlmt_jax.errors import RunError
+from mlmt_jax.runs.atomic_files import remove
+from mlmt_jax.runs.checkpoints import Restored
+from mlmt_jax.runs.folder import RunFolder
 from mlmt_jax.training import processes
-from mlmt_jax.training.ahead import BatchesAhead
-from mlmt_jax.training.checkpoint import Restored
-from mlmt_jax.training.folder import RunFolder
-from mlmt_jax.training.journal import score_table
-from mlmt_jax.training.mixing import draws
 from mlmt_jax.training.outcome import statistics, statistics_table, where
-from mlmt_jax.training.replicas import Group, batches_ahead, device_mesh, groups_of
+from mlmt_jax.training.plan import draws
+from mlmt_jax.training.printing import score_table
+from mlmt_jax.training.replica_group import Group, batches_ahead, device_mesh, groups_of
 from mlmt_jax.training.run import Evaluation, Run
 from mlmt_jax.training.setup import Setup, fresh_state
 from mlmt_jax.training.state import RunState

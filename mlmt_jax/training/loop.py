@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from mlmt_jax.runs.folder import RunFolder
 from mlmt_jax.training import processes
 from mlmt_jax.training.fleet import Fleet
-from mlmt_jax.training.folder import RunFolder
-from mlmt_jax.training.journal import Reporter, score_table, table
-from mlmt_jax.training.mixing import draw_task
+from mlmt_jax.training.plan import draw_task
+from mlmt_jax.training.printing import Reporter, score_table, table
 from mlmt_jax.training.run import Evaluation
 from mlmt_jax.training.setup import Setup
 from mlmt_jax.training.signals import Stopped, StopRequest

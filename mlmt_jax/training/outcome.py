@@ -7,9 +7,9 @@ import jax
 import numpy as np
 
 from mlmt_jax.config import Config
-from mlmt_jax.training.journal import table
-from mlmt_jax.training.scoring import SplitScore, evaluate_split
+from mlmt_jax.training.printing import table
 from mlmt_jax.training.setup import Setup, versions
+from mlmt_jax.training.split_scores import SplitScore, evaluate_split
 from mlmt_jax.types import Params
 
 __all__ = [

@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mlmt_jax.durable import remove
 from mlmt_jax.errors import RunError
+from mlmt_jax.runs.atomic_files import remove
+from mlmt_jax.runs.checkpoints import Checkpoints, Progress, Restored
+from mlmt_jax.runs.folder import RunFolder
+from mlmt_jax.runs.metrics_file import append_metrics, keep_metrics_until, read_metrics
 from mlmt_jax.training import processes
-from mlmt_jax.training.checkpoint import Checkpoints, Progress, Restored
-from mlmt_jax.training.folder import RunFolder
-from mlmt_jax.training.metrics_file import append_metrics, keep_metrics_until, read_metrics
-from mlmt_jax.training.optim import learning_rate_schedule
+from mlmt_jax.training.optimizers import learning_rate_schedule
 from mlmt_jax.training.outcome import Scores, evaluate, headline, scores_as_json, statistics, where
 from mlmt_jax.training.setup import Setup
 from mlmt_jax.training.state import RunState

@@ -10,19 +10,19 @@ from functools import cached_property
 import jax
 import optax
 
+from mlmt_jax.batches.encode import encode
+from mlmt_jax.batches.packing import Contents, Encoded, apart
+from mlmt_jax.batches.training_batches import TrainingBatches
 from mlmt_jax.config import Config
 from mlmt_jax.config.problems import quoted
-from mlmt_jax.data.assembly import Contents, Encoded, apart
-from mlmt_jax.data.batching import TrainingBatches
-from mlmt_jax.data.corpus import Corpus, load_corpora, load_corpus
-from mlmt_jax.data.encoding import encode
+from mlmt_jax.corpus.corpora import Corpus, load_corpora, load_corpus
 from mlmt_jax.errors import ConfigError
 from mlmt_jax.model import Model, build_model, init_params, put_vectors
 from mlmt_jax.training import processes
-from mlmt_jax.training.mixing import check_weights, mixing_weights
-from mlmt_jax.training.optim import build_optimizer
-from mlmt_jax.training.rows import TableUser, table_users
+from mlmt_jax.training.optimizers import build_optimizer
+from mlmt_jax.training.plan import check_weights, mixing_weights
 from mlmt_jax.training.state import RunState, init_state
+from mlmt_jax.training.word_rows import TableUser, table_users
 
 __all__ = [
     "INITIAL_KEY",

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import optax
 
 from mlmt_jax.model import TaskModel, batch_loss
-from mlmt_jax.training.rows import (
+from mlmt_jax.training.state import RunState
+from mlmt_jax.training.word_rows import (
     Gathered,
     TableUser,
     gathered,
@@ -18,7 +19,6 @@ from mlmt_jax.training.rows import (
     scattered,
     with_momentum,
 )
-from mlmt_jax.training.state import RunState
 from mlmt_jax.types import Batch, Params
 
 __all__ = ["OF_RUNS", "StepMetrics", "touches", "train_step", "train_steps_in_turn"]

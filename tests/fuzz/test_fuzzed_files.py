@@ -12,20 +12,20 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny_corpus
-from fuzz.campaign import assert_readable, run_campaign
-from fuzz.mutations import mutated, mutated_values
+from campaign import assert_readable, run_campaign
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mutations import mutated, mutated_values
 
 from mlmt_jax.check import examine
 from mlmt_jax.config import load_config, parse_config
-from mlmt_jax.data.conll import ColumnFormat, iter_blocks, read_conll, sentence_of
-from mlmt_jax.data.corpus import load_corpus
-from mlmt_jax.data.decoding import open_text
-from mlmt_jax.data.embeddings import read_vectors
-from mlmt_jax.data.findings import Finding
-from mlmt_jax.data.guessing import guess_format
+from mlmt_jax.corpus.corpora import load_corpus
+from mlmt_jax.corpus.vectors import read_vectors
 from mlmt_jax.errors import InputError
+from mlmt_jax.text.column_guess import guess_format
+from mlmt_jax.text.columns import ColumnFormat, iter_blocks, read_conll, sentence_of
+from mlmt_jax.text.findings import Finding
+from mlmt_jax.text.lines import open_text
 
 DIMENSION = 4
 FORMATS = (

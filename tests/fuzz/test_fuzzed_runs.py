@@ -10,13 +10,13 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from fuzz.campaign import run_campaign
-from fuzz.mutations import mutated, mutated_values
+from campaign import run_campaign
+from mutations import mutated, mutated_values
 
 from mlmt_jax import Tagger
 from mlmt_jax.config import Config, load_config
-from mlmt_jax.training.checkpoint import Restored
-from mlmt_jax.training.folder import RunFolder
+from mlmt_jax.runs.checkpoints import Restored
+from mlmt_jax.runs.folder import RunFolder
 from mlmt_jax.training.run import Run
 from mlmt_jax.training.setup import Setup, fresh_state, prepare_replicas
 from mlmt_jax.training.state import RunState

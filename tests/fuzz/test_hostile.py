@@ -15,7 +15,7 @@ import pytest
 
 from mlmt_jax.config import parse_config
 from mlmt_jax.errors import ConfigError
-from mlmt_jax.training.folder import RunFolder
+from mlmt_jax.runs.folder import RunFolder
 
 HEADERS = (b"999999999 999999999", b"999999999 4", b"4 999999999", b"999999999999999999 4", b"999999999 1")
 ROW = struct.pack("<4f", 0.1, -0.2, 0.3, 0.4)
@@ -23,7 +23,7 @@ ROW = struct.pack("<4f", 0.1, -0.2, 0.3, 0.4)
 # Reads the files it is given with the dimension before them, and little memory beyond what it has already.
 READER = """
 import resource, sys
-import mlmt_jax.data.embeddings as embeddings
+import mlmt_jax.corpus.vectors as embeddings
 from mlmt_jax.errors import InputError
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + (128 << 20),) * 2)

@@ -12,7 +12,7 @@ from compilations import recorded_compilations
 from small_model import PAIRS, SIZES, small_config
 
 from mlmt_jax.model import Model, build_model, init_params, put_vectors
-from mlmt_jax.model.components import MLP, Linear
+from mlmt_jax.model.linear import MLP, Linear
 from mlmt_jax.types import Params
 
 

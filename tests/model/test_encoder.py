@@ -10,7 +10,7 @@ import pytest
 from dense import batch_of
 from modules import Params, applied, initial_params, random_params
 
-from mlmt_jax.data.assembly import Encoded
+from mlmt_jax.batches.packing import Encoded
 from mlmt_jax.model.encoder import LSTM, WordEmbedding
 from mlmt_jax.model.masking import random_bytes
 

@@ -17,11 +17,11 @@ from replica_runs import metrics, scripted
 from mlmt_jax.config import load_config, parse_config
 from mlmt_jax.errors import ConfigError, InputError, RunError
 from mlmt_jax.model import init_params
+from mlmt_jax.runs.checkpoints import Checkpoints, Progress, load_best_params
+from mlmt_jax.runs.folder import RunFolder
 from mlmt_jax.tagger import Tagger
 from mlmt_jax.train import main
 from mlmt_jax.training import loop
-from mlmt_jax.training.checkpoint import Checkpoints, Progress, load_best_params
-from mlmt_jax.training.folder import RunFolder
 from mlmt_jax.training.outcome import headline
 from mlmt_jax.training.setup import Setup, prepare
 from mlmt_jax.training.state import RunState, init_state

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import tiny_corpus
 
+from mlmt_jax.batches.packing import apart
+from mlmt_jax.batches.training_batches import TrainingBatches
 from mlmt_jax.config import load_config
-from mlmt_jax.data.assembly import apart
-from mlmt_jax.data.batching import TrainingBatches
 from mlmt_jax.model import batch_loss, init_params
-from mlmt_jax.training.optim import learning_rate_schedule
+from mlmt_jax.training.optimizers import learning_rate_schedule
 from mlmt_jax.training.setup import Setup, prepare
 from mlmt_jax.training.state import RunState, init_state
 from mlmt_jax.training.step import touches, train_step

@@ -1,0 +1,1 @@
+"""From a corpus to arrays: encoded sentences, batches of few shapes, epochs and prefetching. NumPy alone."""

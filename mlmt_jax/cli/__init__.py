@@ -1,0 +1,1 @@
+"""Common parts of all command lines: error messages, exit statuses, arguments, the process environment."""

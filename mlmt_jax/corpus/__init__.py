@@ -1,0 +1,1 @@
+"""From sentences to a corpus: data sets, samples, vocabularies and word vectors."""

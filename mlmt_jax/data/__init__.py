@@ -1,1 +1,0 @@
-"""Corpora, tag schemes, vocabularies, vectors and batches, in numpy alone."""

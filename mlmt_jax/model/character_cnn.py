@@ -1,0 +1,136 @@
+"""A word's features from its characters: convolution, maximum over time, highway layers."""
+
+from collections.abc import Callable
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from mlmt_jax.model.initializers import lecun_normal, xavier_normal, zeros
+from mlmt_jax.model.linear import Linear, side_by_side
+
+__all__ = ["CharCNN", "Highway"]
+
+
+class CharCNN(nn.Module):
+    """max over time of relu(conv(E(c))) (Kim et al. 2016), for words of any number of characters.
+
+    A filter of width k sees the windows that lie within the word, and one window, filled up with
+    zeros, where the word is shorter than k: so a word's features never depend on padding.
+
+    The alphabet is projected through every filter tap once and the projections are gathered: an
+    alphabet is small, and the gradient of a convolution over gathered embeddings is slow on a CPU. Words
+    stand end to end: padding each to the longest would cost several times as much.
+    """
+
+    characters: int  # table rows, row 0 ("no character") has no parameters
+    dimension: int
+    filters: tuple[tuple[int, int], ...]  # (width, count) pairs
+
+    @property
+    def features(self) -> int:
+        """Features of a word."""
+        return sum(count for _, count in self.filters)
+
+    @nn.compact
+    def weights(self) -> tuple[jax.Array, list[jax.Array], list[jax.Array]]:
+        """The characters' vectors, and each filter's kernel (width, dimension, count) and bias (count,)."""
+        table = self.param("table", xavier_normal, (self.characters - 1, self.dimension))
+        kernels, biases = [], []
+        for i, (width, count) in enumerate(self.filters):
+            # Kim's filters are small: LeCun's scale over a window keeps the features near unit size.
+            kernels.append(self.param(f"kernel_{i}", lecun_normal, (width, self.dimension, count)))
+            biases.append(self.param(f"bias_{i}", zeros, (count,)))
+        return table, kernels, biases
+
+    def __call__(self, chars: jax.Array, owners: jax.Array, ends: jax.Array) -> jax.Array:
+        """chars (C,), owners (C,), ends (U,) int32 as in ``Batch`` -> (U, features) float32."""
+        table, kernels, biases = self.weights()
+        table = jnp.concatenate([jnp.zeros_like(table[:1]), table])
+        taps = [jnp.einsum("ad,wdf->awf", table, kernel).reshape(len(table), -1) for kernel in kernels]
+        C = chars.shape[0]
+        left = (ends[owners] - jnp.arange(C))[:, None]  # characters of the word from here on
+        first = jnp.concatenate([jnp.ones(1, bool), owners[1:] != owners[:-1]])[:, None]
+        projected = jnp.concatenate(taps, -1)[chars]  # (C, all taps of all filters)
+        sums = jnp.asarray(_window_sums(projected, left, self.filters))
+        windows = nn.relu(sums + jnp.concatenate(biases))
+        # relu is at least 0, so a 0 outside the word never wins against what lies inside.
+        sizes = np.repeat([width for width, _ in self.filters], [count for _, count in self.filters])
+        inside = (left >= sizes) | (first & (left > 0))
+        return _largest(jnp.where(inside, windows, 0.0), owners, ends.shape[0])
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _window_sums(projected: jax.Array, left: jax.Array, filters: tuple[tuple[int, int], ...]) -> jax.Array:
+    """What a window's taps say together, (C, features); what each character says to each is (C, taps)."""
+    sums, column = [], 0
+    for width, count in filters:
+        window = jnp.zeros(())
+        for j in range(width):
+            tap = jnp.pad(projected[:, column : column + count], [(0, j), (0, 0)])[j:]
+            window = window + jnp.where(left > j, tap, 0.0)
+            column += count
+        sums.append(window)
+    return jnp.concatenate(sums, -1)
+
+
+def _window_sums_backward(filters: tuple[tuple[int, int], ...], left: jax.Array, slopes: jax.Array):
+    # Side by side: as a sum of nine wide arrays that are mostly 0 it takes several times as long.
+    taps, column = [], 0
+    for width, count in filters:
+        own = slopes[:, column : column + count]
+        taps += [
+            jnp.pad(jnp.where(left > j, own, 0.0), [(j, 0), (0, 0)])[: own.shape[0]] for j in range(width)
+        ]
+        column += count
+    return jnp.concatenate(taps, -1), None
+
+
+_window_sums.defvjp(lambda x, left, filters: (_window_sums(x, left, filters), left), _window_sums_backward)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _largest(values: jax.Array, owners: jax.Array, count: int) -> jax.Array:
+    """The largest of each owner's values, (C, f) float32 of at least 0, (C,) int32 -> (count, f)."""
+    return jnp.zeros((count, values.shape[1]), values.dtype).at[owners].max(values, indices_are_sorted=True)
+
+
+def _largest_forward(values: jax.Array, owners: jax.Array, count: int):
+    largest = _largest(values, owners, count)
+    return largest, (values, owners, largest)
+
+
+def _largest_backward(count: int, kept, slopes: jax.Array):
+    values, owners, largest = kept
+    # Equal windows of a word share the slope.
+    won = (values == largest[owners]).astype(values.dtype)
+    winners = jnp.zeros_like(largest).at[owners].add(won, indices_are_sorted=True)
+    return won * (slopes / jnp.maximum(winners, 1.0))[owners], None
+
+
+_largest.defvjp(_largest_forward, _largest_backward)
+
+
+class Highway(nn.Module):
+    """Highway layers (Srivastava et al. 2015): g * f(W x + b) + (1 - g) * x, g = sigmoid(W_g x + b_g)."""
+
+    num_layers: int
+    activation: Callable[[jax.Array], jax.Array]
+
+    @nn.compact
+    def weights(self, size: int) -> list[list[tuple[jax.Array, jax.Array]]]:
+        """W and b of each layer's gate and of its transform."""
+        return [
+            [Linear(size, name=f"{part}_{i}").weights(size) for part in ("gate", "transform")]
+            for i in range(self.num_layers)
+        ]
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(..., d) -> (..., d)."""
+        for layer in self.weights(x.shape[-1]):
+            opened, changed = side_by_side(x, layer)
+            gate = nn.sigmoid(opened)
+            x = gate * self.activation(changed) + (1.0 - gate) * x
+        return x

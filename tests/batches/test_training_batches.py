@@ -1,0 +1,241 @@
+"""Batches against what they are made of: every sentence, whole, in few shapes, replayable."""
+
+from itertools import combinations
+
+import numpy as np
+from batch_checks import CHARACTER_ROWS, WORD_ROWS, assert_packed, make_sentences
+from dense import batch_of, chars_of, words_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlmt_jax.batches.packing import Needs, assemble, collect, together
+from mlmt_jax.batches.shapes import Shape
+from mlmt_jax.batches.training_batches import TrainingBatches
+from mlmt_jax.types import BY_SENTENCE
+
+LENGTHS = st.lists(st.integers(1, 30), min_size=1, max_size=50)
+
+
+def make_batches(sentences, batch_size: int, *, seed=7, name="task", rate=0.0, words=None, characters=None):
+    return TrainingBatches(
+        name,
+        sentences,
+        batch_size,
+        seed=seed,
+        rare_words=np.zeros(WORD_ROWS, bool) if words is None else words,
+        rare_characters=np.zeros(CHARACTER_ROWS, bool) if characters is None else characters,
+        unknown_rate=rate,
+        expected_steps=1000.0,
+    )
+
+
+def assert_holds(batch, sentences) -> None:
+    """The batch holds these sentences, in this order, and nothing else."""
+    rows, n = batch.position.shape
+    longest = max((s.chars.shape[1] for s in sentences), default=0)
+    words, chars = np.zeros((rows, n), int), np.zeros((rows, n, longest), int)
+    tags, lengths = np.zeros((rows, n), int), np.zeros(rows, int)
+    for i, sentence in enumerate(sentences):
+        lengths[i] = len(sentence.words)
+        for j in range(lengths[i]):
+            words[i, j], tags[i, j] = sentence.words[j], sentence.tags[j]
+            for k, char in enumerate(sentence.chars[j]):
+                chars[i, j, k] = char
+    for own, expected in ((words_of(batch), words), (batch.lengths, lengths), (batch.tags, tags)):
+        np.testing.assert_array_equal(own, expected)
+    found = chars_of(batch)
+    width = max(found.shape[2], longest)
+    wide = lambda values: np.pad(values, [(0, 0), (0, 0), (0, width - values.shape[2])])
+    np.testing.assert_array_equal(wide(found), wide(chars))
+    dtypes = {name: np.dtype(np.int32) for name in batch._fields} | {"places": np.dtype(np.uint32)}
+    assert {name: part.dtype for name, part in batch._asdict().items()} == dtypes
+    assert_packed(batch.tokens, batch)
+    # Every word stands there once, and so does every row of the table.
+    inside = np.arange(n) < lengths[:, None]
+    lines = {(row, tuple(own)) for row, own in zip(words[inside], chars[inside].tolist(), strict=True)}
+    used = set(batch.tokens[batch.position[inside]].tolist())
+    assert len(used) == len(lines) <= len(batch.words) == len(batch.rows) == len(batch.ends)
+    distinct = sorted({row for row, _ in lines})
+    np.testing.assert_array_equal(batch.rows, [*distinct, *[0] * (len(batch.rows) - len(distinct))])
+    # Characters stand word by word.
+    letters = int(max(batch.ends, default=0))
+    sizes = np.diff(batch.ends[: len(lines)], prepend=0)
+    np.testing.assert_array_equal(batch.owners[:letters], np.repeat(np.arange(len(lines)), sizes))
+    assert np.all(batch.owners[letters:] == len(batch.words) - 1)
+    assert not np.any(batch.chars[letters:])
+
+
+def assert_same(a, b) -> None:
+    for x, y in zip(a, b, strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+def test_padding_is_zero_and_left_over_rows_have_length_zero():
+    sentences = make_sentences([3, 1, 5])
+    sentences[1] = sentences[1]._replace(tags=np.array([-1], np.int32))
+    assert_holds(batch_of(sentences, 5, 7, more=9), sentences)
+    assert_holds(batch_of([], 2, 3, more=4), [])
+
+
+def test_a_word_without_characters_says_so():
+    [sentence] = make_sentences([3])
+    bare = sentence._replace(words=np.array([4, 5, 4], np.int32), chars=np.zeros((3, 0), np.int32))
+    batch = batch_of([bare], 1, 4)
+    np.testing.assert_array_equal(batch.ends, [1, 2])
+    np.testing.assert_array_equal(batch.chars, [0, 0])
+
+
+def test_there_is_room_for_the_most_of_each_kind():
+    one, other = Needs(np.array([5, 1]), 2, 9), Needs(np.array([3, 2, 1]), 5, 4)
+    for several in ([one, other], [other, one]):
+        lengths, distinct, letters = together(several)
+        assert (lengths.tolist(), distinct, letters) == ([5, 2, 1], 5, 9)
+
+
+@given(LENGTHS, st.integers(1, 4), st.integers(0, 9))
+@settings(max_examples=30)
+def test_sentences_are_dealt_out_to_parts_of_one_layout(lengths, parts, more):
+    sentences = make_sentences(lengths)
+    rows = -(-len(lengths) // parts) * parts
+    contents = collect(sentences)
+    needs = together([contents.needs(rows), collect(make_sentences(lengths[:3], 1)).needs(rows)])
+    need = needs.shape(parts)
+    whole = batch_of(sentences, rows, need.words)
+    batch = assemble(contents, rows, Shape(*(size + more for size in need)), needs.lengths, parts)
+    seen = []
+    for part in range(parts):
+        tokens, places, back, position, own, tags = (getattr(batch, name)[part] for name in BY_SENTENCE)
+        assert len(own) == rows // parts
+        for row, length in enumerate(own):
+            at = position[row, :length]
+            # Those of one number stand together, in the order of the sentences, where the layout says.
+            np.testing.assert_array_equal(at, batch.starts[:length] + row)
+            assert np.all(position[row, length:] == len(tokens))
+            np.testing.assert_array_equal(back[at], at[::-1])
+            np.testing.assert_array_equal(places[at] & 0xFFFF, np.arange(length))
+            if length:
+                [sentence] = set((places[at] >> 16).tolist())
+                seen.append(sentence)
+                words = batch.rows[batch.words][tokens[at]]
+                np.testing.assert_array_equal(words, sentences[sentence].words)
+                np.testing.assert_array_equal(tags[row, :length], whole.tags[sentence, :length])
+        assert batch.starts[-1] + len(own) <= len(tokens)
+    assert sorted(seen) == list(range(len(sentences)))
+
+
+@given(LENGTHS, st.integers(1, 20), st.integers(0, 3))
+@settings(max_examples=40)
+def test_an_epoch_has_every_sentence_once_in_batches_of_nearly_one_size(lengths, batch_size, seed):
+    sentences = make_sentences(lengths)
+    batches = make_batches(sentences, batch_size, seed=seed)
+    per_epoch = batches.batches_per_epoch
+    assert per_epoch == (len(lengths) + batch_size - 1) // batch_size
+    for epoch in range(3):
+        chosen = [batches.indices(epoch * per_epoch + i).tolist() for i in range(per_epoch)]
+        assert sorted(i for batch in chosen for i in batch) == list(range(len(lengths)))
+        sizes = [len(batch) for batch in chosen]
+        assert max(sizes) <= batch_size
+        assert max(sizes) - min(sizes) <= 1
+        # Of two batches, one's sentences are the shorter ones, but for a jitter of less than four words.
+        spans = [(min(own), max(own)) for own in ([lengths[i] for i in batch] for batch in chosen)]
+        assert all(min(a[1] - b[0], b[1] - a[0]) < 4 for a, b in combinations(spans, 2))
+
+
+@given(LENGTHS, st.integers(1, 20))
+@settings(max_examples=20)
+def test_training_batches_hold_their_sentences_in_few_shapes(lengths, batch_size):
+    sentences = make_sentences(lengths, longest_word=40)
+    batches = make_batches(sentences, batch_size)
+    shapes = set()
+    for step in range(4 * batches.batches_per_epoch):
+        batch = batches.batch(step)
+        assert_holds(batch, [sentences[i] for i in batches.indices(step)])
+        shapes.add(shape_of(batch))
+    assert shapes <= set(batches.shapes)
+    assert len(batches.shapes) <= 5
+    largest = max(len(batches.indices(step)) for step in range(batches.batches_per_epoch))
+    assert batch.lengths.shape == (largest,)
+
+
+def shape_of(batch) -> Shape:
+    return Shape(batch.position.shape[1], len(batch.tokens), len(batch.words), len(batch.chars))
+
+
+def test_a_batch_depends_on_seed_task_and_step_but_not_on_what_was_asked_before():
+    random = np.random.default_rng(3)
+    sentences = make_sentences(random.integers(1, 25, 47))
+    rare = random.random(WORD_ROWS) < 0.5, random.random(CHARACTER_ROWS) < 0.5
+    rare[0][0] = rare[1][0] = rare[1][1] = False
+    make = lambda **kwargs: make_batches(sentences, 6, rate=0.3, words=rare[0], characters=rare[1], **kwargs)
+    steps = list(range(5 * make().batches_per_epoch))
+    in_order = make()
+    expected = [in_order.batch(step) for step in steps]
+    shuffled = make()
+    for step in random.permutation(steps):
+        assert_same(shuffled.batch(step), expected[step])
+    assert_same(make().batch(steps[-1]), expected[-1])
+
+    orders = [
+        [other.indices(step).tolist() for step in steps]
+        for other in (make(), make(seed=8), make(name="other task"))
+    ]
+    assert all(a != b for a, b in combinations(orders, 2))
+    per_epoch = make().batches_per_epoch
+    epochs = [orders[0][start : start + per_epoch] for start in steps[::per_epoch]]
+    assert all(a != b for a, b in combinations(epochs, 2))
+
+
+def test_an_epoch_does_not_begin_with_its_shortest_sentences():
+    lengths = np.repeat([2, 10, 20, 30], 5)
+    batches = make_batches(make_sentences(lengths), 5)
+    firsts = {lengths[batches.indices(4 * epoch)].max() for epoch in range(30)}
+    assert firsts == {2, 10, 20, 30}
+
+
+def test_words_and_characters_seen_once_are_replaced_at_the_configured_rate():
+    random = np.random.default_rng(5)
+    sentences = make_sentences(random.integers(1, 20, 38))
+    rare_words = np.arange(WORD_ROWS) % 3 == 1
+    rare_characters = np.arange(CHARACTER_ROWS) % 3 == 2
+    rate, steps = 0.15, 300
+    batches = make_batches(sentences, 10, rate=rate, words=rare_words, characters=rare_characters)
+    plain = make_batches(sentences, 10)
+    for field, rare, unknown in ((words_of, rare_words, 0), (chars_of, rare_characters, 1)):
+        replaced = could = 0
+        outcomes = set()
+        for step in range(steps):
+            before, after = (field(b.batch(step)) for b in (plain, batches))
+            if field is chars_of:
+                before, after = (
+                    part[..., : min(before.shape[2], after.shape[2])] for part in (before, after)
+                )
+            changed, allowed = before != after, rare[before]
+            assert not (changed & ~allowed).any()  # padding is never rare, either
+            assert (after[changed] == unknown).all()
+            replaced += changed.sum()
+            could += allowed.sum()
+            outcomes |= set(zip(before[allowed].tolist(), changed[allowed].tolist(), strict=True))
+        spread = np.sqrt(rate * (1 - rate) / could)
+        assert abs(replaced / could - rate) < 4 * spread
+        # Drawn anew at each step: every rare one is sometimes itself and sometimes the unknown one.
+        seen = {row for row, _ in outcomes}
+        assert outcomes == {(row, changed) for row in seen for changed in (False, True)}
+        assert seen == set(np.flatnonzero(rare))
+    for step in range(20):
+        a, b = plain.batch(step), batches.batch(step)
+        assert_same((a.lengths, a.tags), (b.lengths, b.tags))
+
+
+def test_each_batch_of_an_epoch_draws_its_own_unknown_words():
+    every = np.ones(WORD_ROWS, bool)
+    batches = make_batches(make_sentences([20] * 8), 2, rate=0.5, words=every)
+    unknown = [(words_of(batches.batch(step)) == 0).ravel().tolist() for step in range(4)]
+    assert all(one != other for one, other in combinations(unknown, 2))
+
+
+def test_rate_zero_replaces_nothing():
+    sentences = make_sentences([4, 9, 2])
+    every = np.ones(WORD_ROWS, bool), np.ones(CHARACTER_ROWS, bool)
+    batches = make_batches(sentences, 2, words=every[0], characters=every[1])
+    for step in range(10):
+        assert_holds(batches.batch(step), [sentences[i] for i in batches.indices(step)])

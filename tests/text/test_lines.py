@@ -1,0 +1,129 @@
+"""Bytes into lines: endings, and going on behind what is refused. Refusals stand with the readers."""
+
+import codecs
+import gzip
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mlmt_jax.errors import DataError
+from mlmt_jax.text.findings import Finding
+from mlmt_jax.text.lines import decode_lines, open_text
+
+
+def test_endings_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "text"
+    path.write_bytes("a\r\nb\x85\n\nc".encode())
+    assert list(open_text(path)) == ["a\r\n", "b\x85\n", "\n", "c"]
+
+
+@pytest.mark.parametrize(
+    ("content", "lines", "places"),
+    [
+        (b"a\n\xe9b\n\xc3\xa9\nc\xe9", ["a\n", "éb\n", "é\n", "cé"], [(2, 1, 2)]),
+        (b"a\nb\0c\0\n\0\n", ["a\n", "bc\n", "\n"], [(2, 2, 2)]),
+        (b"a\n\xff\x01\nb\n", ["a\n"], [(2, 1, 1)]),  # neither UTF-8 nor any other text
+        ("é\nb\n".encode("utf-16"), [], [(1, 1, 1)]),
+    ],
+)
+def test_errors_are_listed_and_the_lines_go_on(
+    tmp_path: Path, content: bytes, lines: list[str], places: list[tuple[int, int, int]]
+) -> None:
+    path = tmp_path / "text"
+    path.write_bytes(content)
+    errors: list[Finding] = []
+    assert list(open_text(path, "utf-8", errors)) == lines
+    assert [(error.line, error.column, error.count) for error in errors] == places
+    assert all(error.is_error for error in errors)
+
+
+def test_a_file_that_cannot_be_opened_has_no_lines(tmp_path: Path) -> None:
+    errors: list[Finding] = []
+    assert list(open_text(tmp_path / "none", "utf-8", errors)) == []
+    assert [(error.line, error.text) for error in errors] == [
+        (None, "cannot be read: No such file or directory")
+    ]
+
+
+class Looked(str):
+    """Text that counts the characters which are looked at or copied with it."""
+
+    __slots__ = ()
+    characters = 0
+
+    def __radd__(self, before: str) -> "Looked":
+        Looked.characters += len(before) + len(self)
+        return Looked(str(before) + str(self))
+
+    def split(self, *args: object, **kwargs: object) -> list[str]:
+        Looked.characters += len(self)
+        return list(map(Looked, super().split("\n")))
+
+
+class LookedDecoder(codecs.IncrementalDecoder):
+    """EBCDIC, whose line ends are not the byte of ASCII's."""
+
+    def decode(self, data: bytes, final: bool = False) -> str:  # type: ignore[override]
+        return Looked(bytes(data).decode("cp037"))
+
+
+@pytest.fixture
+def looked() -> Iterator[str]:
+    """An encoding that counts in ``Looked.characters``."""
+    own = codecs.lookup("cp037")
+    info = codecs.CodecInfo(own.encode, own.decode, incrementaldecoder=LookedDecoder, name="looked")
+    search = {"looked": info}.get
+    codecs.register(search)
+    Looked.characters = 0
+    yield "looked"
+    codecs.unregister(search)
+
+
+def test_a_line_that_never_ends_is_read_once(looked: str) -> None:
+    raw = b"Piet B-PER\n" * 1000
+    [line] = decode_lines(io.BytesIO(raw), looked, "text")
+    assert line == raw.decode("cp037")
+    assert Looked.characters < 5 * len(raw)
+
+
+def test_several_mebibytes_without_an_end_of_line() -> None:
+    raw = b"a B-LOC.\n" * 2 * 200_000
+    [line] = decode_lines(io.BytesIO(raw), "utf-16-le", "text")
+    assert line == raw.decode("utf-16-le")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp037"])
+def test_lines_are_those_of_the_whole_text(encoding: str) -> None:
+    text = "é B\r\n\n\u0a0a x\n ਊ%\u010a\nlast\r" if encoding != "cp037" else "é B\r\n\n% x\nlast"
+    lines = list(decode_lines(io.BytesIO(text.encode(encoding)), encoding, "text"))
+    assert "".join(lines).removeprefix("\ufeff") == text
+    assert all("\n" not in line[:-1] for line in lines)
+
+
+def test_where_a_line_of_several_raw_lines_is_wrong() -> None:
+    # In UTF-16 the byte "\n" ends no line here: U+0A61 has it too.
+    raw = "a\n\u610a\u610ab".encode("utf-16-le") + b"\0\xd8" + b"c\0"
+    with pytest.raises(DataError, match=r"text:2:4: a byte that is not utf-16-le"):
+        list(decode_lines(io.BytesIO(raw), "utf-16-le", "text"))
+    raw = "a\n\u610a\u610a\0b".encode("utf-16-le")
+    with pytest.raises(DataError, match=r"text:2:3: a NUL character"):
+        list(decode_lines(io.BytesIO(raw), "utf-16-le", "text"))
+
+
+def test_half_a_character_is_refused_where_the_decoder_lets_it_pass() -> None:
+    raw = b"a O\nb+2AA- O\n"
+    with pytest.raises(DataError, match=r"^text:2:2: half a character \(U\+D800\)\n  expected whole"):
+        list(decode_lines(io.BytesIO(raw), "utf-7", "text"))
+    errors: list[Finding] = []
+    lines = list(decode_lines(io.BytesIO(raw), "utf-7", "text", errors))
+    assert lines == ["a O\n", "b O\n"]
+    assert len(errors) == 1
+
+
+def test_gzip_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "text.gz"
+    path.write_bytes(gzip.compress(b"we O\n"))
+    with pytest.raises(DataError, match="the file is gzip: unpack it"):
+        list(open_text(path, "utf-8"))

@@ -1,0 +1,76 @@
+"""Three hundred steps against a plain step: faster must not mean different."""
+
+import contextlib
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+import reference_step
+import tiny_corpus
+
+from mlmt_jax.config import load_config
+from mlmt_jax.training.plan import draw_task
+from mlmt_jax.training.setup import fresh_state, prepare
+from mlmt_jax.training.step import train_step
+from mlmt_jax.training.word_rows import up_to_date
+
+STEPS, FEW_STEPS = 300, 40
+
+
+def config_of(tiny_config: Path, trainable: bool) -> Path:
+    # Two tasks that share words, characters, LSTM: each with a learning rate of its own.
+    data = tiny_corpus.of_tasks(tiny_corpus.config(), "nld ner", "nld pos")
+    for i, task in enumerate(data["tasks"]):
+        task["model"] |= {"embed_dropout": 0.2, "lstm_dropout": 0.4}
+        task |= {"learning_rate": 0.03 - 0.01 * i, "decay_step": 50}
+    data["components"][0]["trainable"] = trainable
+    return tiny_corpus.write_config(tiny_config.parent, data, f"reference_{trainable}.json")
+
+
+@contextlib.contextmanager
+def optimised() -> Iterator[None]:
+    """Has programs compiled as users run them; other tests leave them as they are written."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", False)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_disable_most_optimizations", before)
+
+
+@pytest.mark.parametrize(("trainable", "count"), [(True, STEPS), (False, FEW_STEPS)])
+def test_the_losses_of_a_run_are_those_of_plain_steps(tiny_config: Path, trainable: bool, count: int) -> None:
+    setup = prepare(load_config(config_of(tiny_config, trainable)))
+    state = fresh_state(setup)
+    [table] = {task.word_embed.name for task in setup.model.tasks.values()}
+    words = np.array(state.params[table]["table"])
+    plain = reference_step.start(setup.model.tasks, state.params)
+    key = jax.random.key(5)
+    steps = {
+        name: jax.jit(partial(train_step, task, setup.optimizers[name], setup.users))
+        for name, task in setup.model.tasks.items()
+    }
+    losses, wanted, task_steps = [], [], dict.fromkeys(steps, 0)
+    for i in range(count):
+        name = draw_task(setup.weights, i)
+        batch = setup.batches[name].batch(task_steps[name])
+        task_steps[name] += 1
+        with optimised():
+            state, metrics = steps[name](state, batch, key)
+        losses.append(float(metrics.loss))
+        task, spec = setup.model.tasks[name], setup.config.task(name)
+        plain, loss = reference_step.step(task, spec, task.word_embed.name in setup.users, plain, batch, key)
+        wanted.append(loss)
+    assert min(task_steps.values()) > count // 20
+    few = min(20, count // 4)
+    assert np.mean(wanted[-few:]) < (0.5 if count == STEPS else 0.9) * np.mean(wanted[:few])
+    assert np.array_equal(words, state.params[table]["table"]) != trainable
+    np.testing.assert_allclose(losses, wanted, 1e-4, 1e-4)
+    jax.tree.map(
+        partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5),
+        up_to_date(setup.users, state),
+        plain.params,
+    )
