@@ -4,7 +4,6 @@ import itertools
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +13,7 @@ from mlmt_jax.corpus import random_streams as streams
 from mlmt_jax.errors import DataError
 from mlmt_jax.metrics.spans import OUTSIDE, Scheme, ill_formed_words
 from mlmt_jax.text.columns import ColumnFormat, Sentence, read_conll
-from mlmt_jax.text.findings import Finding, shown
+from mlmt_jax.text.findings import Finding, Findings, shown
 from mlmt_jax.text.tag_schemes import detect_scheme, has_bare_labels, to_bioes
 
 __all__ = [
@@ -76,16 +75,17 @@ def read_dataset(config: Config, spec: DatasetConfig) -> Dataset:
 
 
 def make_dataset(
-    config: Config, spec: DatasetConfig, read: Mapping[str, tuple[list[Sentence], list[Finding]]]
+    config: Config, spec: DatasetConfig, read: Mapping[str, tuple[list[Sentence], Iterable[Finding]]]
 ) -> Dataset:
     """``read_dataset`` of files that are read already: their sentences and findings by split."""
     files = {split: config.path(path) for split, path in spec.files.by_split.items()}
     tags = {split: [sentence.tags for sentence in sentences] for split, (sentences, _) in read.items()}
     scheme = detect_scheme(**tags) if spec.parser.scheme == "auto" else spec.parser.scheme
     findings = [finding for _, found in read.values() for finding in found]
-    labelled = {
-        split: label(sentences, scheme, files[split], findings) for split, (sentences, _) in read.items()
-    }
+    labelled: dict[str, list[Example]] = {}
+    for split, (sentences, _) in read.items():
+        labelled[split] = label(sentences, scheme, noted := Findings(files[split]))
+        findings += noted
     short = [i for i, example in enumerate(labelled["train"]) if len(example.tokens) <= spec.max_len]
     long = [example for example in labelled["train"] if len(example.tokens) > spec.max_len]
     if long:
@@ -116,9 +116,7 @@ def draw_sample(whole: Dataset, spec: DatasetConfig, seed: int) -> Dataset:
     return replace(whole, splits={**whole.splits, "train": train}, sample=whole.sample[chosen])
 
 
-def label(
-    sentences: Iterable[Sentence], scheme: Scheme, path: str | Path, findings: list[Finding]
-) -> list[Example]:
+def label(sentences: Iterable[Sentence], scheme: Scheme, findings: Findings) -> list[Example]:
     """Brings the tags to BIOES; ill-formed ones are repaired as conlleval reads them, and counted."""
     examples, repaired, first = [], 0, None
     odd: list[str] = []
@@ -126,7 +124,7 @@ def label(
         try:
             tags, count = to_bioes(sentence.tags, scheme)
         except ValueError as error:
-            raise DataError(f"{path}:{sentence.line}: {error}") from None
+            raise DataError(f"{findings.path}:{sentence.line}: {error}") from None
         if count:
             wrong = ill_formed_words(sentence.tags, scheme)
             first = first or sentence.lines[wrong[0]]
@@ -135,12 +133,12 @@ def label(
         examples.append(Example(sentence.tokens, tuple(tags), sentence.lines))
     if repaired:
         text = f"tag is ill-formed in the scheme {scheme.upper()} and was read as conlleval does"
-        findings.append(Finding(str(path), first, text, repaired, example=shown(odd)))
+        findings.note(text, first, count=repaired, example=shown(odd))
     words = sum(len(example.tags) for example in examples)
     if scheme != "none" and words and all(tag == OUTSIDE for example in examples for tag in example.tags):
         text = f"no span in the file: all {words} tags are O"
         advice = "nothing is learnt from it, or found in it: a span F1 on it is 0, and chooses no checkpoint"
-        findings.append(Finding(str(path), examples[0].line, text, advice=advice))
+        findings.note(text, examples[0].line, advice=advice)
     return examples
 
 
