@@ -2,9 +2,8 @@
 
 import itertools
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 
@@ -18,26 +17,12 @@ from mlmt_jax.text.tag_schemes import detect_scheme, has_bare_labels, to_bioes
 
 __all__ = [
     "Dataset",
-    "Example",
     "column_format",
     "draw_sample",
     "label",
     "make_dataset",
     "read_dataset",
 ]
-
-
-class Example(NamedTuple):
-    """One sentence."""
-
-    tokens: tuple[str, ...]
-    tags: tuple[str, ...]  # BIOES for span tasks, else as they stand in the file
-    lines: Sequence[int]  # 1-based line of each token in the file
-
-    @property
-    def line(self) -> int:
-        """1-based line of the first token."""
-        return self.lines[0]
 
 
 @dataclass(frozen=True)
@@ -49,7 +34,7 @@ class Dataset:
     task: str
     scheme: Scheme  # of the files; inside, spans are BIOES
     bare: bool  # whether the files write IO tags without "I-"
-    splits: dict[str, list[Example]]  # train (the sample of it), dev, test
+    splits: dict[str, list[Sentence]]  # train (the sample of it), dev, test; spans are BIOES
     sample: np.ndarray  # (len(train),) which sentences of the training file were chosen, from 0
     available: int  # sentences of the training file that could have been chosen
     findings: tuple[Finding, ...]
@@ -82,7 +67,7 @@ def make_dataset(
     tags = {split: [sentence.tags for sentence in sentences] for split, (sentences, _) in read.items()}
     scheme = detect_scheme(**tags) if spec.parser.scheme == "auto" else spec.parser.scheme
     findings = [finding for _, found in read.values() for finding in found]
-    labelled: dict[str, list[Example]] = {}
+    labelled: dict[str, list[Sentence]] = {}
     for split, (sentences, _) in read.items():
         labelled[split] = label(sentences, scheme, noted := Findings(files[split]))
         findings += noted
@@ -116,7 +101,7 @@ def draw_sample(whole: Dataset, spec: DatasetConfig, seed: int) -> Dataset:
     return replace(whole, splits={**whole.splits, "train": train}, sample=whole.sample[chosen])
 
 
-def label(sentences: Iterable[Sentence], scheme: Scheme, findings: Findings) -> list[Example]:
+def label(sentences: Iterable[Sentence], scheme: Scheme, findings: Findings) -> list[Sentence]:
     """Brings the tags to BIOES; ill-formed ones are repaired as conlleval reads them, and counted."""
     examples, repaired, first = [], 0, None
     odd: list[str] = []
@@ -130,7 +115,7 @@ def label(sentences: Iterable[Sentence], scheme: Scheme, findings: Findings) -> 
             first = first or sentence.lines[wrong[0]]
             odd += (sentence.tags[word] for word in wrong)
         repaired += count
-        examples.append(Example(sentence.tokens, tuple(tags), sentence.lines))
+        examples.append(sentence._replace(tags=tuple(tags)))
     if repaired:
         text = f"tag is ill-formed in the scheme {scheme.upper()} and was read as conlleval does"
         findings.note(text, first, count=repaired, example=shown(odd))
