@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mlmt_jax.check.input_layout import find_foreign_letters, find_other_layout
     from mlmt_jax.corpus.dataset import label
     from mlmt_jax.text.columns import read_conll
-    from mlmt_jax.text.findings import shown
+    from mlmt_jax.text.findings import join_examples
     from mlmt_jax.text.tag_schemes import split_tag
     from mlmt_jax.training.printing import score_table, table
     from mlmt_jax.training.run_tables import print_findings
@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         count = sum(not known.issuperset(example.tags) for example in examples)
         what = "tags" if tagger.scheme == "none" else "spans of types"
         text = f"{count} of {len(examples)} sentences have {what} that {tagger.task!r} does not know"
-        text += f": {shown(sorted(places))}"
+        text += f": {join_examples(sorted(places))}"
         first = min(places.values())
         if known.isdisjoint(tag for example in examples for tag in example.tags if tag != "O"):
             raise DataError(

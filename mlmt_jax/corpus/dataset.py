@@ -12,7 +12,7 @@ from mlmt_jax.corpus import random_streams as streams
 from mlmt_jax.errors import DataError
 from mlmt_jax.metrics.spans import OUTSIDE, Scheme, ill_formed_words
 from mlmt_jax.text.columns import ColumnFormat, Sentence, read_conll
-from mlmt_jax.text.findings import Finding, Findings, shown
+from mlmt_jax.text.findings import Finding, Findings, join_examples
 from mlmt_jax.text.tag_schemes import detect_scheme, has_bare_labels, to_bioes
 
 __all__ = [
@@ -118,7 +118,7 @@ def label(sentences: Iterable[Sentence], scheme: Scheme, findings: Findings) -> 
         examples.append(sentence._replace(tags=tuple(tags)))
     if repaired:
         text = f"tag is ill-formed in the scheme {scheme.upper()} and was read as conlleval does"
-        findings.note(text, first, count=repaired, example=shown(odd))
+        findings.note(text, first, count=repaired, example=join_examples(odd))
     words = sum(len(example.tags) for example in examples)
     if scheme != "none" and words and all(tag == OUTSIDE for example in examples for tag in example.tags):
         text = f"no span in the file: all {words} tags are O"
