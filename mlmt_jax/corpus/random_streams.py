@@ -1,8 +1,9 @@
-"""Random streams: draws from one seed and name that must not depend on each other."""
+"""Random streams: numbers that end a seed sequence, so that draws for different purposes are independent.
 
-__all__ = ["ORDER", "SAMPLE", "TURN", "UNKNOWN"]
+A generator is `np.random.default_rng((seed, ..., stream))`, perhaps with a step or an epoch after it.
+"""
 
-SAMPLE = 1  # which training sentences are kept
-ORDER = 2  # of the sentences of an epoch
-UNKNOWN = 3  # words and characters that stand for the unknown ones
-TURN = 4  # of the batches of an epoch
+SAMPLE = 1  # which training sentences belong to the sample
+ORDER = 2  # the order of the sentences of an epoch
+UNKNOWN = 3  # which rare words and characters are replaced by the unknown one
+TURN = 4  # the order of the batches of an epoch
