@@ -15,8 +15,6 @@ from mlmt_jax.text.columns import ColumnFormat, Sentence, read_conll
 from mlmt_jax.text.findings import Finding, Findings, shown
 from mlmt_jax.text.tag_schemes import detect_scheme, has_bare_labels, to_bioes
 
-Example = Sentence
-
 
 @dataclass(frozen=True)
 class Dataset:

@@ -5,7 +5,6 @@ import pytest
 from mlmt_jax.check.input_layout import find_other_layout
 from mlmt_jax.text.findings import Findings
 
-
 Sentences = tuple[list[list[str]], list[str]]
 
 
