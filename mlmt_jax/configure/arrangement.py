@@ -9,7 +9,7 @@ from typing import Any
 
 from mlmt_jax.configure.flags import EPOCHS, MIN_STEPS
 from mlmt_jax.configure.sources import Source
-from mlmt_jax.corpus.vectors import read_dimension
+from mlmt_jax.corpus.vector_records import read_dimension
 
 __all__ = ["build_config"]
 

@@ -142,7 +142,6 @@ def _corpus(tasks: list[_Task], vocabulary: Vocabulary) -> Corpus:
         scheme = "bioes" if vocabulary.spans[task.kind] else "none"
         datasets[task.name] = Dataset(
             name=task.name,
-            language=task.language,
             task=task.kind,
             scheme=scheme,
             bare=False,
