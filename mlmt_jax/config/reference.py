@@ -31,7 +31,7 @@ def _table(path: tuple[str, ...]) -> str:
     lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
     head = ["| key | type | default | meaning |", "|---|---|---|---|"]
     summary = schema["description"].split("\n\n")[0]
-    return "\n".join([f"#### {_heading(path)}", "", summary, "", *head, *lines])
+    return "\n".join([f"### {_heading(path)}", "", summary, "", *head, *lines])
 
 
 def _heading(path: tuple[str, ...]) -> str:

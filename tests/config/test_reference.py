@@ -54,7 +54,7 @@ def test_schema_is_json_with_a_comment_for_every_field(capsys: pytest.CaptureFix
 
 def test_reference_has_every_field_with_its_default(capsys: pytest.CaptureFixture[str]) -> None:
     schema = json.loads(printed(capsys))
-    tables = printed(capsys, "--reference").split("#### ")[1:]
+    tables = printed(capsys, "--reference").split("### ")[1:]
     by_summary = {table.split("\n")[2]: table for table in tables}
     blocks = [schema, *schema["$defs"].values()]
     assert len(tables) == len(blocks)
