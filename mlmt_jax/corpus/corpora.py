@@ -92,7 +92,7 @@ def load_corpora(configs: Sequence[Config]) -> list[Corpus]:
     others = [e for d in whole.values() for e in d.splits["train"]] if len(configs) > 1 else []
     vectors = VectorFiles(configs[0], {word for example in others for word in example.tokens})
     samples = any(spec.sample != "all" for spec in configs[0].datasets)
-    seeds = [config.training.seed_of_samples if samples else 0 for config in configs]
+    seeds = [config.training.effective_sample_seed if samples else 0 for config in configs]
     corpora = {}
     for config, seed in zip(configs, seeds, strict=True):
         if seed not in corpora:

@@ -72,7 +72,7 @@ def test_multi(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (1, 3, "\t", "auto"),
         (0, 1, "\t", "auto"),
     ]
-    uses = [task.model.uses() for task in config.tasks]
+    uses = [task.model.component_names() for task in config.tasks]
     assert uses[3] == {
         "word_embed": "afr_word_embed",
         "char_embed": "char_embed",
