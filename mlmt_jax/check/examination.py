@@ -109,7 +109,7 @@ def _examine_dataset(
     if "train" not in scans or not scans["train"].sentences:
         return findings, None
     whole = make_dataset(config, spec, {split: scan.sentences for split, scan in scans.items()})
-    dataset = draw_sample(whole, spec, config.training.seed_of_samples)
+    dataset = draw_sample(whole, spec, config.training.effective_sample_seed)
     findings += _at_tags(dataset.findings, form)
     repeated = find_between_splits(scans)
     for split, scan in scans.items():
