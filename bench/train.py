@@ -32,7 +32,7 @@ from timing import interleaved, measure_machine
 
 from mlmt_jax.batches.prefetch import BatchesAhead, default_processes
 from mlmt_jax.batches.transfer import Packed, unpack
-from mlmt_jax.cli.environment import keep_memory
+from mlmt_jax.cli.environment import keep_freed_memory
 from mlmt_jax.training.plan import draws
 from mlmt_jax.training.printing import table
 from mlmt_jax.training.replica_group import Group
@@ -285,7 +285,7 @@ def main() -> None:
     parser.add_argument("--compile_limit", type=float, default=300.0, help="seconds it may burn in")
     parser.add_argument("--output", type=Path, default=ROOT / "bench" / "results" / "train.json")
     args = parser.parse_args()
-    keep_memory()  # as the command line does; the peer gains from it as well
+    keep_freed_memory()  # as the command line does; the peer gains from it as well
     with tempfile.TemporaryDirectory() as folder:
         config, real = load_with_data(args.config, args.data_root, Path(folder))
         setup = prepare(config)

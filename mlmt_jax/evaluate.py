@@ -4,11 +4,14 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mlmt_jax.cli.entry import add_column_arguments, add_tagger_arguments, given_columns, load_tagger, run
-from mlmt_jax.errors import DataError
+from mlmt_jax.cli.arguments import add_column_arguments, add_tagger_arguments, chosen_columns, load_tagger
+from mlmt_jax.cli.entry import run
 
-__all__ = ["main"]
+if TYPE_CHECKING:
+    from mlmt_jax.metrics.calibration import Calibration
+    from mlmt_jax.training.split_scores import SplitScore
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -24,87 +27,83 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--calibration",
         action="store_true",
-        help="also say whether probabilities (of predicted spans, or of tokens where tags are not spans) can "
-        "be believed: the expected calibration error, of ten bins of equal width weighted by their counts",
+        help="print how well probabilities (of predicted spans, or of tokens if tags are no spans) match "
+        "accuracy: the expected calibration error, of ten bins of equal width weighted by their counts",
     )
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Prints the scores of a run on a labelled file.
+    """Print the scores of a run on a labelled file.
 
     Raises:
-        InputError: on a run or a file that cannot be used.
+        InputError: if the run or the file cannot be used.
     """
     args = _parser().parse_args(argv)
     from mlmt_jax.check.input_layout import Rows, find_foreign_letters, find_other_layout
+    from mlmt_jax.check.unknown_tags import find_unknown_tags
     from mlmt_jax.corpus.dataset import label
     from mlmt_jax.text.columns import read_conll
-    from mlmt_jax.text.findings import add_finding, shown
-    from mlmt_jax.text.tag_schemes import split_tag
-    from mlmt_jax.training.printing import score_table, table
+    from mlmt_jax.training.printing import score_table
     from mlmt_jax.training.run_tables import print_findings
 
     tagger = load_tagger(args)
-    sentences, findings = read_conll(args.file, replace(tagger.column_format, **given_columns(args)))
-    examples = label(sentences, tagger.scheme, args.file, findings)
-    rows = [Rows((), own.tokens) for own in sentences]
-    layout = find_other_layout(args.file, rows)
-    findings += filter(None, (layout, find_foreign_letters(args.file, rows, tagger.characters)))
-    known = set(tagger.tag_names)
-    types = {split_tag(tag)[1] for tag in known}
-    places: dict[str, int] = {}  # the first line of each tag that is not known, of a span by its type
-    for example in examples:
-        for tag, line in zip(example.tags, example.lines, strict=True):
-            if tag not in known:
-                kind = split_tag(tag)[1]
-                places.setdefault(tag if tagger.scheme == "none" or kind in types else kind, line)
-    if places:
-        count = sum(not known.issuperset(example.tags) for example in examples)
-        what = "tags" if tagger.scheme == "none" else "spans of types"
-        text = f"{count} of {len(examples)} sentences have {what} that {tagger.task!r} does not know"
-        text += f": {shown(sorted(places))}"
-        first = min(places.values())
-        if known.isdisjoint(tag for example in examples for tag in example.tags if tag != "O"):
-            raise DataError(
-                f"{args.file}:{first}: {text};\n"
-                "expected some that it knows; --token-col, --label-col and --separator choose the columns"
-            )
-        add_finding(findings, args.file, first, text, advice="they count as wrong, and have no loss")
-    score = tagger.evaluate(examples)
-    print_findings(findings)
+    sentences, findings = read_conll(args.file, replace(tagger.column_format, **chosen_columns(args)))
+    labelled = label(sentences, tagger.scheme, args.file, findings)
+    rows = [Rows((), sentence.tokens) for sentence in labelled]
+    oddities = (
+        find_other_layout(args.file, rows),
+        find_foreign_letters(args.file, rows, tagger.characters),
+        find_unknown_tags(args.file, labelled, tagger.model.context.tags, tagger.task),
+    )
+    score = tagger.evaluate(labelled)
+    print_findings([*findings, *filter(None, oddities)])
     print(score_table({tagger.task: {Path(args.file).name: score}}))
-    rows = [
-        (name, *map(_percent, (c.precision, c.recall, c.f1)), c.gold, c.predicted)
-        for name, c in score.score.types.items()
-    ]
-    print()
-    print(table(("type", "P", "R", "F1", "gold", "predicted"), rows))
+    print(f"\n{_type_table(score)}")
     if score.by_words is not None:
-        # Of tokens, recall is accuracy.
-        figure = "accuracy" if score.score.f1 is None else "F1"
-        rows = [
-            (
-                words,
-                _percent(c.recall if score.score.f1 is None else c.f1) if c.gold or c.predicted else "-",
-                c.gold,
-                c.predicted,
-            )
-            for words, c in score.by_words._asdict().items()
-        ]
-        print()
-        print(table(("words", figure, "gold", "predicted"), rows))
+        print(f"\n{_word_table(score)}")
     if args.calibration:
-        found = tagger.calibration(examples)
-        what = "tokens" if tagger.scheme == "none" else "spans"
-        error = _percent(found.error) if any(own.count for own in found.bins) else f"- (no {what})"
-        print(f"\nexpected calibration error of {what}: {error}")
-        bins = [
-            (f"{low:.1f}-{high:.1f}", _percent(confidence), _percent(accuracy), count)
-            for low, high, confidence, accuracy, count in found.bins
-            if count
-        ]
-        print(table(("probability", "confidence", "accuracy", "count"), bins))
+        unit = "tokens" if tagger.scheme == "none" else "spans"
+        print(f"\n{_calibration_table(tagger.calibration(labelled), unit)}")
+
+
+def _type_table(score: "SplitScore") -> str:
+    """Return a table of the scores of each span type or tag."""
+    from mlmt_jax.training.printing import table
+
+    rows = [
+        (name, *map(_percent, (counts.precision, counts.recall, counts.f1)), counts.gold, counts.predicted)
+        for name, counts in score.score.types.items()
+    ]
+    return table(("type", "P", "R", "F1", "gold", "predicted"), rows)
+
+
+def _word_table(score: "SplitScore") -> str:
+    """Return a table of the scores on words that are in the training data, and on the others."""
+    from mlmt_jax.training.printing import table
+
+    assert score.by_words is not None
+    rows = []
+    for words, counts in score.by_words._asdict().items():
+        # The recall of tokens is their accuracy.
+        figure = counts.recall if score.score.f1 is None else counts.f1
+        is_counted = counts.gold or counts.predicted
+        rows.append((words, _percent(figure) if is_counted else "-", counts.gold, counts.predicted))
+    return table(("words", "accuracy" if score.score.f1 is None else "F1", "gold", "predicted"), rows)
+
+
+def _calibration_table(calibration: "Calibration", unit: str) -> str:
+    """Return the calibration error, and a table of the bins that are not empty."""
+    from mlmt_jax.training.printing import table
+
+    bins = [
+        (f"{low:.1f}-{high:.1f}", _percent(confidence), _percent(accuracy), count)
+        for low, high, confidence, accuracy, count in calibration.bins
+        if count
+    ]
+    error = _percent(calibration.error) if bins else f"- (no {unit})"
+    header = ("probability", "confidence", "accuracy", "count")
+    return f"expected calibration error of {unit}: {error}\n{table(header, bins)}"
 
 
 def _percent(share: float) -> str:

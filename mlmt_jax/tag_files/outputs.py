@@ -1,78 +1,109 @@
-"""What ``predict`` writes beside the tags: columns and comments of CoNLL files, fields of JSON objects."""
+"""Writers of tagged sentences: columns and comments of column files, objects of JSON lines."""
 
-from collections.abc import Sequence
+import json
+import re
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mlmt_jax.tag_files.inputs import InputSentence
+
 if TYPE_CHECKING:
-    from mlmt_jax.tagger import Tagger
+    from mlmt_jax.tagger import Ensemble, Tagger
     from mlmt_jax.text.decoded import RankedTags, TaggedSentence
 
-__all__ = ["FIELDS", "Result", "columns", "comments", "fields", "results"]
-
-_NOTHING = "_"  # CoNLL-U's mark of an empty cell
+_EMPTY_CELL = "_"  # as in CoNLL-U
 _DIGITS = 6
-
-#: What ``fields`` may give.
-FIELDS = ("tags", "probabilities", "spans", "log_probability", "n_best")
+# The fields that `json_lines` writes. Those of an earlier run, which may have had other tags, are replaced.
+_FIELDS = ("tags", "probabilities", "spans", "log_probability", "n_best")
+# Characters that JSON need not escape, but that a terminal obeys or a reader of lines takes for line ends.
+_UNSAFE_IN_JSON = re.compile(r"[\x7f-\x9f\u2028\u2029]")
 
 
 class Result(NamedTuple):
-    """What is known of one sentence."""
+    """The tags of one sentence."""
 
     tags: Sequence[str]
-    tagged: "TaggedSentence | None"  # where probabilities are asked for
-    ranked: "Sequence[RankedTags]"  # where n best are asked for, the best first
+    tagged: "TaggedSentence | None"  # with probabilities, if these were requested
+    ranked: "Sequence[RankedTags]"  # the n best tag sequences; empty if these were not requested
 
 
-def results(
-    tagger: "Tagger", sentences: Sequence[Sequence[str]], *, probabilities: bool, n_best: int
+def tag_sentences(
+    tagger: "Tagger | Ensemble", sentences: Sequence[Sequence[str]], *, probabilities: bool, n_best: int
 ) -> list[Result]:
-    """Tags sentences, and computes no more than is asked for (``n_best`` 0 asks for none)."""
+    """Tag sentences, with probabilities and the n best sequences if requested (`n_best` above 0)."""
     ranked = tagger.n_best(sentences, n_best) if n_best else [[] for _ in sentences]
     if probabilities:
-        found = tagger.tag_with_probabilities(sentences)
-        return [Result(one.tags, one, own) for one, own in zip(found, ranked, strict=True)]
-    tags = [own[0].tags for own in ranked] if n_best else tagger.tag(sentences)
-    return [Result(one, None, own) for one, own in zip(tags, ranked, strict=True)]
+        tagged = tagger.tag_with_probabilities(sentences)
+        return [Result(best.tags, best, ranks) for best, ranks in zip(tagged, ranked, strict=True)]
+    tags = [ranks[0].tags for ranks in ranked] if n_best else tagger.tag(sentences)
+    return [Result(best, None, ranks) for best, ranks in zip(tags, ranked, strict=True)]
 
 
-def columns(result: Result, n_best: int) -> list[list[str]]:
-    """Of each token the cells behind its line.
+def column_lines(
+    sentence: InputSentence, result: Result, n_best: int, *, with_comment: bool
+) -> Iterator[str]:
+    """Yield the lines of a sentence; those of tokens have further columns.
 
-    The tag; with probabilities that of the tag, and that of the span in which the token lies; with n best
-    the tags of rank 2 to n. ``_`` stands where there is no span, or no sequence of that rank.
+    The columns are the tag; with probabilities, P(tag) and P(span that holds the token); with n best
+    sequences, the tags of rank 2 to n. A cell without a value has "_". With `with_comment`, the sentence and
+    the comments directly above it follow a comment with the log probabilities (nats) of its tag sequences.
     """
-    cells = [[tag] for tag in result.tags]
+    cells = dict(zip(sentence.token_lines, _cells(result, n_best), strict=True))
+    top = sentence.token_lines[0] if sentence.token_lines else None
+    while top and sentence.lines[top - 1].strip():
+        top -= 1
+    for i, line in enumerate(sentence.lines):
+        text = line.removesuffix("\r")
+        ending = line[len(text) :]
+        logs = _log_probabilities(result) if i == top and with_comment else []
+        if logs:
+            yield f"# log_probability = {' '.join(f'{log:.{_DIGITS}f}' for log in logs)}{ending}"
+        has_spaces = "\t" not in text and " " in text.strip()
+        separator = sentence.separator or (" " if has_spaces else "\t")
+        yield separator.join((text, *cells.get(i, ()))) + ending
+
+
+def _cells(result: Result, n_best: int) -> list[list[str]]:
+    """Return the further cells of each token."""
+    columns = [result.tags]
     if result.tagged is not None:
-        inside = {i: span for span in result.tagged.spans for i in range(span.start, span.end)}
-        for i, (own, probability) in enumerate(zip(cells, result.tagged.probabilities, strict=True)):
-            span = f"{inside[i].probability:.{_DIGITS}f}" if i in inside else _NOTHING
-            own += [f"{probability:.{_DIGITS}f}", span]
-    for rank in range(1, n_best):
-        tags = result.ranked[rank].tags if rank < len(result.ranked) else [_NOTHING] * len(cells)
-        for own, tag in zip(cells, tags, strict=True):
-            own.append(tag)
-    return cells
+        spans = [_EMPTY_CELL] * len(result.tags)
+        for span in result.tagged.spans:
+            spans[span.start : span.end] = [f"{span.probability:.{_DIGITS}f}"] * (span.end - span.start)
+        columns += [[f"{p:.{_DIGITS}f}" for p in result.tagged.probabilities], spans]
+    missing = [_EMPTY_CELL] * len(result.tags)
+    columns += [result.ranked[i].tags if i < len(result.ranked) else missing for i in range(1, n_best)]
+    return [list(cells) for cells in zip(*columns, strict=True)]
 
 
-def comments(result: Result) -> list[str]:
-    """The lines above a sentence: the log probability (nats) of all its tags, of every rank that there is."""
-    logs = [one.log_probability for one in result.ranked]
-    if not logs and result.tagged is not None:
-        logs = [result.tagged.log_probability]
-    return [f"# log_probability = {' '.join(f'{log:.{_DIGITS}f}' for log in logs)}"] if logs else []
+def _log_probabilities(result: Result) -> list[float]:
+    """Return log P (nats) of the tag sequences: of all ranks, or of the best one."""
+    if result.ranked or result.tagged is None:
+        return [ranks.log_probability for ranks in result.ranked]
+    return [result.tagged.log_probability]
 
 
-def fields(result: Result) -> dict[str, Any]:
-    """The fields of a JSON object behind its tokens."""
-    found: dict[str, Any] = {"tags": result.tags}
+def json_lines(sentence: InputSentence, result: Result) -> Iterator[str]:
+    """Yield the JSON object of a sentence; nothing for a block of a column file without tokens."""
+    if not sentence.tokens and sentence.record is None:
+        return
+    record = {key: value for key, value in (sentence.record or {}).items() if key not in _FIELDS}
+    line = json.dumps({**record, "tokens": sentence.tokens, **_fields(result)}, ensure_ascii=False)
+    yield _UNSAFE_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
+
+
+def _fields(result: Result) -> dict[str, Any]:
+    """Return the fields of a JSON object that follow its tokens."""
+    fields: dict[str, Any] = {"tags": result.tags}
     if result.tagged is not None:
-        found["probabilities"] = [round(p, _DIGITS) for p in result.tagged.probabilities]
-        spans = result.tagged.spans
-        found["spans"] = [{**s._asdict(), "probability": round(s.probability, _DIGITS)} for s in spans]
-        found["log_probability"] = round(result.tagged.log_probability, _DIGITS)
+        fields["probabilities"] = [round(p, _DIGITS) for p in result.tagged.probabilities]
+        fields["spans"] = [
+            {**span._asdict(), "probability": round(span.probability, _DIGITS)}
+            for span in result.tagged.spans
+        ]
+        fields["log_probability"] = round(result.tagged.log_probability, _DIGITS)
     if result.ranked:
-        found["n_best"] = [
+        fields["n_best"] = [
             {"tags": tags, "log_probability": round(log, _DIGITS)} for tags, log in result.ranked
         ]
-    return found
+    return fields

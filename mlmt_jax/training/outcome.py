@@ -9,7 +9,7 @@ import numpy as np
 from mlmt_jax.config import Config
 from mlmt_jax.training.printing import table
 from mlmt_jax.training.setup import Setup, versions
-from mlmt_jax.training.split_scores import SplitScore, evaluate_split
+from mlmt_jax.training.split_scores import SplitScore, TaskTags, evaluate_split
 from mlmt_jax.types import Params
 
 __all__ = [
@@ -36,11 +36,10 @@ def evaluate(setup: Setup, params: Params, wanted: Callable[[str, str], bool]) -
                 split: evaluate_split(
                     setup.model.tasks[task.name],
                     params,
-                    corpus.vocabulary.tags[task.task],
+                    TaskTags(corpus.vocabulary.tags[task.task], corpus.vocabulary.spans[task.task]),
                     corpus.datasets[task.dataset].splits[split],
                     setup.encoded[task.name][split],
-                    spans=corpus.vocabulary.spans[task.task],
-                    batch_size=setup.config.training.eval_batch_size,
+                    setup.config.training.eval_batch_size,
                 )
                 for split in splits
             }
