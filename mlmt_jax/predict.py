@@ -12,7 +12,7 @@ from mlmt_jax.cli.entry import escaped, run
 from mlmt_jax.errors import DataError, InputError
 from mlmt_jax.tag_files.inputs import InputSentence, input_lines, read_columns, read_jsonl, read_text
 from mlmt_jax.tag_files.outputs import column_lines, json_lines, tag_sentences
-from mlmt_jax.text.findings import Finding
+from mlmt_jax.text.findings import Findings
 from mlmt_jax.text.tokenizer import split_at_spaces, tokenise
 
 # Sentences that are tagged together at most, so that memory does not grow with the file.
@@ -27,9 +27,8 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!$)")
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m mlmt_jax.predict", description=__doc__)
-    parser.add_argument("run", help="the run folder")
-    parser.add_argument("file", nargs="?", default="-", help="the file to tag (default: standard input)")
     add_tagger_arguments(parser)
+    parser.add_argument("file", nargs="?", default="-", help="the file to tag (default: standard input)")
     add_column_arguments(parser)
     parser.add_argument(
         "--encoding",
@@ -101,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if columns and args.input != "conll":
         flags = "--token-col, --separator, --no-comments"
         raise InputError(f"{flags}: got --input {args.input}; expected --input conll")
-    from mlmt_jax.check.input_layout import Rows, find_foreign_letters, find_other_layout
+    from mlmt_jax.check.input_layout import find_foreign_letters, find_other_layout
     from mlmt_jax.training.run_tables import print_findings
 
     tagger = load_tagger(args)
@@ -127,33 +126,31 @@ def main(argv: Sequence[str] | None = None) -> None:
         pending.clear()
         sys.stdout.flush()
 
-    lines = input_lines(args.file, args.input_encoding, write_pending)
-    path = "<stdin>" if args.file == "-" else args.file
-    findings: list[Finding] = []
+    findings = Findings("<stdin>" if args.file == "-" else args.file)
+    lines = input_lines(args.file, args.input_encoding, findings, write_pending)
     if args.input == "jsonl":
-        sentences = read_jsonl(lines, path, for_columns=not writes_json)
+        sentences = read_jsonl(lines, findings, for_columns=not writes_json)
     elif args.input == "text":
         sentences = read_text(lines, split_at_spaces if args.pre_tokenized else tokenise)
     else:
-        sentences = read_columns(lines, fmt, path, findings, detects_column=args.token_col is None)
-    judged: list[Rows] = []
+        sentences = read_columns(lines, fmt, findings, detects_column=args.token_col is None)
+    judged: list[InputSentence] = []
     try:
         for sentence in sentences:
             pending.append(sentence)
             if len(judged) < _JUDGED:
-                judged.append(
-                    Rows(
-                        [sentence.lines[i].removesuffix("\r") for i in sentence.token_lines], sentence.tokens
-                    )
-                )
+                judged.append(sentence)
             if len(pending) == _CHUNK:
                 write_pending()
     except DataError:
         write_pending()
         raise
     write_pending()
-    layout = find_other_layout(path, judged) if args.input == "conll" else None
-    findings += filter(None, (layout, find_foreign_letters(path, judged, tagger.characters)))
+    tokens = [sentence.tokens for sentence in judged]
+    if args.input == "conll":
+        rows = [sentence.lines[i].removesuffix("\r") for sentence in judged for i in sentence.token_lines]
+        find_other_layout(findings, tokens, rows)
+    find_foreign_letters(findings, tokens, tagger.characters)
     print_findings(findings)
 
 

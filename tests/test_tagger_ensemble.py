@@ -102,7 +102,7 @@ def test_an_ensemble_of_one_is_that_one(replicas: Replicas) -> None:
     ensemble = Ensemble([alone])
     assert ensemble.tag(SENTENCES) == alone.tag(SENTENCES)
     sentences, findings = read_conll(replicas.dev, alone.column_format)
-    examples = label(sentences, alone.scheme, replicas.dev, findings)
+    examples = label(sentences, alone.scheme, findings)
     one, same = ensemble.evaluate(examples), alone.evaluate(examples)
     assert one.score == same.score
     assert one.loss == pytest.approx(same.loss, abs=1e-5)
@@ -221,7 +221,7 @@ def test_many_sentences_are_read_in_groups(replicas: Replicas, monkeypatch: pyte
     ensemble = Ensemble(replicas.members)
     given = [["Piet"], *SENTENCES, ["in", "Kaapstad"], ["Jan", "woon"]]
     sentences, findings = read_conll(replicas.dev, ensemble.column_format)
-    examples = label(sentences, ensemble.scheme, replicas.dev, findings)
+    examples = label(sentences, ensemble.scheme, findings)
     whole = ensemble.tag_with_probabilities(given), ensemble.evaluate(examples)
     monkeypatch.setattr("mlmt_jax.ensemble._HELD", 60)
     found, score = ensemble.tag_with_probabilities(given), ensemble.evaluate(examples)
@@ -238,7 +238,7 @@ def test_words_that_any_replica_was_trained_on_are_seen(replicas: Replicas) -> N
     assert len(set(seen)) > 1
     assert Ensemble(replicas.members)._vocabulary.seen[dataset] == frozenset().union(*seen)
     sentences, findings = read_conll(replicas.dev, replicas.members[0].column_format)
-    examples = label(sentences, replicas.members[0].scheme, replicas.dev, findings)
+    examples = label(sentences, replicas.members[0].scheme, findings)
     older = Tagger.load(replicas.folder, replica=1)
     older._vocabulary = replace(older._vocabulary, seen={})  # of a run from before it was kept
     assert Ensemble(replicas.members).evaluate(examples).by_words is not None

@@ -6,12 +6,12 @@ import numpy as np
 
 from mlmt_jax.batches.packing import Contents
 from mlmt_jax.corpus.corpora import Vocabulary
-from mlmt_jax.corpus.dataset import Example
+from mlmt_jax.text.columns import Sentence
 
 __all__ = ["encode", "encode_sentences", "encode_tags"]
 
 
-def encode(vocabulary: Vocabulary, word_embed: str, task: str, examples: Iterable[Example]) -> Contents:
+def encode(vocabulary: Vocabulary, word_embed: str, task: str, examples: Iterable[Sentence]) -> Contents:
     """Encodes examples for a task model.
 
     Args:

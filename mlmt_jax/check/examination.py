@@ -20,7 +20,7 @@ from mlmt_jax.corpus.tag_inventory import check_tags, task_tags, unknown_tags
 from mlmt_jax.corpus.word_tables import VectorFiles, word_table
 from mlmt_jax.errors import DataError, InputError
 from mlmt_jax.text.columns import ColumnFormat, cell_column
-from mlmt_jax.text.findings import Finding
+from mlmt_jax.text.findings import Finding, Findings
 from mlmt_jax.text.lines import open_text
 from mlmt_jax.training.plan import check_weights, mixing_weights
 
@@ -127,7 +127,7 @@ def _at_tags(findings: Iterable[Finding], form: ColumnFormat) -> list[Finding]:
     placed = []
     for finding in findings:
         if finding.line is not None and finding.column is None:
-            lines = open_text(finding.path, form.encoding, errors=[])
+            lines = open_text(Findings(finding.path, collect_errors=True), form.encoding)
             line = next(islice(lines, finding.line - 1, None)).removesuffix("\n").removesuffix("\r")
             line = line.removeprefix("\ufeff") if finding.line == 1 else line
             finding = finding._replace(column=cell_column(line, form, form.label_col))

@@ -23,7 +23,8 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_tagger_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the run folder, and the options that choose its tagger for `load_tagger`."""
+    """Add the run folder, and the options that choose one of its taggers for `load_tagger`."""
+    parser.add_argument("run", help="the run folder")
     parser.add_argument("--task", metavar="NAME", help="a task of the run (default: its target)")
     parser.add_argument("--vectors", metavar="FILE", help="vectors of words that the run does not know")
     replicas = parser.add_mutually_exclusive_group()

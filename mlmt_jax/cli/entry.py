@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import NoReturn
 
 from mlmt_jax.cli import environment
 from mlmt_jax.errors import InputError
@@ -35,23 +36,20 @@ def run(main: Callable[[], None]) -> None:
             main()
             sys.stdout.flush()
     except InputError as error:
-        _print_error(f"error: {error}")
-        sys.exit(2)
+        _exit(2, f"error: {error}")
     except KeyboardInterrupt:
-        _print_error(_INTERRUPTED)
-        sys.exit(130)
+        _exit(130, _INTERRUPTED)
     except BrokenPipeError:  # the reader is gone, as in `| head`
         _discard_output()
         sys.exit(141)
     except OSError as error:
         if error.errno is None and error.filename is None:
             raise  # a library's error, not the system's
-        _print_error(f"error: {_system_error(error)}")
         try:
             sys.stdout.flush()
         except OSError:
             _discard_output()
-        sys.exit(2)
+        _exit(2, f"error: {_system_error(error)}")
 
 
 @contextlib.contextmanager
@@ -81,6 +79,12 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
             os._exit(130)
         caller = caller.f_back
     signal.default_int_handler(signum, frame)
+
+
+def _exit(status: int, message: str) -> NoReturn:
+    """Print a message to standard error, and exit."""
+    _print_error(message)
+    sys.exit(status)
 
 
 def _print_error(text: str) -> None:

@@ -2,10 +2,8 @@
 
 import itertools
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -14,31 +12,17 @@ from mlmt_jax.corpus import random_streams as streams
 from mlmt_jax.errors import DataError
 from mlmt_jax.metrics.spans import OUTSIDE, Scheme, ill_formed_words
 from mlmt_jax.text.columns import ColumnFormat, Sentence, read_conll
-from mlmt_jax.text.findings import Finding, shown
+from mlmt_jax.text.findings import Finding, Findings, shown
 from mlmt_jax.text.tag_schemes import detect_scheme, has_bare_labels, to_bioes
 
 __all__ = [
     "Dataset",
-    "Example",
     "column_format",
     "draw_sample",
     "label",
     "make_dataset",
     "read_dataset",
 ]
-
-
-class Example(NamedTuple):
-    """One sentence."""
-
-    tokens: tuple[str, ...]
-    tags: tuple[str, ...]  # BIOES for span tasks, else as they stand in the file
-    lines: Sequence[int]  # 1-based line of each token in the file
-
-    @property
-    def line(self) -> int:
-        """1-based line of the first token."""
-        return self.lines[0]
 
 
 @dataclass(frozen=True)
@@ -50,7 +34,7 @@ class Dataset:
     task: str
     scheme: Scheme  # of the files; inside, spans are BIOES
     bare: bool  # whether the files write IO tags without "I-"
-    splits: dict[str, list[Example]]  # train (the sample of it), dev, test
+    splits: dict[str, list[Sentence]]  # train (the sample of it), dev, test; spans are BIOES
     sample: np.ndarray  # (len(train),) which sentences of the training file were chosen, from 0
     available: int  # sentences of the training file that could have been chosen
     findings: tuple[Finding, ...]
@@ -76,16 +60,17 @@ def read_dataset(config: Config, spec: DatasetConfig) -> Dataset:
 
 
 def make_dataset(
-    config: Config, spec: DatasetConfig, read: Mapping[str, tuple[list[Sentence], list[Finding]]]
+    config: Config, spec: DatasetConfig, read: Mapping[str, tuple[list[Sentence], Iterable[Finding]]]
 ) -> Dataset:
     """``read_dataset`` of files that are read already: their sentences and findings by split."""
     files = {split: config.path(path) for split, path in spec.files.by_split.items()}
     tags = {split: [sentence.tags for sentence in sentences] for split, (sentences, _) in read.items()}
     scheme = detect_scheme(**tags) if spec.parser.scheme == "auto" else spec.parser.scheme
     findings = [finding for _, found in read.values() for finding in found]
-    labelled = {
-        split: label(sentences, scheme, files[split], findings) for split, (sentences, _) in read.items()
-    }
+    labelled: dict[str, list[Sentence]] = {}
+    for split, (sentences, _) in read.items():
+        labelled[split] = label(sentences, scheme, noted := Findings(files[split]))
+        findings += noted
     short = [i for i, example in enumerate(labelled["train"]) if len(example.tokens) <= spec.max_len]
     long = [example for example in labelled["train"] if len(example.tokens) > spec.max_len]
     if long:
@@ -116,9 +101,7 @@ def draw_sample(whole: Dataset, spec: DatasetConfig, seed: int) -> Dataset:
     return replace(whole, splits={**whole.splits, "train": train}, sample=whole.sample[chosen])
 
 
-def label(
-    sentences: Iterable[Sentence], scheme: Scheme, path: str | Path, findings: list[Finding]
-) -> list[Example]:
+def label(sentences: Iterable[Sentence], scheme: Scheme, findings: Findings) -> list[Sentence]:
     """Brings the tags to BIOES; ill-formed ones are repaired as conlleval reads them, and counted."""
     examples, repaired, first = [], 0, None
     odd: list[str] = []
@@ -126,21 +109,21 @@ def label(
         try:
             tags, count = to_bioes(sentence.tags, scheme)
         except ValueError as error:
-            raise DataError(f"{path}:{sentence.line}: {error}") from None
+            raise DataError(f"{findings.path}:{sentence.line}: {error}") from None
         if count:
             wrong = ill_formed_words(sentence.tags, scheme)
             first = first or sentence.lines[wrong[0]]
             odd += (sentence.tags[word] for word in wrong)
         repaired += count
-        examples.append(Example(sentence.tokens, tuple(tags), sentence.lines))
+        examples.append(sentence._replace(tags=tuple(tags)))
     if repaired:
         text = f"tag is ill-formed in the scheme {scheme.upper()} and was read as conlleval does"
-        findings.append(Finding(str(path), first, text, repaired, example=shown(odd)))
+        findings.note(text, first, count=repaired, example=shown(odd))
     words = sum(len(example.tags) for example in examples)
     if scheme != "none" and words and all(tag == OUTSIDE for example in examples for tag in example.tags):
         text = f"no span in the file: all {words} tags are O"
         advice = "nothing is learnt from it, or found in it: a span F1 on it is 0, and chooses no checkpoint"
-        findings.append(Finding(str(path), examples[0].line, text, advice=advice))
+        findings.note(text, examples[0].line, advice=advice)
     return examples
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from mlmt_jax.corpus.bounded_reading import LINE_BYTES, UNPACKS, lines_of, most_bytes, opened
 from mlmt_jax.errors import DataError
-from mlmt_jax.text.findings import Finding, add_finding
+from mlmt_jax.text.findings import Findings
 
 __all__ = ["Vectors", "read_dimension", "read_vectors"]
 
@@ -55,7 +55,7 @@ def read_vectors(
     max_words: int,
     wanted: Collection[str] = (),
     skip: Callable[[str], bool] = lambda word: False,
-) -> tuple[Vectors, list[Finding]]:
+) -> tuple[Vectors, Findings]:
     """Read the first `max_words` words of a vector file and those later ones that are in `wanted`.
 
     Words that `skip` says are neither counted nor kept.
@@ -71,7 +71,7 @@ def read_vectors(
         is: a small file must not take hours or all memory.
     """
     with opened(path) as stream:
-        return _read(stream, os.fspath(path), dimension, max_words, frozenset(wanted), skip)
+        return _read(stream, Findings(path), dimension, max_words, frozenset(wanted), skip)
 
 
 def read_dimension(path: str | os.PathLike[str]) -> int:
@@ -91,18 +91,18 @@ def read_dimension(path: str | os.PathLike[str]) -> int:
 
 def _read(
     stream: io.BufferedIOBase,
-    path: str,
+    findings: Findings,
     dimension: int,
     max_words: int,
     wanted: frozenset[str],
     skip: Callable[[str], bool],
-) -> tuple[Vectors, list[Finding]]:
-    findings: list[Finding] = []
+) -> tuple[Vectors, Findings]:
+    path = findings.path
     header = _read_header(stream, path, dimension)
     if header and _is_binary(stream, header, dimension):
-        records, parse = _binary_records(stream, path, dimension, header, findings), _parse_binary
+        records, parse = _binary_records(stream, dimension, header, findings), _parse_binary
     else:
-        records, parse = _text_records(stream, path, dimension, header, findings), _parse_text
+        records, parse = _text_records(stream, dimension, header, findings), _parse_text
     words: list[str] = []
     seen: set[str] = set()
     missing = set(wanted)
@@ -110,14 +110,14 @@ def _read(
     blocks = [np.empty((0, dimension), np.float32)]
     record, usable = None, False
     for record in records:
-        word = _decode(record, path, findings)
+        word = _decode(record, findings)
         if word is None:
             continue
         usable = True
         if skip(word):
             continue
         if word in seen:
-            add_finding(findings, path, record.line, "a word that came before; its first vector is used")
+            findings.note("a word that came before; its first vector is used", record.line)
         elif len(words) < max_words or word in missing:
             seen.add(word)
             missing.discard(word)
@@ -136,19 +136,19 @@ def _read(
     return Vectors(words, np.concatenate(blocks)), findings
 
 
-def _decode(record: _Record, path: str, findings: list[Finding]) -> str | None:
+def _decode(record: _Record, findings: Findings) -> str | None:
     """Return the record's word, or None and a finding for one that nothing can ask for."""
     if not record.word:
-        add_finding(findings, path, record.line, "a vector without a word was left out")
+        findings.note("a vector without a word was left out", record.line)
         return None
     if len(record.word) > _LONGEST_WORD:
         text = f"a word of more than {_LONGEST_WORD} bytes was left out"
-        add_finding(findings, path, record.line, text, example=_clip(record.word))
+        findings.note(text, record.line, example=_clip(record.word))
         return None
     try:
         return record.word.decode()
     except UnicodeDecodeError:
-        add_finding(findings, path, record.line, "a word that is not UTF-8 was left out")
+        findings.note("a word that is not UTF-8 was left out", record.line)
         return None
 
 
@@ -197,8 +197,9 @@ def _is_binary(stream: io.BufferedIOBase, header: _Header, dimension: int) -> bo
 
 
 def _text_records(
-    stream: io.BufferedIOBase, path: str, dimension: int, header: _Header | None, findings: list[Finding]
+    stream: io.BufferedIOBase, dimension: int, header: _Header | None, findings: Findings
 ) -> Iterator[_Record]:
+    path = findings.path
     stream.seek(header.line_bytes if header else 0)
     count = 0
     for number, line in lines_of(stream, path, 1 if header is None else 2):
@@ -215,7 +216,7 @@ def _text_records(
             raise DataError(f"{place}: {len(numbers)} bytes of numbers; expected {dimension} numbers")
         yield _Record(place, number, word, numbers)
     if header and count != header.count:
-        add_finding(findings, path, 1, f"the header says {header.count} words, but the file has {count}")
+        findings.note(f"the header says {header.count} words, but the file has {count}", 1)
 
 
 def _split_unusual(line: bytes, place: str, dimension: int, *, is_first: bool) -> tuple[bytes, bytes]:
@@ -235,11 +236,11 @@ def _split_unusual(line: bytes, place: str, dimension: int, *, is_first: bool) -
 
 
 def _binary_records(
-    stream: io.BufferedIOBase, path: str, dimension: int, header: _Header, findings: list[Finding]
+    stream: io.BufferedIOBase, dimension: int, header: _Header, findings: Findings
 ) -> Iterator[_Record]:
     """Yield the records of word2vec binary: word, space, float32 numbers, perhaps a newline."""
     stream.seek(header.line_bytes)
-    size = 4 * dimension
+    size, path = 4 * dimension, findings.path
     read, most = 0, most_bytes(stream, path)
     buffer, start = b"", 0
     for index in range(1, header.count + 1):
@@ -260,7 +261,7 @@ def _binary_records(
         yield _Record(f"{path}: word {index}", None, buffer[start:end].lstrip(b"\n"), numbers)
         start = end + 1 + size
     if (buffer[start:] + stream.read(2)).strip(b"\n"):
-        add_finding(findings, path, 1, f"the header says {header.count} words, but more follows them")
+        findings.note(f"the header says {header.count} words, but more follows them", 1)
 
 
 _Parse = Callable[[Sequence[_Record], int], np.ndarray]

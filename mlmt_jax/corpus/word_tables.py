@@ -9,7 +9,7 @@ import numpy as np
 from mlmt_jax.config import Config, EmbeddingConfig
 from mlmt_jax.corpus.vectors import Vectors, read_vectors
 from mlmt_jax.corpus.vocabulary import WordVocab, build_word_vocab, fallback_forms
-from mlmt_jax.text.findings import Finding
+from mlmt_jax.text.findings import Finding, Findings
 
 __all__ = ["VectorFiles", "rare_rows", "word_table"]
 
@@ -21,14 +21,14 @@ class VectorFiles:
         """``others``: all words that samples could hold, where there is more than one."""
         self._config = config
         self._others = _forms(others)
-        self._read: dict[str, tuple[Vectors, list[Finding]]] = {}
+        self._read: dict[str, tuple[Vectors, Findings]] = {}
 
     def path(self, spec: EmbeddingConfig) -> Path:
         """Where a component's file is."""
         assert spec.file is not None
         return self._config.path(spec.file)
 
-    def read(self, spec: EmbeddingConfig, words: Iterable[str]) -> tuple[Vectors, list[Finding]]:
+    def read(self, spec: EmbeddingConfig, words: Iterable[str]) -> tuple[Vectors, Findings]:
         """The first ``max_words`` vectors of a component's file, and those of the given words."""
         wanted = _forms(words)
         if spec.name not in self._read:
@@ -67,16 +67,17 @@ def word_table(
     with_vector = set(pretrained[0].tolist())
     covered = sum(count for word, count in counts.items() if vocab.row(word) in with_vector)
     total = sum(counts.values())
+    about_coverage: list[Finding] = []
     if covered < 0.05 * total:
         example = next(iter(counts))
         text = (
             f"vectors cover {covered / total:.1%} of the {total} training words of {spec.name!r}: another "
             f"language, script or tokenisation? (the file has {vectors.words[0]!r}, the data {example!r})"
         )
-        findings = [*findings, Finding(str(files.path(spec)), None, text)]
+        about_coverage.append(Finding(findings.path, None, text))
     if not len(pretrained[0]):
         pretrained = None
-    return vocab, pretrained, findings
+    return vocab, pretrained, [*findings, *about_coverage]
 
 
 def rare_rows(vocab: WordVocab, counts: Counter[str]) -> np.ndarray:

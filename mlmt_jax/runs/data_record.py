@@ -10,7 +10,7 @@ import numpy as np
 from mlmt_jax.config import Config
 from mlmt_jax.config.problems import format_path, quoted
 from mlmt_jax.corpus.corpora import Corpus
-from mlmt_jax.corpus.dataset import Example
+from mlmt_jax.text.columns import Sentence
 from mlmt_jax.runs.run_json import checksum
 
 __all__ = ["config_differences", "data_difference", "data_files", "digests", "essence"]
@@ -70,7 +70,7 @@ def digests(corpora: Iterable[tuple[Config, Corpus]]) -> dict[str, bytes]:
     return {name: sum_.digest() for name, sum_ in sums.items()}
 
 
-def _digest(examples: Sequence[Example]) -> str:
+def _digest(examples: Sequence[Sentence]) -> str:
     """SHA-256 of the words and tags of sentences."""
     text = json.dumps([(example.tokens, example.tags) for example in examples])
     return checksum(text.encode())

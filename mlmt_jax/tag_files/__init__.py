@@ -1,1 +1,1 @@
-"""The input and output of `python -m mlmt_jax.predict`."""
+"""The input and output of `predict` and `evaluate`: sentences to tag, tagged sentences, tables of scores."""

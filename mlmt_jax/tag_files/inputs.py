@@ -8,10 +8,9 @@ from dataclasses import replace
 from itertools import chain, islice, tee
 from typing import Any, NamedTuple
 
-from mlmt_jax.errors import DataError
 from mlmt_jax.tag_files.stdin import call_before_waiting
 from mlmt_jax.text.columns import ColumnFormat, iter_blocks, split_columns
-from mlmt_jax.text.findings import Finding
+from mlmt_jax.text.findings import Findings
 from mlmt_jax.text.lines import decode_lines, open_text
 from mlmt_jax.text.tokenizer import Token
 
@@ -29,11 +28,14 @@ class InputSentence(NamedTuple):
     record: dict[str, Any] | None  # the fields of JSON output besides the tags; None for a column file
 
 
-def input_lines(path: str, encoding: str, before_waiting: Callable[[], None]) -> Iterator[str]:
+def input_lines(
+    path: str, encoding: str, findings: Findings, before_waiting: Callable[[], None]
+) -> Iterator[str]:
     """Yield the lines of a file, with their endings and without a byte order mark.
 
     Args:
         path: the file; "-" for standard input.
+        findings: of the file, which has its name for messages.
         encoding: the name of the text encoding.
         before_waiting: called each time when standard input has no more data yet.
 
@@ -41,25 +43,22 @@ def input_lines(path: str, encoding: str, before_waiting: Callable[[], None]) ->
         DataError: if the file cannot be opened, or with the line that cannot be decoded.
     """
     if path == "-":
-        stream = call_before_waiting(sys.stdin.buffer, before_waiting)
-        lines = iter(decode_lines(stream, encoding, "<stdin>"))
+        lines = decode_lines(call_before_waiting(sys.stdin.buffer, before_waiting), encoding, findings)
     else:
-        lines = iter(open_text(path, encoding))
-    for first in islice(lines, 1):
-        yield first.removeprefix("\ufeff")
-    yield from lines
+        lines = open_text(findings, encoding)
+    for number, line in enumerate(lines):
+        yield line.removeprefix("\ufeff") if number == 0 else line
 
 
 def read_columns(
-    lines: Iterable[str], fmt: ColumnFormat, path: str, findings: list[Finding], *, detects_column: bool
+    lines: Iterable[str], fmt: ColumnFormat, findings: Findings, *, detects_column: bool
 ) -> Iterator[InputSentence]:
     """Yield the blocks of a column file; their lines are all lines of the file.
 
     Args:
         lines: with their line endings.
         fmt: the columns; tags are not read.
-        path: the file, for messages.
-        findings: the list to which suspicious lines are added.
+        findings: of the file, to which suspicious lines are added.
         detects_column: read the tokens of a file with a single column from that column, instead of
             `fmt.token_col`. The first sentence decides.
 
@@ -80,7 +79,7 @@ def read_columns(
             break
     if detects_column and all(len(split_columns(row, fmt.separator)) < 2 for row in rows):
         fmt = replace(fmt, token_col=0)
-    for block in iter_blocks(chain(head, lines), fmt, labelled=False, path=path, findings=findings):
+    for block in iter_blocks(chain(head, lines), fmt, findings, labelled=False):
         texts = [line.removesuffix("\n") for line in islice(copies, len(block.lines))]
         written = [line + "\r" * text.endswith("\r") for line, text in zip(block.lines, texts, strict=True)]
         yield InputSentence(block.tokens, written, block.rows, fmt.separator, None)
@@ -95,12 +94,12 @@ def read_text(lines: Iterable[str], tokenize: Callable[[str], list[Token]]) -> I
         yield _one_token_a_line([token.text for token in tokens], {"text": text, "offsets": offsets})
 
 
-def read_jsonl(lines: Iterable[str], path: str, *, for_columns: bool) -> Iterator[InputSentence]:
+def read_jsonl(lines: Iterable[str], findings: Findings, *, for_columns: bool) -> Iterator[InputSentence]:
     """Yield the sentences of JSON objects, one a line, that have a list of strings "tokens".
 
     Args:
         lines: of the file; blank lines are skipped.
-        path: the file, for messages.
+        findings: of the file, which has its name for messages.
         for_columns: refuse tokens that a column file cannot hold.
 
     Raises:
@@ -115,15 +114,12 @@ def read_jsonl(lines: Iterable[str], path: str, *, for_columns: bool) -> Iterato
         except (ValueError, KeyError, TypeError, RecursionError):
             tokens = None
         if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
-            raise DataError(
-                f'{path}:{number}: got {line[:60]!r}; expected an object with a list of strings "tokens"'
-            )
+            findings.refuse(f'got {line[:60]!r}; expected an object with a list of strings "tokens"', number)
         broken = next(filter(_BREAKS_COLUMNS.search, tokens), None) if for_columns else None
         if broken is not None:
-            raise DataError(
-                f"{path}:{number}: the token {broken[:60]!r} has a tab or a line break;\n"
-                "expected tokens that a column can hold, or --output jsonl"
-            )
+            text = f"the token {broken[:60]!r} has a tab or a line break"
+            advice = "expected tokens that a column can hold, or --output jsonl"
+            findings.refuse(text, number, advice=advice)
         yield _one_token_a_line(tokens, record)
 
 

@@ -2,108 +2,104 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from mlmt_jax.tag_files.inputs import InputSentence
 
 if TYPE_CHECKING:
     from mlmt_jax.tagger import Ensemble, Tagger
-    from mlmt_jax.text.decoded import RankedTags, TaggedSentence
 
 _EMPTY_CELL = "_"  # as in CoNLL-U
 _DIGITS = 6
-# The fields that `json_lines` writes. Those of an earlier run, which may have had other tags, are replaced.
+# The fields that `tag_sentences` may return. Those of an earlier run, about other tags, are replaced.
 _FIELDS = ("tags", "probabilities", "spans", "log_probability", "n_best")
 # Characters that JSON need not escape, but that a terminal obeys or a reader of lines takes for line ends.
 _UNSAFE_IN_JSON = re.compile(r"[\x7f-\x9f\u2028\u2029]")
 
 
-class Result(NamedTuple):
-    """The tags of one sentence."""
-
-    tags: Sequence[str]
-    tagged: "TaggedSentence | None"  # with probabilities, if these were requested
-    ranked: "Sequence[RankedTags]"  # the n best tag sequences; empty if these were not requested
-
-
 def tag_sentences(
     tagger: "Tagger | Ensemble", sentences: Sequence[Sequence[str]], *, probabilities: bool, n_best: int
-) -> list[Result]:
-    """Tag sentences, with probabilities and the n best sequences if requested (`n_best` above 0)."""
-    ranked = tagger.n_best(sentences, n_best) if n_best else [[] for _ in sentences]
+) -> list[dict[str, Any]]:
+    """Tag sentences, and return the fields of JSON output for each.
+
+    Args:
+        tagger: the tagger.
+        sentences: their tokens.
+        probabilities: add `probabilities` (by token), `spans` and `log_probability` (nats).
+        n_best: if above 0, add `n_best`, a list of as many `tags` with their `log_probability` (nats).
+
+    Returns:
+        `tags`, and the requested fields. Numbers are rounded to 6 digits.
+    """
+    if not probabilities and not n_best:
+        return [{"tags": tags} for tags in tagger.tag(sentences)]
+    results: list[dict[str, Any]] = [{} for _ in sentences]
     if probabilities:
-        tagged = tagger.tag_with_probabilities(sentences)
-        return [Result(best.tags, best, ranks) for best, ranks in zip(tagged, ranked, strict=True)]
-    tags = [ranks[0].tags for ranks in ranked] if n_best else tagger.tag(sentences)
-    return [Result(best, None, ranks) for best, ranks in zip(tags, ranked, strict=True)]
+        for fields, tagged in zip(results, tagger.tag_with_probabilities(sentences), strict=True):
+            fields["tags"] = tagged.tags
+            fields["probabilities"] = [round(p, _DIGITS) for p in tagged.probabilities]
+            fields["spans"] = [
+                {**span._asdict(), "probability": round(span.probability, _DIGITS)} for span in tagged.spans
+            ]
+            fields["log_probability"] = round(tagged.log_probability, _DIGITS)
+    if n_best:
+        for fields, ranked in zip(results, tagger.n_best(sentences, n_best), strict=True):
+            fields.setdefault("tags", ranked[0].tags)
+            fields["n_best"] = [
+                {"tags": tags, "log_probability": round(log, _DIGITS)} for tags, log in ranked
+            ]
+    return results
 
 
 def column_lines(
-    sentence: InputSentence, result: Result, n_best: int, *, with_comment: bool
+    sentence: InputSentence, fields: Mapping[str, Any], n_best: int, *, with_comment: bool
 ) -> Iterator[str]:
     """Yield the lines of a sentence; those of tokens have further columns.
 
-    The columns are the tag; with probabilities, P(tag) and P(span that holds the token); with n best
-    sequences, the tags of rank 2 to n. A cell without a value has "_". With `with_comment`, the sentence and
-    the comments directly above it follow a comment with the log probabilities (nats) of its tag sequences.
+    Args:
+        sentence: as it was read.
+        fields: the result of `tag_sentences`.
+        n_best: the number of tag sequences that were requested.
+        with_comment: write a comment with the log probabilities (nats) of the tag sequences, if they are in
+            the fields, above the sentence and the comments that directly precede it.
     """
-    cells = dict(zip(sentence.token_lines, _cells(result, n_best), strict=True))
+    cells = dict(zip(sentence.token_lines, _cells(fields, n_best), strict=True))
     top = sentence.token_lines[0] if sentence.token_lines else None
     while top and sentence.lines[top - 1].strip():
         top -= 1
+    ranked = fields.get("n_best") or ([fields] if "log_probability" in fields else [])
+    logs = " ".join(f"{sequence['log_probability']:.{_DIGITS}f}" for sequence in ranked)
     for i, line in enumerate(sentence.lines):
         text = line.removesuffix("\r")
         ending = line[len(text) :]
-        logs = _log_probabilities(result) if i == top and with_comment else []
-        if logs:
-            yield f"# log_probability = {' '.join(f'{log:.{_DIGITS}f}' for log in logs)}{ending}"
+        if i == top and with_comment and logs:
+            yield f"# log_probability = {logs}{ending}"
         has_spaces = "\t" not in text and " " in text.strip()
         separator = sentence.separator or (" " if has_spaces else "\t")
         yield separator.join((text, *cells.get(i, ()))) + ending
 
 
-def _cells(result: Result, n_best: int) -> list[list[str]]:
-    """Return the further cells of each token."""
-    columns = [result.tags]
-    if result.tagged is not None:
-        spans = [_EMPTY_CELL] * len(result.tags)
-        for span in result.tagged.spans:
-            spans[span.start : span.end] = [f"{span.probability:.{_DIGITS}f}"] * (span.end - span.start)
-        columns += [[f"{p:.{_DIGITS}f}" for p in result.tagged.probabilities], spans]
-    missing = [_EMPTY_CELL] * len(result.tags)
-    columns += [result.ranked[i].tags if i < len(result.ranked) else missing for i in range(1, n_best)]
-    return [list(cells) for cells in zip(*columns, strict=True)]
+def _cells(fields: Mapping[str, Any], n_best: int) -> list[tuple[str, ...]]:
+    """Return the further cells of each token; "_" if there is no value.
+
+    They are the tag; with probabilities, P(tag) and P(the span of the token); the tags of rank 2 to `n_best`.
+    """
+    columns, missing = [fields["tags"]], [_EMPTY_CELL] * len(fields["tags"])
+    if "probabilities" in fields:
+        spans = missing.copy()
+        for span in fields["spans"]:
+            size = span["end"] - span["start"]
+            spans[span["start"] : span["end"]] = [f"{span['probability']:.{_DIGITS}f}"] * size
+        columns += [[f"{p:.{_DIGITS}f}" for p in fields["probabilities"]], spans]
+    ranked = [sequence["tags"] for sequence in fields.get("n_best", ())]
+    columns += [*ranked[1:], *[missing] * (n_best - len(ranked))]
+    return list(zip(*columns, strict=True))
 
 
-def _log_probabilities(result: Result) -> list[float]:
-    """Return log P (nats) of the tag sequences: of all ranks, or of the best one."""
-    if result.ranked or result.tagged is None:
-        return [ranks.log_probability for ranks in result.ranked]
-    return [result.tagged.log_probability]
-
-
-def json_lines(sentence: InputSentence, result: Result) -> Iterator[str]:
+def json_lines(sentence: InputSentence, fields: Mapping[str, Any]) -> Iterator[str]:
     """Yield the JSON object of a sentence; nothing for a block of a column file without tokens."""
-    if not sentence.tokens and sentence.record is None:
-        return
-    record = {key: value for key, value in (sentence.record or {}).items() if key not in _FIELDS}
-    line = json.dumps({**record, "tokens": sentence.tokens, **_fields(result)}, ensure_ascii=False)
-    yield _UNSAFE_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
-
-
-def _fields(result: Result) -> dict[str, Any]:
-    """Return the fields of a JSON object that follow its tokens."""
-    fields: dict[str, Any] = {"tags": result.tags}
-    if result.tagged is not None:
-        fields["probabilities"] = [round(p, _DIGITS) for p in result.tagged.probabilities]
-        fields["spans"] = [
-            {**span._asdict(), "probability": round(span.probability, _DIGITS)}
-            for span in result.tagged.spans
-        ]
-        fields["log_probability"] = round(result.tagged.log_probability, _DIGITS)
-    if result.ranked:
-        fields["n_best"] = [
-            {"tags": tags, "log_probability": round(log, _DIGITS)} for tags, log in result.ranked
-        ]
-    return fields
+    if sentence.tokens or sentence.record is not None:
+        record = {key: value for key, value in (sentence.record or {}).items() if key not in _FIELDS}
+        line = json.dumps({**record, "tokens": sentence.tokens, **fields}, ensure_ascii=False)
+        yield _UNSAFE_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", line)

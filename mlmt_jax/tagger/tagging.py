@@ -1,7 +1,7 @@
 """The methods of taggers, for a single trained model and for an ensemble of replicas."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import jax
@@ -9,17 +9,16 @@ import numpy as np
 
 from mlmt_jax.config import Config
 from mlmt_jax.corpus.corpora import Vocabulary
-from mlmt_jax.corpus.dataset import Example, column_format
+from mlmt_jax.corpus.dataset import column_format
 from mlmt_jax.errors import RunError
 from mlmt_jax.exported import write_exported
 from mlmt_jax.metrics.calibration import Calibration
 from mlmt_jax.metrics.spans import Scheme
-from mlmt_jax.model import NBest, build_model, export_programs, init_params, readers
+from mlmt_jax.model import Reader, build_model, export_programs, init_params, readers
 from mlmt_jax.runs.checkpoints import load_best_params
 from mlmt_jax.runs.folder import RunFolder
-from mlmt_jax.tagger.mean_model import mean_model
-from mlmt_jax.tagger.sentence_model import Schemes, SentenceModel, TaskContext, TrainedModel
-from mlmt_jax.text.columns import ColumnFormat
+from mlmt_jax.tagger.sentence_models import Schemes, SentenceModel, TaskContext, TrainedModel, mean_model
+from mlmt_jax.text.columns import ColumnFormat, Sentence
 from mlmt_jax.text.decoded import RankedTags, TaggedSentence, TaggedText, TagWriter
 from mlmt_jax.text.tokenizer import tokenise
 from mlmt_jax.training.split_scores import SplitScore, calibrate_predictions, score_predictions
@@ -80,20 +79,16 @@ class SentenceTagger:
         Raises:
             TypeError: if a sentence is a string, or a token is not one.
         """
-        sentences = list(sentences)
-        predictions = zip(self.model.read(readers.best_tags, sentences), sentences, strict=True)
-        return [self._writer.tags(tags[: len(tokens)]) for (tags,), tokens in predictions]
+        return [self._writer.tags(tags[:n]) for (tags,), n in self._read(readers.best_tags, sentences)]
 
     def tag_with_probabilities(self, sentences: Iterable[Sequence[str]]) -> list[TaggedSentence]:
         """Tag tokenized sentences, with the probabilities of tags, spans and whole tag sequences.
 
         All probabilities are exact under the model's CRF. Arguments and Raises as in `tag`.
         """
-        sentences = list(sentences)
-        predictions = zip(self.model.read(readers.tags_and_probabilities, sentences), sentences, strict=True)
         return [
-            self._writer.with_probabilities(*(array[: len(tokens)] for array in arrays))
-            for arrays, tokens in predictions
+            self._writer.with_probabilities(*(array[:n] for array in arrays))
+            for arrays, n in self._read(readers.tags_and_probabilities, sentences)
         ]
 
     def n_best(self, sentences: Iterable[Sequence[str]], k: int) -> list[list[RankedTags]]:
@@ -110,16 +105,21 @@ class SentenceTagger:
         """
         if k < 1:
             raise ValueError(f"k is {k}, expected 1 or more")
-        sentences = list(sentences)
-        predictions = zip(self.model.read(NBest(k), sentences), sentences, strict=True)
         return [
             [
-                RankedTags(self._writer.tags(tags[: len(tokens)]), float(log))
+                RankedTags(self._writer.tags(tags[:n]), float(log))
                 for tags, log in zip(paths, logs, strict=True)
                 if not np.isneginf(log)
             ]
-            for (paths, logs), tokens in predictions
+            for (paths, logs), n in self._read(readers.NBest(k), sentences)
         ]
+
+    def _read(
+        self, reader: Reader, sentences: Iterable[Sequence[str]]
+    ) -> Iterator[tuple[tuple[np.ndarray, ...], int]]:
+        """Return an iterator over the reader's arrays and the length of each sentence."""
+        sentences = list(sentences)
+        return zip(self.model.read(reader, sentences), map(len, sentences), strict=True)
 
     def tag_text(self, text: str) -> TaggedText:
         """Tokenize and tag a sentence.
@@ -137,7 +137,7 @@ class SentenceTagger:
         [tags] = self.tag([words])
         return TaggedText(words, [(token.start, token.end) for token in tokens], tags)
 
-    def evaluate(self, sentences: Sequence[Example]) -> SplitScore:
+    def evaluate(self, sentences: Sequence[Sentence]) -> SplitScore:
         """Score the tagger on labelled sentences, whose spans are in BIOES.
 
         The score has `by_words` if the run folder lists the words of the training data.
@@ -147,7 +147,7 @@ class SentenceTagger:
         predictions = self.model.read(readers.tags_and_losses, tokens, gold)
         return score_predictions(predictions, context.tags, sentences, context.training_words)
 
-    def calibration(self, sentences: Sequence[Example]) -> Calibration:
+    def calibration(self, sentences: Sequence[Sentence]) -> Calibration:
         """Return how well the probabilities of predicted spans match their accuracy on labelled sentences.
 
         If the task's tags are no spans, the probabilities are those of tokens.
@@ -231,16 +231,14 @@ class Tagger(SentenceTagger):
             RunError: if the file cannot be written.
         """
         context, vocabulary = self.model.context, self.model.context.vocabulary
-        task, word_embed = context.task.task, context.task.model.word_embed
+        word_embed = context.task.model.word_embed
+        tags, spans = {context.task.task: self.tag_names}, {context.task.task: context.tags.are_spans}
         about = {
             "task": self.task,
             "batch_size": context.config.training.eval_batch_size,
             **context.file_scheme,
             "vocabulary": Vocabulary(
-                words={word_embed: vocabulary.words[word_embed]},
-                characters=vocabulary.characters,
-                tags={task: self.tag_names},
-                spans={task: vocabulary.spans[task]},
+                {word_embed: vocabulary.words[word_embed]}, vocabulary.characters, tags, spans
             ).as_json(),
         }
         programs, params = export_programs(self.model.task_model, self.model.params)

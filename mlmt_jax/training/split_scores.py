@@ -6,12 +6,12 @@ from typing import NamedTuple
 import numpy as np
 
 from mlmt_jax.batches.packing import Contents
-from mlmt_jax.corpus.dataset import Example
 from mlmt_jax.metrics.calibration import Calibration, calibration
 from mlmt_jax.metrics.scores import Score, score_spans, score_tokens
 from mlmt_jax.metrics.spans import Scheme, strict_spans
 from mlmt_jax.metrics.unseen import ByWords, count_by_words
 from mlmt_jax.model import TaskModel, tags_and_losses
+from mlmt_jax.text.columns import Sentence
 from mlmt_jax.text.decoded import span_probabilities
 from mlmt_jax.training.run_model import infer
 from mlmt_jax.types import Params
@@ -31,7 +31,7 @@ class TaskTags(NamedTuple):
         """The tag scheme of `names`."""
         return "bioes" if self.are_spans else "none"
 
-    def decode(self, indices: np.ndarray, sentence: Example) -> list[str]:
+    def decode(self, indices: np.ndarray, sentence: Sentence) -> list[str]:
         """Return the tags of a sentence of n words from indices (n or more,) int, padded at the end."""
         return [self.names[index] for index in indices[: len(sentence.tokens)].tolist()]
 
@@ -52,7 +52,7 @@ def evaluate_split(
     task: TaskModel,
     params: Params,
     tags: TaskTags,
-    sentences: Sequence[Example],
+    sentences: Sequence[Sentence],
     contents: Contents,
     batch_size: int,
 ) -> SplitScore:
@@ -64,7 +64,7 @@ def evaluate_split(
 def score_predictions(
     predictions: Predictions,
     tags: TaskTags,
-    sentences: Sequence[Example],
+    sentences: Sequence[Sentence],
     training_words: Collection[str] | None = None,
 ) -> SplitScore:
     """Score the predictions of `tags_and_losses` against the gold tags of the sentences.
@@ -90,7 +90,7 @@ def score_predictions(
 
 
 def calibrate_predictions(
-    predictions: Predictions, tags: TaskTags, sentences: Sequence[Example]
+    predictions: Predictions, tags: TaskTags, sentences: Sequence[Sentence]
 ) -> Calibration:
     """Return the calibration of the probabilities of predicted spans, or of tokens if tags are no spans.
 

@@ -65,7 +65,7 @@ def test_every_format_by_its_content(write, name, compress):
     assert words == (["de", "Gent", "é"] if name in BINARIES else WORDS)
     assert matrix.dtype == np.float32
     np.testing.assert_array_equal(matrix, MATRIX[:n])
-    assert findings == []
+    assert list(findings) == []
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_first_words_and_later_wanted_ones(write):
         rows = [*range(700), 1500, 1998]
         assert vectors.words == [words[i] for i in rows]
         np.testing.assert_array_equal(vectors.matrix, matrix[rows])
-        assert findings == []
+        assert list(findings) == []
 
 
 def test_reading_ends_where_nothing_more_is_wanted(write):
@@ -141,7 +141,7 @@ def test_unusable_words_are_left_out(write, header):
     assert matrix.tolist() == [[1, 2, 3], [1, 1, 1]]
     first = 2 + bool(header)
     assert [(f.line, f.count) for f in findings] == [(first, 2), (first + 2, 1)]
-    assert "UTF-8" in findings[0].text
+    assert "UTF-8" in next(iter(findings)).text
 
 
 def test_a_very_long_word_is_left_out(write):
@@ -264,7 +264,7 @@ def test_text_read_back(tmp_path_factory, vectors, header, end):
     (words, matrix), findings = read_vectors(path, vectors[1].shape[1], max_words=100)
     assert words == vectors[0]
     np.testing.assert_array_equal(matrix, vectors[1])
-    assert findings == []
+    assert list(findings) == []
 
 
 @settings(max_examples=80)
@@ -281,4 +281,4 @@ def test_binary_read_back(tmp_path_factory, words, dimension, seed, newline):
     vectors, findings = read_vectors(path, dimension, max_words=100)
     assert vectors.words == words
     np.testing.assert_array_equal(vectors.matrix, matrix)
-    assert findings == []
+    assert list(findings) == []
