@@ -3,8 +3,8 @@
 `Tagger.export` or `python -m mlmt_jax.export` writes the file, a zip archive of
 
 - `about.json`: task, tag scheme, vocabulary;
-- `features.stablehlo`, `emissions.stablehlo`, `tags.stablehlo`: `jax.export` programs that compute features of
-  words, emissions from the features, and the best tags from the emissions;
+- `features.stablehlo`, `emissions.stablehlo`, `tags.stablehlo`: `jax.export` programs that compute the
+  features of words, emissions from the features, and the best tags from the emissions;
 - `params/*.npy`: the parameters, the first argument of all three programs.
 
 Only the programs are executable, and they compute on arrays alone.

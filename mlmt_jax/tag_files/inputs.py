@@ -115,6 +115,7 @@ def read_jsonl(lines: Iterable[str], findings: Findings, *, for_columns: bool) -
             tokens = None
         if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
             findings.refuse(f'got {line[:60]!r}; expected an object with a list of strings "tokens"', number)
+            continue
         broken = next(filter(_BREAKS_COLUMNS.search, tokens), None) if for_columns else None
         if broken is not None:
             text = f"the token {broken[:60]!r} has a tab or a line break"

@@ -65,6 +65,7 @@ class SentenceModel(Protocol):
     @property
     def context(self) -> TaskContext:
         """The task model whose vocabulary and tags the distribution uses."""
+        ...
 
     def read(self, reader: Reader, sentences: Tokens, gold: Tokens | None = None) -> SentenceArrays:
         """Compute the arrays of a reader of `mlmt_jax.model` for each sentence.
@@ -77,6 +78,7 @@ class SentenceModel(Protocol):
         Raises:
             TypeError: if a sentence is a string, or a token is not one.
         """
+        ...
 
 
 class TrainedModel(NamedTuple):
@@ -172,8 +174,8 @@ def mean_model(members: Sequence[TrainedModel]) -> MeanModel:
         {tag for member in members for tag in member.context.tags.names}, spans=context.tags.are_spans
     )
     seen = {name: words for name, words in vocabulary.seen.items() if name != task.dataset}
-    training_words = [member.context.training_words for member in members]
-    if None not in training_words:
+    training_words = [words for member in members if (words := member.context.training_words) is not None]
+    if len(training_words) == len(members):
         seen[task.dataset] = frozenset().union(*training_words)
     vocabulary = replace(vocabulary, seen=seen, tags={**vocabulary.tags, task.task: names})
     return MeanModel(context._replace(vocabulary=vocabulary), tuple(members))

@@ -49,7 +49,7 @@ class SentenceTagger:
     @property
     def tag_names(self) -> tuple[str, ...]:
         """The model's tags, in the order of their indices; BIOES for spans in files of any scheme."""
-        return tuple(self.model.context.tags.names)
+        return self.model.context.tags.names
 
     @property
     def characters(self) -> frozenset[str]:
@@ -232,14 +232,13 @@ class Tagger(SentenceTagger):
         """
         context, vocabulary = self.model.context, self.model.context.vocabulary
         word_embed = context.task.model.word_embed
+        words = {word_embed: vocabulary.words[word_embed]}
         tags, spans = {context.task.task: self.tag_names}, {context.task.task: context.tags.are_spans}
         about = {
             "task": self.task,
             "batch_size": context.config.training.eval_batch_size,
             **context.file_scheme,
-            "vocabulary": Vocabulary(
-                {word_embed: vocabulary.words[word_embed]}, vocabulary.characters, tags, spans
-            ).as_json(),
+            "vocabulary": Vocabulary(words, vocabulary.characters, tags, spans).as_json(),
         }
         programs, params = export_programs(self.model.task_model, self.model.params)
         write_exported(path, about, programs, [np.asarray(leaf) for leaf in params])

@@ -23,7 +23,7 @@ Predictions = Sequence[tuple[np.ndarray, ...]]
 class TaskTags(NamedTuple):
     """The tags of a task."""
 
-    names: Sequence[str]  # in the order of their indices
+    names: tuple[str, ...]  # in the order of their indices
     are_spans: bool  # BIOES spans; false: one independent tag a word
 
     @property
@@ -33,7 +33,8 @@ class TaskTags(NamedTuple):
 
     def decode(self, indices: np.ndarray, sentence: Sentence) -> list[str]:
         """Return the tags of a sentence of n words from indices (n or more,) int, padded at the end."""
-        return [self.names[index] for index in indices[: len(sentence.tokens)].tolist()]
+        tags: list[int] = indices[: len(sentence.tokens)].tolist()
+        return [self.names[tag] for tag in tags]
 
 
 class SplitScore(NamedTuple):
