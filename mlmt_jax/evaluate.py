@@ -39,8 +39,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mlmt_jax.corpus.dataset import label
     from mlmt_jax.tag_files.score_tables import calibration_table, type_table, word_table
     from mlmt_jax.text.columns import read_conll
-    from mlmt_jax.training.printing import score_table
     from mlmt_jax.training.run_tables import print_findings
+    from mlmt_jax.training.tables import score_table
 
     tagger = load_tagger(args)
     sentences, findings = read_conll(args.file, replace(tagger.column_format, **chosen_columns(args)))

@@ -1,8 +1,8 @@
 """The tables that `evaluate` prints, in percent: scores by span type and by word, calibration."""
 
 from mlmt_jax.metrics.calibration import Calibration
-from mlmt_jax.training.printing import table
 from mlmt_jax.training.split_scores import SplitScore
+from mlmt_jax.training.tables import table
 
 
 def type_table(score: SplitScore) -> str:

@@ -17,6 +17,7 @@ from mlmt_jax.metrics.spans import Scheme
 from mlmt_jax.model import Reader, build_model, export_programs, init_params, readers
 from mlmt_jax.runs.checkpoints import load_best_params
 from mlmt_jax.runs.folder import RunFolder
+from mlmt_jax.runs.replica_choice import choose_replica, usable_replicas
 from mlmt_jax.tagger.sentence_models import Schemes, SentenceModel, TaskContext, TrainedModel, mean_model
 from mlmt_jax.text.columns import ColumnFormat, Sentence
 from mlmt_jax.text.decoded import RankedTags, TaggedSentence, TaggedText, TagWriter
@@ -201,9 +202,9 @@ class Tagger(SentenceTagger):
                 given and its word table did not start from vectors.
             DataError: if the vectors cannot be read, have another dimension or are of another training.
         """
-        folder = RunFolder(run).member(replica)
+        folder = choose_replica(RunFolder(run), replica)
         config = folder.config()
-        if folder.diverged.exists():
+        if folder.divergence.exists():
             warning = "training diverged; the tagger uses the best checkpoint from before that"
             print(f"warning: {folder.path}: {warning}", file=sys.stderr)
         vocabulary, schemes = folder.vocabulary()
@@ -267,7 +268,7 @@ class Ensemble(SentenceTagger):
         Raises:
             RunError: if the run has no replicas, or one is missing.
         """
-        folders = RunFolder(run).members()
+        folders = usable_replicas(RunFolder(run))
         return cls([Tagger.load(folder.path, task, vectors) for folder in folders])
 
     def for_task(self, task: str) -> "Ensemble":
