@@ -109,9 +109,9 @@ class ExportedTagger:
         contents = encode_sentences(self._vocabulary, self._word_embed, sentences)
         programs = Programs(
             features=lambda words: self._features(self._params, *words),
-            whole=lambda x, batch: (self._whole(self._params, x, *batch[:-1]),),
+            read_batch=lambda x, batch: (self._whole(self._params, x, *batch[:-1]),),
             emissions=lambda x, batch: self._emissions(self._params, x, *batch[:-1]),
-            read=lambda scores, lengths, gold: (self._read(self._params, scores, lengths),),
+            read_emissions=lambda scores, lengths, gold: (self._read(self._params, scores, lengths),),
         )
         found = run_programs(contents, self._batch_size, programs)
         return [self._writer.tags(tags[:n]) for (tags,), n in zip(found, contents.lengths, strict=True)]

@@ -11,16 +11,16 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from mlmt_jax.batches.prefetch import BatchesAhead, default_processes
 from mlmt_jax.batches.replica_batches import StackedBatches
-from mlmt_jax.batches.transfer import Packed, unpack
+from mlmt_jax.batches.transfer import FlatBatch, unflatten
 from mlmt_jax.errors import ConfigError
 from mlmt_jax.model import build_model
 from mlmt_jax.training import processes
 from mlmt_jax.training.compiler_options import COMPILER_OPTIONS
 from mlmt_jax.training.setup import STEP_KEY, Setup
 from mlmt_jax.training.state import RunState
-from mlmt_jax.training.step import OF_RUNS, StepMetrics, touches, train_step, train_steps_in_turn
+from mlmt_jax.training.step import REPLICA_AXES, StepMetrics, touches, train_step, train_steps_in_turn
 from mlmt_jax.training.word_rows import up_to_date
-from mlmt_jax.types import BY_SENTENCE, Batch, Params
+from mlmt_jax.types import Batch, Params, batch_axes
 
 __all__ = ["Group", "batches_ahead", "device_mesh", "groups_of"]
 
@@ -28,7 +28,7 @@ _BY_RUN = PartitionSpec("replica")
 
 _jit = partial(jax.jit, donate_argnums=0, compiler_options=COMPILER_OPTIONS)
 
-jax.tree_util.register_dataclass(Packed, ["values"], ["shapes"])
+jax.tree_util.register_dataclass(FlatBatch, ["values"], ["shapes"])
 
 
 def groups_of(setups: Sequence[Setup]) -> list[list[int]]:
@@ -120,7 +120,7 @@ class Group:
         step = self._of_leaves(name, partial(train_step, *given))
         if self._alone:
             return _jit(_unpacking(step))
-        step = jax.vmap(step, (0, OF_RUNS, 0))
+        step = jax.vmap(step, (0, REPLICA_AXES, 0))
         if self._mesh is None:
             # One run keeps a CPU busy: side by side, eight took 13 times the step of one.
             in_turn = self._of_leaves(name, partial(train_steps_in_turn, *given))
@@ -155,20 +155,17 @@ class Group:
         stacked = jax.tree.map(lambda *leaves: np.stack([leaves[i] for i in self._runs]), *padded)
         return jax.tree.leaves(jax.tree.map(self._put, stacked))
 
-    def placed(self, batch: Batch | Packed) -> Batch | Packed:
+    def placed(self, batch: Batch | FlatBatch) -> Batch | FlatBatch:
         """A batch of NumPy arrays, packed or not, where the devices want it."""
         if self._mesh is None:
             return batch
-        batch = unpack(batch) if isinstance(batch, Packed) else batch
-        dealt = self._mesh.shape["data"] > 1
-        axes = {name: PartitionSpec("replica", "data") for name in BY_SENTENCE if dealt}
-        axes["starts"] = PartitionSpec()
-        return Batch(**{
-            name: self._put(values, axes.get(name, _BY_RUN)) for name, values in batch._asdict().items()
-        })  # fmt: skip
+        batch = unflatten(batch) if isinstance(batch, FlatBatch) else batch
+        dealt = PartitionSpec("replica", "data") if self._mesh.shape["data"] > 1 else _BY_RUN
+        axes = batch_axes(words=_BY_RUN, sentences=dealt, step_starts=PartitionSpec())
+        return Batch.from_arrays([*map(self._put, batch.arrays, axes.arrays)])
 
     def step(
-        self, state: list[jax.Array], name: str, batch: Batch | Packed
+        self, state: list[jax.Array], name: str, batch: Batch | FlatBatch
     ) -> tuple[list[jax.Array], StepMetrics]:
         """All runs after a step of a task, and what it tells; of ``state``, what it touches is given away."""
         touched = self._touched[name]
@@ -250,8 +247,8 @@ def batches_ahead(groups: Sequence[Group], drawn: Iterator[tuple[str, int]]) -> 
 
 
 def _unpacking(step: Callable[..., Any]) -> Callable[..., Any]:
-    def train_step(own: list[jax.Array], batch: Batch | Packed, key: jax.Array) -> Any:
-        return step(own, unpack(batch) if isinstance(batch, Packed) else batch, key)
+    def train_step(own: list[jax.Array], batch: Batch | FlatBatch, key: jax.Array) -> Any:
+        return step(own, unflatten(batch) if isinstance(batch, FlatBatch) else batch, key)
 
     return train_step
 

@@ -11,8 +11,8 @@ import jax
 import optax
 
 from mlmt_jax.batches.encode import encode
-from mlmt_jax.batches.packing import Contents, Encoded, apart
-from mlmt_jax.batches.training_batches import TrainingBatches
+from mlmt_jax.batches.encoded_sentences import EncodedSentences
+from mlmt_jax.batches.training_batches import OovReplacement, TrainingBatches
 from mlmt_jax.config import Config
 from mlmt_jax.config.problems import quoted
 from mlmt_jax.corpus.corpora import Corpus, load_corpora, load_corpus
@@ -54,7 +54,7 @@ class Setup:
     config: Config
     corpus: Corpus
     model: Model
-    encoded: dict[str, dict[str, Contents]]  # by task model, by split
+    encoded: dict[str, dict[str, EncodedSentences]]  # by task model, by split
     batches: dict[str, TrainingBatches]  # by task model that is ever drawn
     optimizers: dict[str, optax.GradientTransformation]  # by task model
     users: dict[str, tuple[TableUser, ...]]  # by word table that is trained
@@ -119,7 +119,7 @@ def prepare(config: Config) -> Setup:
         InputError: on anything in config or data that cannot be used.
     """
     corpus = load_corpus(config)
-    return _prepared(config, corpus, *_encoded(config, corpus))
+    return _prepared(config, corpus, _encoded(config, corpus))
 
 
 def prepare_replicas(config: Config) -> list[Setup]:
@@ -134,39 +134,38 @@ def prepare_replicas(config: Config) -> list[Setup]:
     different = {id(corpus): corpus for corpus in corpora}
     encoded = {key: _encoded(config, corpus) for key, corpus in different.items()}
     pairs = zip(configs, corpora, strict=True)
-    return [_prepared(own, corpus, *encoded[id(corpus)]) for own, corpus in pairs]
+    return [_prepared(own, corpus, encoded[id(corpus)]) for own, corpus in pairs]
 
 
-_Encodings = dict[str, dict[str, Contents]]
+_Encodings = dict[str, dict[str, EncodedSentences]]
 
 
-def _encoded(config: Config, corpus: Corpus) -> tuple[_Encodings, dict[str, list[Encoded]]]:
-    """All splits, and the training sentences of each task model."""
-    encoded = {
+def _encoded(config: Config, corpus: Corpus) -> _Encodings:
+    """Encode all splits of each task model."""
+    return {
         task.name: {
             split: encode(corpus.vocabulary, task.model.word_embed, task.task, examples)
             for split, examples in corpus.datasets[task.dataset].splits.items()
         }
         for task in config.tasks
     }
-    return encoded, {name: apart(splits["train"]) for name, splits in encoded.items()}
 
 
-def _prepared(
-    config: Config, corpus: Corpus, encoded: _Encodings, training: dict[str, list[Encoded]]
-) -> Setup:
+def _prepared(config: Config, corpus: Corpus, encoded: _Encodings) -> Setup:
     counts = {task.name: len(corpus.datasets[task.dataset].splits["train"]) for task in config.tasks}
     weights = mixing_weights(config, counts)
     check_weights(config, weights)
     batches = {
         task.name: TrainingBatches(
             task.name,
-            training[task.name],
+            encoded[task.name]["train"],
             config.dataset(task.dataset).batch_size,
-            seed=config.training.seed,
-            rare_words=corpus.rare_words[task.model.word_embed],
-            rare_characters=corpus.rare_characters,
-            unknown_rate=config.training.unknown_rate,
+            config.training.seed,
+            OovReplacement(
+                config.training.unknown_rate,
+                corpus.rare_words[task.model.word_embed],
+                corpus.rare_characters,
+            ),
             expected_steps=weights[task.name] * _TYPICAL_STEPS,
         )
         for task in config.tasks

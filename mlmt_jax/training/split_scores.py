@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mlmt_jax.batches.packing import Contents
+from mlmt_jax.batches.encoded_sentences import EncodedSentences
 from mlmt_jax.corpus.dataset import Example
 from mlmt_jax.metrics.calibration import Calibration, calibration
 from mlmt_jax.metrics.scores import Score, score_spans, score_tokens
@@ -39,7 +39,7 @@ def evaluate_split(
     params: Params,
     tag_names: Sequence[str],
     examples: Sequence[Example],
-    contents: Contents,
+    contents: EncodedSentences,
     *,
     spans: bool,
     batch_size: int,
