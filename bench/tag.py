@@ -32,7 +32,8 @@ from synthetic import load_with_data
 from timing import interleaved
 
 from mlmt_jax.batches.encode import encode_sentences
-from mlmt_jax.batches.packing import apart, assemble, collect
+from mlmt_jax.batches.encoded_sentences import from_spellings
+from mlmt_jax.batches.packing import assemble, needs_of
 from mlmt_jax.batches.prefetch import BatchesAhead, default_processes
 from mlmt_jax.cli.environment import keep_freed_memory
 from mlmt_jax.config import Config
@@ -70,13 +71,15 @@ def peer_tagger(setup: Setup, params: Any) -> Callable[[Sentences, int], list[li
     writer = TagWriter(vocabulary.tags[target.task], dataset.scheme, bare=dataset.bare)
 
     def tag(sentences: Sentences, batch_size: int) -> list[list[str]]:
-        encoded = apart(encode_sentences(vocabulary, target.model.word_embed, sentences))
+        encoded = encode_sentences(vocabulary, target.model.word_embed, sentences)
+        bounds = encoded.bounds
         tags: list[list[str]] = [[] for _ in sentences]
         order = sorted(range(len(sentences)), key=lambda i: len(sentences[i]))
         for first in range(0, len(order), batch_size):
             chosen = order[first : first + batch_size]
-            contents = collect([encoded[i] for i in chosen])
-            batch = assemble(contents, len(chosen), contents.needs(len(chosen)).shape())
+            selected = encoded.select([bounds[i] for i in chosen])
+            selected = from_spellings(selected.spellings(), selected.lengths, selected.tags)
+            batch = assemble(selected, len(chosen), needs_of(selected, len(chosen)).shape())
             for i, own in zip(chosen, trainer.decode(batch), strict=True):
                 tags[i] = writer.tags(np.array(own, int))
         return tags

@@ -27,7 +27,7 @@ from mlmt_jax.batches.encode import encode_sentences
 from mlmt_jax.batches.windows import Programs, run_programs
 from mlmt_jax.corpus.corpora import Vocabulary
 from mlmt_jax.errors import RunError
-from mlmt_jax.runs.atomic_files import sync, writing
+from mlmt_jax.runs.atomic_files import sync, write_errors
 from mlmt_jax.text.decoded import TagWriter
 
 _FORMAT = 3  # of the archive; other formats are refused
@@ -59,9 +59,9 @@ class ExportedTagger:
         params = jax.device_put(params)
         self._programs = Programs(
             features=lambda words: run_features(params, *words),
-            whole=lambda x, batch: (run_batch(params, x, *batch[:-1]),),
+            read_batch=lambda x, batch: (run_batch(params, x, *batch[:-1]),),
             emissions=lambda x, batch: run_emissions(params, x, *batch[:-1]),
-            read=lambda scores, lengths, gold: (run_tags(params, scores, lengths),),
+            read_emissions=lambda scores, lengths, gold: (run_tags(params, scores, lengths),),
         )
 
     @classmethod
@@ -103,9 +103,9 @@ class ExportedTagger:
         Raises:
             TypeError: if a sentence is a string, or a token is not one.
         """
-        contents = encode_sentences(self._vocabulary, self._word_embed, sentences)
-        predictions = run_programs(contents, self._batch_size, self._programs)
-        return [self._writer.tags(tags[:n]) for (tags,), n in zip(predictions, contents.lengths, strict=True)]
+        encoded = encode_sentences(self._vocabulary, self._word_embed, sentences)
+        predictions = run_programs(encoded, self._batch_size, self._programs)
+        return [self._writer.tags(tags[:n]) for (tags,), n in zip(predictions, encoded.lengths, strict=True)]
 
 
 def write_exported(
@@ -125,7 +125,7 @@ def write_exported(
     """
     path = Path(path)
     temporary = path.parent / f".{path.name}.part"
-    with writing(path):
+    with write_errors(path):
         try:
             with zipfile.ZipFile(temporary, "w") as archive:
                 text = json.dumps({"format": _FORMAT, "params": len(params), **about}, ensure_ascii=False)

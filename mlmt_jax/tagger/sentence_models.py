@@ -91,13 +91,13 @@ class TrainedModel(NamedTuple):
     def read(self, reader: Reader, sentences: Tokens, gold: Tokens | None = None) -> SentenceArrays:
         """Compute the arrays of a reader for each sentence, as `SentenceModel.read`."""
         context = self.context
-        contents = encode_sentences(context.vocabulary, context.task.model.word_embed, sentences)
+        encoded = encode_sentences(context.vocabulary, context.task.model.word_embed, sentences)
         if gold is not None:
             tags = encode_tags(context.tags.names, chain.from_iterable(gold))
-            contents = contents._replace(tags=tags)
+            encoded = encoded._replace(tags=tags)
         paths = reader.k if isinstance(reader, NBest) else 1
         batch_size = min(context.config.training.eval_batch_size, max(1, _MAX_PATHS // paths))
-        return infer(self.task_model, self.params, reader, contents, batch_size)
+        return infer(self.task_model, self.params, reader, encoded, batch_size)
 
     def extend_word_table(self, path: str | Path) -> tuple[Vocabulary, Params]:
         """Return vocabulary and parameters with the out-of-vocabulary words of a vector file.

@@ -5,16 +5,16 @@ from functools import partial
 import jax
 import numpy as np
 
-from mlmt_jax.batches.packing import Contents
+from mlmt_jax.batches.encoded_sentences import EncodedSentences
 from mlmt_jax.batches.windows import Programs, run_programs
-from mlmt_jax.model import Reader, TaskModel, decode, emissions_of, word_features
+from mlmt_jax.model import Reader, TaskModel, decode, sentence_emissions, word_features
 from mlmt_jax.training.compiler_options import COMPILER_OPTIONS
 from mlmt_jax.types import Params
 
 _jit = partial(jax.jit, compiler_options=COMPILER_OPTIONS)
 _features = _jit(word_features, static_argnums=0)
 _decode = _jit(decode, static_argnums=(0, 4))
-_emissions = _jit(emissions_of, static_argnums=0)
+_emissions = _jit(sentence_emissions, static_argnums=0)
 
 
 @partial(_jit, static_argnums=(0, 2))
@@ -23,7 +23,7 @@ def _read(task: TaskModel, params: Params, read: Reader, scores, lengths, gold) 
 
 
 def infer(
-    task: TaskModel, params: Params, read: Reader, contents: Contents, batch_size: int
+    task: TaskModel, params: Params, read: Reader, sentences: EncodedSentences, batch_size: int
 ) -> list[tuple[np.ndarray, ...]]:
     """Apply a reader to the emissions of every sentence.
 
@@ -33,7 +33,7 @@ def infer(
         task: the task model.
         params: parameters of the run, or of the task model alone.
         read: what to compute from the emissions, such as the best tags.
-        contents: encoded sentences, of any number and length.
+        sentences: encoded, of any number and length.
         batch_size: sentences in a batch.
 
     Returns:
@@ -42,8 +42,8 @@ def infer(
     task_params = task.own(params)
     programs = Programs(
         features=lambda words: _features(task, task_params, words),
-        whole=lambda x, batch: _decode(task, task_params, x, batch, read),
+        read_batch=lambda x, batch: _decode(task, task_params, x, batch, read),
         emissions=lambda x, batch: _emissions(task, task_params, x, batch),
-        read=lambda scores, lengths, gold: _read(task, task_params, read, scores, lengths, gold),
+        read_emissions=lambda scores, lengths, gold: _read(task, task_params, read, scores, lengths, gold),
     )
-    return run_programs(contents, batch_size, programs)
+    return run_programs(sentences, batch_size, programs)

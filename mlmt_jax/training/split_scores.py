@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mlmt_jax.batches.packing import Contents
+from mlmt_jax.batches.encoded_sentences import EncodedSentences
 from mlmt_jax.metrics.calibration import Calibration, calibration
 from mlmt_jax.metrics.scores import Score, score_spans, score_tokens
 from mlmt_jax.metrics.spans import Scheme, strict_spans
@@ -54,11 +54,11 @@ def evaluate_split(
     params: Params,
     tags: TaskTags,
     sentences: Sequence[Sentence],
-    contents: Contents,
+    encoded: EncodedSentences,
     batch_size: int,
 ) -> SplitScore:
-    """Score a task model on labelled sentences; `contents` are the same sentences, encoded."""
-    predictions = infer(task, params, tags_and_losses, contents, batch_size)
+    """Score a task model on labelled sentences; `encoded` are the same sentences."""
+    predictions = infer(task, params, tags_and_losses, encoded, batch_size)
     return score_predictions(predictions, tags, sentences)
 
 
