@@ -31,8 +31,8 @@ from synthetic import load_with_data
 from timing import interleaved, measure_machine
 
 from mlmt_jax.batches.prefetch import BatchesAhead, default_processes
-from mlmt_jax.batches.transfer import Packed, unpack
-from mlmt_jax.cli.environment import keep_memory
+from mlmt_jax.batches.transfer import FlatBatch, unflatten
+from mlmt_jax.cli.environment import keep_freed_memory
 from mlmt_jax.training.plan import draws
 from mlmt_jax.training.replica_group import ReplicaGroup
 from mlmt_jax.training.setup import Setup, fresh_state, prepare
@@ -73,12 +73,12 @@ class Ours:
         self._group = ReplicaGroup([setup])
         self._state = self._group.stack([fresh_state(setup)])
 
-    def step(self, name: str, batch: Batch | Packed) -> jax.Array:
+    def step(self, name: str, batch: Batch | FlatBatch) -> jax.Array:
         """One step, which may still be under way when this returns; gives the loss to be."""
         self._state, metrics = self._group.step(self._state, name, batch)
         return metrics.loss
 
-    def place(self, batch: Batch | Packed) -> Batch | Packed:
+    def place(self, batch: Batch | FlatBatch) -> Batch | FlatBatch:
         """A batch where a step wants it."""
         return self._group.place(batch)
 
@@ -101,9 +101,9 @@ class Peer:
 
         self.trainers = build_trainers(setup.config, setup.model, params)
 
-    def place(self, batch: Batch | Packed) -> Batch:
+    def place(self, batch: Batch | FlatBatch) -> Batch:
         """The batch on the host: a step moves what it needs."""
-        return unpack(batch) if isinstance(batch, Packed) else batch
+        return unflatten(batch) if isinstance(batch, FlatBatch) else batch
 
     def step(self, name: str, batch: Batch) -> float:
         """One step; gives its loss."""
@@ -115,7 +115,8 @@ class Peer:
 
 def _shape(batch: Batch) -> tuple[int, ...]:
     """Sentences, their places, packed words, distinct words, characters."""
-    return (*np.shape(batch.position), *(len(part) for part in (batch.tokens, batch.words, batch.chars)))
+    arrays = batch.word_ids, batch.words.row_index, batch.words.chars
+    return (*np.shape(batch.sentences.packed_index), *map(len, arrays))
 
 
 def shapes(setup: Setup, steps: int) -> dict[tuple[str, tuple[int, ...]], list[Batch]]:
@@ -237,8 +238,8 @@ def measure(setup: Setup, steps: int, *, compiled: bool, limit: float) -> dict[s
         for _ in range(steps // BLOCKS):
             name, batch = counted.next()
             row += (
-                np.sum(batch.lengths > 0),
-                np.sum(batch.lengths),
+                np.sum(batch.sentences.lengths > 0),
+                np.sum(batch.sentences.lengths),
                 multiply_adds(setup.model.tasks[name], batch),
             )
     rate = 2 * measure_machine().multiply_adds
@@ -285,7 +286,7 @@ def main() -> None:
     parser.add_argument("--compile_limit", type=float, default=300.0, help="seconds it may burn in")
     parser.add_argument("--output", type=Path, default=ROOT / "bench" / "results" / "train.json")
     args = parser.parse_args()
-    keep_memory()  # as the command line does; the peer gains from it as well
+    keep_freed_memory()  # as the command line does; the peer gains from it as well
     with tempfile.TemporaryDirectory() as folder:
         config, real = load_with_data(args.config, args.data_root, Path(folder))
         setup = prepare(config)

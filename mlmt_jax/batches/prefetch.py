@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from mlmt_jax.batches.transfer import Packed, pack
+from mlmt_jax.batches.transfer import FlatBatch, flatten
 from mlmt_jax.batches.worker import Assembler
 
 __all__ = ["BatchesAhead", "default_processes"]
@@ -50,7 +50,7 @@ class BatchesAhead:
             draws: the task model of each step, and which of its own steps that is.
             place: puts the batches of a step, of each group, where they are wanted.
             processes: how many may assemble. 0: a thread of this one does. Either way batches come as
-                ``Packed``. None: nothing is assembled before it is asked for, as ``Batch``; then ``draws`` is
+                ``FlatBatch``. None: nothing is assembled before it is asked for, as ``Batch``; then ``draws`` is
                 not looked at.
         """
         self._groups, self._draws, self._place = groups, draws, place
@@ -109,9 +109,9 @@ class BatchesAhead:
         batches = self._by_process(name, step)
         if self._is_closed:
             return None
-        return self._place(batches or [pack(own[name].batch(step)) for own in self._groups])
+        return self._place(batches or [flatten(own[name].batch(step)) for own in self._groups])
 
-    def _by_process(self, name: str, step: int) -> list[Packed] | None:
+    def _by_process(self, name: str, step: int) -> list[FlatBatch] | None:
         """The batches of each group by the process of this thread; None where it has none, or has lost it."""
         if not self._processes or getattr(self._own, "is_alone", False):
             return None

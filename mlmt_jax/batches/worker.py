@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlmt_jax.batches.transfer import Packed, pack
+from mlmt_jax.batches.transfer import FlatBatch, flatten
 
 __all__ = ["Assembler"]
 
@@ -45,7 +45,7 @@ class Assembler:
         self._process.stdin.write(pickled)
         self._process.stdin.flush()
 
-    def batches(self, name: str, step: int) -> list[Packed]:
+    def batches(self, name: str, step: int) -> list[FlatBatch]:
         """The batch ``step`` of a task model, of each group.
 
         Raises:
@@ -74,7 +74,7 @@ def _serve() -> None:
     groups: Sequence[Mapping[str, Any]] = pickle.load(source)
     while True:
         name, step = pickle.load(source)
-        pickle.dump([pack(own[name].batch(step)) for own in groups], sink, pickle.HIGHEST_PROTOCOL)
+        pickle.dump([flatten(own[name].batch(step)) for own in groups], sink, pickle.HIGHEST_PROTOCOL)
         sink.flush()
 
 

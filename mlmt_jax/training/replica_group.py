@@ -10,22 +10,22 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from mlmt_jax.batches.replica_batches import StackedBatches
-from mlmt_jax.batches.transfer import Packed, unpack
+from mlmt_jax.batches.transfer import FlatBatch, unflatten
 from mlmt_jax.corpus.random_streams import STEP_KEY
 from mlmt_jax.model import build_model
 from mlmt_jax.training import processes
 from mlmt_jax.training.compiler_options import COMPILER_OPTIONS
 from mlmt_jax.training.setup import Setup
 from mlmt_jax.training.state import RunState
-from mlmt_jax.training.step import OF_RUNS, StepMetrics, touches, train_step, train_steps_in_turn
+from mlmt_jax.training.step import REPLICA_AXES, StepMetrics, touches, train_step, train_steps_in_turn
 from mlmt_jax.training.word_rows import up_to_date
-from mlmt_jax.types import BY_SENTENCE, Batch, Params
+from mlmt_jax.types import Batch, Params, batch_axes
 
 _REPLICA_AXIS = PartitionSpec("replica")
 
 _jit = partial(jax.jit, donate_argnums=0, compiler_options=COMPILER_OPTIONS)
 
-jax.tree_util.register_dataclass(Packed, ["values"], ["shapes"])
+jax.tree_util.register_dataclass(FlatBatch, ["values"], ["shapes"])
 
 #: The states of all replicas of a group: the leaves of one pytree. A step takes only the leaves that its task
 #: model touches, since each leaf costs time to hand over.
@@ -88,7 +88,7 @@ class ReplicaGroup:
         step = self._on_leaves(task, partial(train_step, *static))
         if self._is_single:
             return _jit(_unpacking(step))
-        step = jax.vmap(step, (0, OF_RUNS, 0))
+        step = jax.vmap(step, (0, REPLICA_AXES, 0))
         if self._mesh is None:
             # One replica keeps a CPU busy: side by side, eight took 13 times the step of one.
             in_turn = self._on_leaves(task, partial(train_steps_in_turn, *static))
@@ -123,19 +123,17 @@ class ReplicaGroup:
         stacked = jax.tree.map(lambda *leaves: np.stack([leaves[i] for i in self._places]), *padded)
         return jax.tree.leaves(jax.tree.map(self._put, stacked))
 
-    def place(self, batch: Batch | Packed) -> Batch | Packed:
+    def place(self, batch: Batch | FlatBatch) -> Batch | FlatBatch:
         """Return a batch of NumPy arrays as a step takes it: spread over the devices if there are several."""
         if self._mesh is None:
             return batch
-        batch = unpack(batch) if isinstance(batch, Packed) else batch
-        is_shared = self._mesh.shape["data"] > 1
-        axes = {name: PartitionSpec("replica", "data") for name in BY_SENTENCE if is_shared}
-        axes["starts"] = PartitionSpec()
-        return Batch(**{
-            name: self._put(values, axes.get(name, _REPLICA_AXIS)) for name, values in batch._asdict().items()
-        })  # fmt: skip
+        batch = unflatten(batch) if isinstance(batch, FlatBatch) else batch
+        is_dealt = self._mesh.shape["data"] > 1
+        by_sentence = PartitionSpec("replica", "data") if is_dealt else _REPLICA_AXIS
+        axes = batch_axes(words=_REPLICA_AXIS, sentences=by_sentence, step_starts=PartitionSpec())
+        return Batch.from_arrays([*map(self._put, batch.arrays, axes.arrays)])
 
-    def step(self, leaves: Leaves, task: str, batch: Batch | Packed) -> tuple[Leaves, StepMetrics]:
+    def step(self, leaves: Leaves, task: str, batch: Batch | FlatBatch) -> tuple[Leaves, StepMetrics]:
         """Start a step of all replicas; return their states after it and its metrics.
 
         Args:
@@ -205,10 +203,10 @@ class ReplicaGroup:
 
 
 def _unpacking(step: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a step that also takes a packed batch."""
+    """Return a step that also takes a flat batch."""
 
-    def train_step(leaves: Leaves, batch: Batch | Packed, key: jax.Array) -> Any:
-        return step(leaves, unpack(batch) if isinstance(batch, Packed) else batch, key)
+    def train_step(leaves: Leaves, batch: Batch | FlatBatch, key: jax.Array) -> Any:
+        return step(leaves, unflatten(batch) if isinstance(batch, FlatBatch) else batch, key)
 
     return train_step
 

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from mlmt_jax.batches.prefetch import BatchesAhead, default_processes
-from mlmt_jax.batches.transfer import Packed, pack, unpack
+from mlmt_jax.batches.transfer import FlatBatch, flatten, unflatten
 from mlmt_jax.batches.worker import Assembler
 from mlmt_jax.config import load_config
 from mlmt_jax.train import main
@@ -40,8 +40,8 @@ def drawn(setup: Setup) -> Iterator[tuple[str, int]]:
 def check(setup: Setup, ahead: BatchesAhead, steps: range = range(12)) -> None:
     for name, step in itertools.islice(drawn(setup), steps.start, steps.stop):
         [got] = ahead.take(name, step)
-        got = unpack(got) if isinstance(got, Packed) else got
-        for own, wanted in zip(got, setup.batches[name].batch(step), strict=True):
+        got = unflatten(got) if isinstance(got, FlatBatch) else got
+        for own, wanted in zip(got.arrays, setup.batches[name].batch(step).arrays, strict=True):
             np.testing.assert_array_equal(own, wanted, strict=True)
 
 
@@ -138,7 +138,7 @@ def test_a_process_ends_with_the_one_that_asks(setup):
 def test_a_step_takes_a_batch_as_one_array(setup):
     group, (name, step) = ReplicaGroup([setup]), next(drawn(setup))
     batch = setup.batches[name].batch(step)
-    ends = [group.step(group.stack([fresh_state(setup)]), name, own) for own in (batch, pack(batch))]
+    ends = [group.step(group.stack([fresh_state(setup)]), name, own) for own in (batch, flatten(batch))]
     # A program of its own, which may round differently.
     jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-7), *ends)
 

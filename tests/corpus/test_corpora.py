@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from dense import dense_sentences
 
 from mlmt_jax.batches.encode import encode, encode_sentences
-from mlmt_jax.batches.packing import apart
-from mlmt_jax.corpus.corpora import Corpus
+from mlmt_jax.corpus.corpora import Corpus, Vocabulary
 from mlmt_jax.corpus.dataset import label
 from mlmt_jax.errors import DataError
 from mlmt_jax.text.columns import Sentence
@@ -83,7 +83,7 @@ def test_tags_only_in_dev_or_test_are_minus_one_and_found(load, tmp_path):
     index = {tag: i for i, tag in enumerate(corpus.vocabulary.tags["ner"])}
     dev = corpus.datasets["xho.ner"].splits["dev"]
     encoded = encode(corpus.vocabulary, "xho words", "ner", dev)
-    assert [sentence.tags.tolist() for sentence in apart(encoded)] == [
+    assert [sentence.tags.tolist() for sentence in dense_sentences(encoded)] == [
         [index["S-PER"], index["B-LOC"], index["E-LOC"]],
         [0, -1, -1],
         [0],
@@ -161,7 +161,7 @@ def test_dev_and_test_add_no_word_and_no_character(load):
     assert set(words.words) == {"file", "ab", "c"}
     assert corpus.vocabulary.characters.characters == ("a", "b", "c")
     first = corpus.datasets["xho.ner"].splits["dev"][0].tokens
-    [tokens] = apart(encode_sentences(corpus.vocabulary, "xho words", [first]))
+    [tokens] = dense_sentences(encode_sentences(corpus.vocabulary, "xho words", [first]))
     assert tokens.words.tolist() == [0, 1]
     assert tokens.chars.tolist() == [[1, 1, 1, 0], [1, 1, 1, 1]]
     assert tokens.tags.tolist() == [0, 0]
