@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 
 class Progress(NamedTuple):
-    """How far a run is, its best score, and its steps since the last evaluation."""
+    """The steps of a run, its best score, and its steps since the last evaluation."""
 
     step: int  # steps of all tasks so far
     task_steps: dict[str, int]  # steps so far, by task model

@@ -37,7 +37,7 @@ _LAG = 16
 
 
 class Start(NamedTuple):
-    """Where a training starts: at step 0, or where it is resumed."""
+    """The start of a training: step 0, or the step from which it is resumed."""
 
     step: int
     task_steps: Mapping[str, int]  # by task model
@@ -75,14 +75,14 @@ def train_replicas(replicas: ReplicaSet, start: Start, stop: StopRequest) -> Gen
     """
     begin, frequency = time.perf_counter() - start.seconds, replicas.config.training.eval_freq
     progress = dict(enumerate(start.progress))
-    recent = {number: restore_recent_steps(own.window) for number, own in progress.items()}
+    recent = {number: restore_recent_steps(stored.window) for number, stored in progress.items()}
     training = _Training(
         replicas.start(start.states), start.step, start.task_steps, progress, recent, start.divergences,
         frozenset(),
     )  # fmt: skip
     for number in start.divergences:
         training = _retire(replicas, training, number)
-    evaluated = max(own.evaluated for own in progress.values())
+    evaluated = max(stored.evaluated for stored in progress.values())
     pending: deque[tuple[PlannedStep, list[StepMetrics]]] = deque()  # steps whose losses were not read
     # Several processes agree on whether to go on only where they evaluate.
     is_agreed = True
@@ -97,7 +97,7 @@ def train_replicas(replicas: ReplicaSet, start: Start, stop: StopRequest) -> Gen
                 at_end or not processes.any_of(bool(_live(replicas, training)))
             ):
                 break
-            if processes.any_of(stop.signum is not None, here=is_agreed):
+            if processes.any_of(stop.signum is not None, is_agreed=is_agreed):
                 training = yield from _read_losses(replicas, training, pending, 0)
                 yield _state_reached(replicas, training, time.perf_counter() - begin)
                 yield Stopped(stop.signum or signal.SIGTERM, training.step)
