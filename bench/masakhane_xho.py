@@ -22,6 +22,7 @@ from mlmt_jax import Tagger
 from mlmt_jax.config import load_config
 from mlmt_jax.corpus.dataset import column_format, label
 from mlmt_jax.text.columns import Sentence, read_conll
+from mlmt_jax.text.findings import Findings
 from mlmt_jax.training.tables import table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -58,7 +59,7 @@ def figures(summary: dict[str, Any], run: Path, path: Path, others: list[Sentenc
     """What the table shows of a replica; ``path`` and ``others``: of ``others_of_test``."""
     scores = summary["scores"][summary["target"]]
     tagger = Tagger.load(run)
-    of_others = tagger.evaluate(label(others, tagger.scheme, path, [])).score.f1
+    of_others = tagger.evaluate(label(others, tagger.scheme, Findings(path))).score.f1
     assert of_others is not None
     return {
         "dev F1": 100 * scores["dev"]["f1"],

@@ -37,20 +37,20 @@ def main(argv: Sequence[str] | None = None) -> None:
         InputError: on a run or a file that cannot be used.
     """
     args = _parser().parse_args(argv)
-    from mlmt_jax.check.input_layout import Rows, find_foreign_letters, find_other_layout
+    from mlmt_jax.check.input_layout import find_foreign_letters, find_other_layout
     from mlmt_jax.corpus.dataset import label
     from mlmt_jax.text.columns import read_conll
-    from mlmt_jax.text.findings import add_finding, shown
+    from mlmt_jax.text.findings import shown
     from mlmt_jax.text.tag_schemes import split_tag
     from mlmt_jax.training.run_tables import print_findings
     from mlmt_jax.training.tables import score_table, table
 
     tagger = load_tagger(args)
     sentences, findings = read_conll(args.file, replace(tagger.column_format, **given_columns(args)))
-    examples = label(sentences, tagger.scheme, args.file, findings)
-    rows = [Rows((), own.tokens) for own in sentences]
-    layout = find_other_layout(args.file, rows)
-    findings += filter(None, (layout, find_foreign_letters(args.file, rows, tagger.characters)))
+    examples = label(sentences, tagger.scheme, findings)
+    tokens = [sentence.tokens for sentence in sentences]
+    find_other_layout(findings, tokens)
+    find_foreign_letters(findings, tokens, tagger.characters)
     known = set(tagger.tag_names)
     types = {split_tag(tag)[1] for tag in known}
     places: dict[str, int] = {}  # the first line of each tag that is not known, of a span by its type
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 f"{args.file}:{first}: {text};\n"
                 "expected some that it knows; --token-col, --label-col and --separator choose the columns"
             )
-        add_finding(findings, args.file, first, text, advice="they count as wrong, and have no loss")
+        findings.note(text, first, advice="they count as wrong, and have no loss")
     score = tagger.evaluate(examples)
     print_findings(findings)
     print(score_table({tagger.task: {Path(args.file).name: score}}))

@@ -21,7 +21,7 @@ from mlmt_jax.cli.entry import (
 )
 from mlmt_jax.errors import DataError, InputError
 from mlmt_jax.tag_files.outputs import FIELDS, Result, columns, comments, fields, results
-from mlmt_jax.text.findings import Finding
+from mlmt_jax.text.findings import Findings
 from mlmt_jax.text.tokenizer import Token, split_at_spaces, tokenise
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if columns_given and args.input != "conll":
         flags = "--token-col, --separator, --no-comments"
         raise InputError(f"{flags}: got --input {args.input}; expected --input conll")
-    from mlmt_jax.check.input_layout import Rows, find_foreign_letters, find_other_layout
+    from mlmt_jax.check.input_layout import find_foreign_letters, find_other_layout
     from mlmt_jax.training.run_tables import print_findings
 
     tagger = load_tagger(args)
@@ -155,46 +155,47 @@ def main(argv: Sequence[str] | None = None) -> None:
         whole.clear()
         sys.stdout.flush()
 
-    lines = _lines(args.file, args.encoding, answer)
-    path = "<stdin>" if args.file == "-" else args.file
+    findings = Findings("<stdin>" if args.file == "-" else args.file)
+    lines = _lines(args.file, args.encoding, findings, answer)
     source = "tokens" if args.pre_tokenized else args.input
     reader = _READERS[source if args.token_col is None else "columns"]
-    findings: list[Finding] = []
-    first: list[Rows] = []
+    first: list[_Entry] = []
     try:
-        for entry in reader(lines, path, form, output, findings):
+        for entry in reader(lines, form, output, findings):
             whole.append(entry)
             if len(first) < _FIRST:
-                first.append(Rows([entry.lines[row] for row in entry.rows], entry.tokens))
+                first.append(entry)
             if len(whole) == _CHUNK:
                 answer()
     except DataError:
         answer()  # what stands before the line that cannot be read
         raise
     answer()
-    layout = find_other_layout(path, first) if source == "conll" else None
-    findings += filter(None, (layout, find_foreign_letters(path, first, tagger.characters)))
+    tokens = [entry.tokens for entry in first]
+    if source == "conll":
+        find_other_layout(findings, tokens, [entry.lines[row] for entry in first for row in entry.rows])
+    find_foreign_letters(findings, tokens, tagger.characters)
     print_findings(findings)
 
 
-def _lines(file: str, encoding: str, before_waiting: Callable[[], None]) -> Iterator[str]:
+def _lines(file: str, encoding: str, findings: Findings, before_waiting: Callable[[], None]) -> Iterator[str]:
     from mlmt_jax.tag_files.stdin import telling_waits
     from mlmt_jax.text.lines import decode_lines, open_text
 
     if file == "-":
-        lines = decode_lines(telling_waits(sys.stdin.buffer, before_waiting), encoding, "<stdin>")
+        stream = telling_waits(sys.stdin.buffer, before_waiting)
+        lines = decode_lines(stream, encoding, findings)
     else:
-        lines = open_text(file, encoding)
+        lines = open_text(findings, encoding)
     for number, line in enumerate(lines):
         yield line.removeprefix("\ufeff") if number == 0 else line
 
 
 def _read_conll(
     lines: Iterable[str],
-    path: str,
     form: "ColumnFormat",
     output: str,
-    findings: list[Finding],
+    findings: Findings,
     *,
     is_chosen: bool,  # whether the column was
 ) -> Iterator[_Entry]:
@@ -219,17 +220,16 @@ def _read_conll(
             break
     if not is_chosen and all(len(split_columns(row, form.separator)) < 2 for row in rows):
         form = replace(form, token_col=0)  # a token a line and nothing else
-    for block in iter_blocks(chain(head, rest), form, labelled=False, path=path, findings=findings):
+    for block in iter_blocks(chain(head, rest), form, findings, labelled=False):
         own = [endings.popleft() for _ in block.lines]
         yield _Entry(block.tokens, block.lines, block.rows, form.separator, {}, own)
 
 
 def _read_text(
     lines: Iterable[str],
-    path: str,
     form: "ColumnFormat",
     output: str,
-    findings: list[Finding],
+    findings: Findings,
     split: Callable[[str], list[Token]],
 ) -> Iterator[_Entry]:
     for line in lines:
@@ -240,7 +240,7 @@ def _read_text(
 
 
 def _read_jsonl(
-    lines: Iterable[str], path: str, form: "ColumnFormat", output: str, findings: list[Finding]
+    lines: Iterable[str], form: "ColumnFormat", output: str, findings: Findings
 ) -> Iterator[_Entry]:
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -252,12 +252,12 @@ def _read_jsonl(
             tokens = None
         if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
             raise DataError(
-                f'{path}:{number}: got {line[:60]!r}; expected an object with a list of strings "tokens"'
+                f'{findings.path}:{number}: got {line[:60]!r}; expected an object with a list of strings "tokens"'
             )
         broken = next(filter(_BREAKS_COLUMNS.search, tokens), None) if output == "conll" else None
         if broken is not None:
             raise DataError(
-                f"{path}:{number}: the token {broken[:60]!r} has a tab or a line break;\n"
+                f"{findings.path}:{number}: the token {broken[:60]!r} has a tab or a line break;\n"
                 "expected tokens that a column can hold, or --output jsonl"
             )
         yield _entry(tokens, record)

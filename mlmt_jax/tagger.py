@@ -13,7 +13,7 @@ import numpy as np
 from mlmt_jax.batches.encode import encode_sentences, encode_tags
 from mlmt_jax.config import Config, EmbeddingConfig, TaskConfig
 from mlmt_jax.corpus.corpora import Vocabulary
-from mlmt_jax.corpus.dataset import Example, column_format
+from mlmt_jax.corpus.dataset import column_format
 from mlmt_jax.corpus.vectors import Vectors, read_vectors
 from mlmt_jax.corpus.vocabulary import WordVocab
 from mlmt_jax.errors import DataError, RunError
@@ -33,7 +33,7 @@ from mlmt_jax.model import (
 from mlmt_jax.runs.checkpoints import load_best_params
 from mlmt_jax.runs.folder import RunFolder
 from mlmt_jax.runs.replica_choice import choose_replica
-from mlmt_jax.text.columns import ColumnFormat
+from mlmt_jax.text.columns import ColumnFormat, Sentence
 from mlmt_jax.text.decoded import RankedTags, TaggedSentence, TaggedText, TagWriter
 from mlmt_jax.text.tokenizer import tokenise
 from mlmt_jax.training.run_model import infer
@@ -277,7 +277,7 @@ class Tagger:
         programs, params = export_programs(self._models[self.task], self._params)
         write_exported(path, about, programs, [np.asarray(leaf) for leaf in params])
 
-    def evaluate(self, examples: Sequence[Example]) -> SplitScore:
+    def evaluate(self, examples: Sequence[Sentence]) -> SplitScore:
         """Scores the tagger on labelled sentences, spans in BIOES.
 
         The score has ``by_words`` where the run tells which words its training data had.
@@ -291,12 +291,12 @@ class Tagger:
             seen=self._vocabulary.seen.get(task.dataset),
         )
 
-    def calibration(self, examples: Sequence[Example]) -> Calibration:
+    def calibration(self, examples: Sequence[Sentence]) -> Calibration:
         """Whether the probabilities of the spans, or of tokens where tags are not spans, can be believed."""
         found = self._labelled(tags_and_probabilities, examples)
         return calibrate_found(found, self.tag_names, examples, spans=self._vocabulary.spans[self._task.task])
 
-    def _labelled(self, read: Reader, examples: Sequence[Example]) -> list[tuple[np.ndarray, ...]]:
+    def _labelled(self, read: Reader, examples: Sequence[Sentence]) -> list[tuple[np.ndarray, ...]]:
         tokens, tags = [one.tokens for one in examples], [one.tags for one in examples]
         return self._read(read, tokens, tags)
 

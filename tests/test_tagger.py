@@ -95,8 +95,8 @@ def test_what_was_saved_scores_as_it_did_in_training(
 ) -> None:
     own = tagger.for_task(task)
     path = tiny_run.config.parent / f"{task.replace(' ', '.')}.{split}"
-    sentences, _ = read_conll(path, own.column_format)
-    score = own.evaluate(label(sentences, own.scheme, path, []))
+    sentences, findings = read_conll(path, own.column_format)
+    score = own.evaluate(label(sentences, own.scheme, findings))
     saved = json.loads((tiny_run.folder / "summary.json").read_text(encoding="utf-8"))["scores"][task][split]
     assert score.as_json() == saved
     # The tags that are handed out are those that were scored.

@@ -12,6 +12,7 @@ import pytest
 import tiny_corpus
 from command_lines import status
 from config_edits import edited
+from task_grid import only_tasks
 
 from mlmt_jax import Ensemble, Tagger
 from mlmt_jax.corpus.dataset import label
@@ -102,7 +103,7 @@ def test_an_ensemble_of_one_is_that_one(replicas: Replicas) -> None:
     ensemble = Ensemble([alone])
     assert ensemble.tag(SENTENCES) == alone.tag(SENTENCES)
     sentences, findings = read_conll(replicas.dev, alone.column_format)
-    examples = label(sentences, alone.scheme, replicas.dev, findings)
+    examples = label(sentences, alone.scheme, findings)
     one, same = ensemble.evaluate(examples), alone.evaluate(examples)
     assert one.score == same.score
     assert one.loss == pytest.approx(same.loss, abs=1e-5)
@@ -221,7 +222,7 @@ def test_many_sentences_are_read_in_groups(replicas: Replicas, monkeypatch: pyte
     ensemble = Ensemble(replicas.members)
     given = [["Piet"], *SENTENCES, ["in", "Kaapstad"], ["Jan", "woon"]]
     sentences, findings = read_conll(replicas.dev, ensemble.column_format)
-    examples = label(sentences, ensemble.scheme, replicas.dev, findings)
+    examples = label(sentences, ensemble.scheme, findings)
     whole = ensemble.tag_with_probabilities(given), ensemble.evaluate(examples)
     monkeypatch.setattr("mlmt_jax.ensemble._HELD", 60)
     found, score = ensemble.tag_with_probabilities(given), ensemble.evaluate(examples)
@@ -238,7 +239,7 @@ def test_words_that_any_replica_was_trained_on_are_seen(replicas: Replicas) -> N
     assert len(set(seen)) > 1
     assert Ensemble(replicas.members)._vocabulary.seen[dataset] == frozenset().union(*seen)
     sentences, findings = read_conll(replicas.dev, replicas.members[0].column_format)
-    examples = label(sentences, replicas.members[0].scheme, replicas.dev, findings)
+    examples = label(sentences, replicas.members[0].scheme, findings)
     older = Tagger.load(replicas.folder, replica=1)
     older._vocabulary = replace(older._vocabulary, seen={})  # of a run from before it was kept
     assert Ensemble(replicas.members).evaluate(examples).by_words is not None
@@ -247,7 +248,7 @@ def test_words_that_any_replica_was_trained_on_are_seen(replicas: Replicas) -> N
 
 def test_an_ensemble_of_the_task_that_is_asked_for(tiny_config: Path, tmp_path: Path) -> None:
     corpus = Path(shutil.copytree(tiny_config.parent, tmp_path / "corpus"))
-    data = tiny_corpus.of_tasks(tiny_corpus.config(), "nld ner", "nld pos")
+    data = only_tasks(tiny_corpus.config(), "nld ner", "nld pos")
     data["training"] |= {"max_step": 1, "eval_freq": 1, "replicas": 2}
     run = tmp_path / "run"
     train([str(tiny_corpus.write_config(corpus, data, "two.json")), "--output", str(run)])

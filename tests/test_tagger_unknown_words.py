@@ -13,16 +13,16 @@ import pytest
 from command_lines import is_one_message, status
 
 from mlmt_jax import Tagger, evaluate, predict
-from mlmt_jax.corpus.dataset import Example
 from mlmt_jax.corpus.vocabulary import WordVocab
 from mlmt_jax.errors import DataError, RunError
 from mlmt_jax.exported import ExportedTagger
 from mlmt_jax.runs.checkpoints import load_best_params
 from mlmt_jax.runs.folder import RunFolder
+from mlmt_jax.text.columns import Sentence
 
 VECTOR = (3.0, -2.0, 1.0, 4.0)
 SENTENCES = [("Zwolle", "woont"), ("zwolle", "in", "Gent"), ("ZWOLLE",), ("Piet", "woont")]
-EXAMPLES = [Example(tokens, ("O",) * len(tokens), range(1, len(tokens) + 1)) for tokens in SENTENCES]
+EXAMPLES = [Sentence(tokens, ("O",) * len(tokens), range(1, len(tokens) + 1)) for tokens in SENTENCES]
 
 
 def written(folder: Path, *words: str, dimension: int = 4) -> Path:

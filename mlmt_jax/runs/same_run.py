@@ -10,10 +10,10 @@ import numpy as np
 from mlmt_jax.config import Config
 from mlmt_jax.config.problems import format_path, quoted
 from mlmt_jax.corpus.corpora import Corpus
-from mlmt_jax.corpus.dataset import Example
 from mlmt_jax.errors import RunError
 from mlmt_jax.runs.folder import RunFolder
 from mlmt_jax.runs.run_json import checksum
+from mlmt_jax.text.columns import Sentence
 
 #: Keys of ``training`` that may differ when a run is resumed; ``data_root`` may differ as well.
 RESUMABLE_KEYS = (
@@ -114,7 +114,7 @@ def _comparable(config: Config, free_keys: Collection[str]) -> dict[str, Any]:
     return {**data, "training": training, "data_root": None, "$schema": None}
 
 
-def _digest(sentences: Sequence[Example]) -> str:
+def _digest(sentences: Sequence[Sentence]) -> str:
     """Return the SHA-256 of the words and tags of sentences."""
     return checksum(json.dumps([(sentence.tokens, sentence.tags) for sentence in sentences]).encode())
 

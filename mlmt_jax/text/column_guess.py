@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import islice, pairwise
 
-from mlmt_jax.errors import DataError
 from mlmt_jax.metrics.spans import PREFIXES
 from mlmt_jax.text.columns import NO_SENTENCE, ColumnFormat, iter_blocks, split_columns
 from mlmt_jax.text.conllu_ids import RANGE_OR_NODE
+from mlmt_jax.text.findings import Findings
 from mlmt_jax.text.lines import open_text
 
 __all__ = ["SPAN_TAG", "are_counts", "are_numbers", "guess_format"]
@@ -27,13 +27,13 @@ def guess_format(path: str | os.PathLike[str], encoding: str = "utf-8") -> Colum
 
     Raises: DataError for a file with fewer than two columns, or none at all.
     """
-    name = os.fspath(path)
-    lines = islice(open_text(path, encoding), _LINES_TO_GUESS_FROM)
+    findings = Findings(path)
+    lines = islice(open_text(findings, encoding), _LINES_TO_GUESS_FROM)
     # Any format will do to find the token lines; ids are sorted out below.
-    blocks = list(iter_blocks(lines, ColumnFormat(), labelled=False, path=name))
+    blocks = list(iter_blocks(lines, ColumnFormat(), findings, labelled=False))
     texts = [[block.lines[row] for row in block.rows] for block in blocks if block.rows]
     if not texts:
-        raise DataError(f"{name}: {NO_SENTENCE}")
+        findings.refuse(NO_SENTENCE)
     sentences = [[split_columns(line, None) for line in sentence] for sentence in texts]
     separator = "\t" if all("\t" in line for sentence in texts for line in sentence) else None
     counted = [[row for row in rows if not RANGE_OR_NODE.fullmatch(row[0])] for rows in sentences]
@@ -42,7 +42,7 @@ def guess_format(path: str | os.PathLike[str], encoding: str = "utf-8") -> Colum
     widths = [len(row) for row in rows]
     width = max(set(widths), key=widths.count)
     if width < 2:
-        raise DataError(f"{name}: one column; expected tokens and tags, with a tab or spaces between them")
+        findings.refuse("one column; expected tokens and tags, with a tab or spaces between them")
     columns = list(zip(*(row for row in rows if len(row) == width), strict=True))
     is_indexed = is_indexed and width > 2
     label = 3 if is_indexed and width == 10 else _guess_label_column(columns, is_indexed)

@@ -5,9 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from mlmt_jax.errors import DataError
 from mlmt_jax.text.conllu_ids import RANGE_OR_NODE, WordIds
-from mlmt_jax.text.findings import Finding, add_finding, refuse
+from mlmt_jax.text.findings import Findings
 from mlmt_jax.text.lines import open_text
 
 __all__ = [
@@ -70,17 +69,16 @@ class Block(NamedTuple):
     line: int  # 1-based line of lines[0]
 
 
-def read_conll(path: str | os.PathLike[str], fmt: ColumnFormat) -> tuple[list[Sentence], list[Finding]]:
+def read_conll(path: str | os.PathLike[str], fmt: ColumnFormat) -> tuple[list[Sentence], Findings]:
     """Read the sentences of a column file, and what in it is suspicious.
 
     Raises: DataError with file and line for undecodable text, missing columns, empty tags, no tokens.
     """
-    name = os.fspath(path)
-    findings: list[Finding] = []
-    blocks = iter_blocks(open_text(path, fmt.encoding), fmt, labelled=True, path=name, findings=findings)
+    findings = Findings(path)
+    blocks = iter_blocks(open_text(findings, fmt.encoding), fmt, findings, labelled=True)
     sentences = [sentence_of(block) for block in blocks if block.rows]
     if not sentences:
-        raise DataError(f"{name}: {NO_SENTENCE}")
+        findings.refuse(NO_SENTENCE)
     return sentences, findings
 
 
@@ -93,24 +91,17 @@ def sentence_of(block: Block) -> Sentence:
 
 
 def iter_blocks(
-    lines: Iterable[str],
-    fmt: ColumnFormat,
-    *,
-    labelled: bool,
-    path: str,
-    findings: list[Finding] | None = None,
-    errors: list[Finding] | None = None,
+    lines: Iterable[str], fmt: ColumnFormat, findings: Findings, *, labelled: bool
 ) -> Iterator[Block]:
     """Yield a column file's blocks as its lines come; the lines of all blocks are the lines of the file.
 
     Comments, multi-word ranges, empty nodes and `-DOCSTART-` lines stay in `lines` and are no rows.
     A `-DOCSTART-` line is a block of its own, and so is a blank line that ends no sentence.
 
-    Arguments: `lines` with or without their endings; `path` for messages; `findings` to be added to.
-    Raises: DataError with file and line for a missing column or an empty tag; where `errors` is given
+    Arguments: `lines` with or without their endings; `findings` of the file, to be added to.
+    Raises: DataError with file and line for a missing column or an empty tag; if `findings` collects errors
         these are added to it, and the line is no row.
     """
-    findings = [] if findings is None else findings
     need = _columns_needed(fmt, labelled)
     width = 0  # columns of the file's first token line
     shape = (0, False)  # of the sentence's first token line
@@ -119,7 +110,7 @@ def iter_blocks(
 
     def ended(block: Block) -> Block:
         if not block.rows:
-            _find_swallowed_tokens(block.lines, block.line, first_shape, fmt, path, findings)
+            _find_swallowed_tokens(block.lines, block.line, first_shape, fmt, findings)
         return block
 
     for number, line in enumerate(lines, 1):
@@ -149,28 +140,28 @@ def iter_blocks(
                 continue
             else:
                 text = "a line with an id as of a range or an empty node, where CoNLL-U has none"
-                add_finding(findings, path, number, text, example=cells[0], advice="it is taken for a token")
+                findings.note(text, number, example=cells[0], advice="it is taken for a token")
         if len(cells) < need:
-            _refuse_columns(path, number, line, cells, fmt, labelled, errors)
+            _refuse_columns(number, line, cells, fmt, labelled, findings)
             continue
         width = width or len(cells)
         if len(cells) != width:
             text = f"a token line whose number of columns is not that of the file's first, {width}"
             column = cell_column(line, fmt, width, width) if len(cells) > width else len(line) + 1
             example = _clip(line)
-            add_finding(findings, path, number, text, column=column, example=example, advice=_AS_IT_STANDS)
+            findings.note(text, number, column=column, example=example, advice=_AS_IT_STANDS)
         if not block.rows:
             shape = _shape(line, cells, fmt)
             first_shape = first_shape or shape
-            _find_swallowed_tokens(block.lines[:-1], block.line, shape, fmt, path, findings)
+            _find_swallowed_tokens(block.lines[:-1], block.line, shape, fmt, findings)
         if not cells[fmt.token_col]:
             column = cell_column(line, fmt, fmt.token_col, width)
             advice = "it is taken for a word without characters"
-            add_finding(findings, path, number, "an empty token", column=column, advice=advice)
+            findings.note("an empty token", number, column=column, advice=advice)
         if labelled and not cells[fmt.label_col]:
             column = cell_column(line, fmt, fmt.label_col, width)
             text = f"the tag (label_col {fmt.label_col}) is empty"
-            refuse(errors, path, number, text, column=column, example=_clip(line))
+            findings.refuse(text, number, column=column, example=_clip(line))
             continue
         block.rows.append(len(block.lines) - 1)
         block.tokens.append(cells[fmt.token_col])
@@ -239,8 +230,7 @@ def _find_swallowed_tokens(
     number: int,
     shape: tuple[int, bool] | None,
     fmt: ColumnFormat,
-    path: str,
-    findings: list[Finding],
+    findings: Findings,
 ) -> None:
     """Find the lines above a sentence's first token that were skipped as comments and look like tokens."""
     for i, line in enumerate(lines):
@@ -251,17 +241,11 @@ def _find_swallowed_tokens(
         if not is_metadata and _shape(line, cells, fmt) == shape:
             text = "a line skipped as a comment that looks like a token's"
             advice = "parser.skip_comment false in a config, --no-comments of a command, keep it"
-            add_finding(findings, path, number + i, text, example=_clip(line), advice=advice)
+            findings.note(text, number + i, example=_clip(line), advice=advice)
 
 
 def _refuse_columns(
-    path: str,
-    number: int,
-    line: str,
-    cells: Sequence[str],
-    fmt: ColumnFormat,
-    labelled: bool,
-    errors: list[Finding] | None,
+    number: int, line: str, cells: Sequence[str], fmt: ColumnFormat, labelled: bool, findings: Findings
 ) -> None:
     need = _columns_needed(fmt, labelled)
     asked = f"label_col is {fmt.label_col}" if labelled else f"token_col is {fmt.token_col}"
@@ -273,7 +257,7 @@ def _refuse_columns(
     if not line.replace(_BOM, "").strip():
         found = next(char for char in line if char not in " \t")
         advice = f"it looks empty and is not (U+{ord(found):04X}): empty lines hold spaces and tabs alone"
-    refuse(errors, path, number, text, column=len(line) + 1, example=_clip(line), advice=advice)
+    findings.refuse(text, number, column=len(line) + 1, example=_clip(line), advice=advice)
 
 
 def _clip(line: str) -> str:

@@ -1,11 +1,10 @@
-"""What a reader met in a file: suspicious but usable, or an error that training refuses."""
+"""The findings of a file: what is suspicious but usable, and errors that training refuses."""
 
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from mlmt_jax.errors import DataError
-
-__all__ = ["Finding", "add_finding", "refuse", "shown"]
 
 _MOST_SHOWN = 5  # different cells
 # Characters of what is said or shown; a line of a broken file may be as long as the file.
@@ -43,39 +42,63 @@ def shown(cells: Iterable[str], write: Callable[[str], str] = repr) -> str:
     return ", ".join(different[:_MOST_SHOWN]) + (", ..." if len(different) > _MOST_SHOWN else "")
 
 
-def add_finding(
-    findings: list[Finding],
-    path: str,
-    line: int | None,
-    text: str,
-    *,
-    column: int | None = None,
-    example: str = "",
-    advice: str = "",
-    is_error: bool = False,
-) -> None:
-    """Add a finding to the list, or count it where the list has the same text for the same path."""
-    for i, finding in enumerate(findings):
-        if finding.path == path and finding.text == text:
-            findings[i] = finding._replace(count=finding.count + 1)
-            return
-    findings.append(Finding(path, line, text, 1, column, example, advice, is_error))
+class Findings:
+    """The findings of one file, in the order of their first places; a text that comes again is counted.
 
-
-def refuse(
-    errors: list[Finding] | None,
-    path: str,
-    line: int | None,
-    text: str,
-    *,
-    column: int | None = None,
-    example: str = "",
-    advice: str = "",
-) -> None:
-    """Add an error to the list; without a list raise it.
-
-    Raises: DataError where `errors` is None.
+    A reader is given this object: it knows the path, collects warnings and raises or collects errors.
     """
-    if errors is None:
-        raise DataError(str(Finding(path, line, text, 1, column, example, advice, is_error=True)))
-    add_finding(errors, path, line, text, column=column, example=example, advice=advice, is_error=True)
+
+    def __init__(self, path: str | os.PathLike[str], *, collect_errors: bool = False):
+        """Start without findings.
+
+        Args:
+            path: the file.
+            collect_errors: let `refuse` add an error to the findings instead of raising it.
+        """
+        self.path = os.fspath(path)
+        self._collect_errors = collect_errors
+        self._by_text: dict[str, Finding] = {}
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self._by_text.values())
+
+    def add(self, finding: Finding) -> None:
+        """Add a finding of this file. If there is one with the same text, increase its count instead."""
+        earlier = self._by_text.get(finding.text)
+        if earlier is not None:
+            finding = earlier._replace(count=earlier.count + finding.count)
+        self._by_text[finding.text] = finding
+
+    def note(
+        self,
+        text: str,
+        line: int | None = None,
+        *,
+        column: int | None = None,
+        example: str = "",
+        advice: str = "",
+        count: int = 1,
+    ) -> None:
+        """Add a warning about something suspicious; see `Finding` for the arguments."""
+        self.add(Finding(self.path, line, text, count, column, example, advice))
+
+    def refuse(
+        self,
+        text: str,
+        line: int | None = None,
+        *,
+        column: int | None = None,
+        example: str = "",
+        advice: str = "",
+    ) -> None:
+        """Raise an error about something that training cannot use; with `collect_errors`, add it.
+
+        Args: as in `Finding`.
+
+        Raises:
+            DataError: with the text of the finding, unless errors are collected.
+        """
+        finding = Finding(self.path, line, text, 1, column, example, advice, is_error=True)
+        if not self._collect_errors:
+            raise DataError(str(finding))
+        self.add(finding)

@@ -1,49 +1,54 @@
 """Bytes of text files into lines, strictly decoded."""
 
 import codecs
-import os
 import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
 from mlmt_jax.text.charsets import WHERE_TO_SET, decoded_line, likely_readings
-from mlmt_jax.text.findings import Finding, refuse
-
-__all__ = ["decode_lines", "open_text"]
+from mlmt_jax.text.findings import Findings
 
 # Some decoders, such as that of UTF-7, let them pass; no file of a run can hold them.
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def open_text(
-    path: str | os.PathLike[str], encoding: str = "utf-8", errors: list[Finding] | None = None
-) -> Iterator[str]:
-    """Yield a text file's lines with their endings, strictly decoded.
+def open_text(findings: Findings, encoding: str = "utf-8") -> Iterator[str]:
+    """Open the file at `findings.path` and yield its lines as `decode_lines` does.
 
-    Raises: DataError for a file that cannot be opened, for bytes that do not decode, for a NUL
-        or half a character; where `errors` is given these are added to it, and the lines go on as long
-        as they can be made out.
+    Args:
+        findings: of the file; errors are raised or collected as it says.
+        encoding: Python's name of a text encoding.
+
+    Raises:
+        DataError: the file cannot be opened, or its lines are refused by `decode_lines`.
     """
     try:
-        with open(path, "rb") as stream:
-            yield from decode_lines(stream, encoding, os.fspath(path), errors)
+        with open(findings.path, "rb") as stream:
+            yield from decode_lines(stream, encoding, findings)
     except OSError as error:
-        refuse(errors, os.fspath(path), None, f"cannot be read: {error.strerror or error}")
+        findings.refuse(f"cannot be read: {error.strerror or error}")
 
 
-def decode_lines(
-    stream: BinaryIO, encoding: str, path: str, errors: list[Finding] | None = None
-) -> Iterator[str]:
-    r"""Yield the lines of a binary stream; only "\n" ends a line, and a token may hold U+2028 or "\x85".
+def decode_lines(stream: BinaryIO, encoding: str, findings: Findings) -> Iterator[str]:
+    r"""Yield the lines of a binary stream with their endings, strictly decoded.
 
-    Raises: DataError with `path`, line, byte and encoding for bytes that do not decode; for a NUL
-        or half a character; for an encoding that does not exist. `errors` as in `open_text`.
+    Only "\n" ends a line: a token may hold U+2028 or "\x85".
+
+    Args:
+        stream: the bytes.
+        encoding: Python's name of a text encoding.
+        findings: of the file, whose path errors name. If it collects errors, lines are yielded as long as
+            a likely encoding of them is known; NUL and halves of characters are dropped.
+
+    Raises:
+        DataError: with path, line and column, for bytes that do not decode, a NUL or half a character, an
+            encoding that does not exist, and carriage returns as the only line endings.
     """
     try:
         b" ".decode(encoding, "replace")  # refuses the codecs that are no text encodings
         decoder = codecs.getincrementaldecoder(encoding)()
     except (LookupError, UnicodeError):
-        refuse(errors, path, None, f"there is no text encoding {encoding!r}")
+        findings.refuse(f"there is no text encoding {encoding!r}")
         return
     number, width = 1, 0
     pending: list[str] = []  # of the line so far, `width` characters; looked at again only when it ends
@@ -52,12 +57,12 @@ def decode_lines(
         try:
             text = _decoded(decoder, raw)
         except UnicodeDecodeError as error:
-            likely = _refuse_bytes(error, width, raw, encoding, path, number, errors)
+            likely = _refuse_bytes(error, width, raw, encoding, number, findings)
             if likely is None:
                 return
             text = error.object.decode(likely)
             decoder.reset()
-        *ends, rest = _usable(text, raw, width, encoding, path, number, errors).split("\n")
+        *ends, rest = _usable(text, raw, width, encoding, number, findings).split("\n")
         for end in ends:
             yield "".join((*pending, end, "\n"))
             number, width = number + 1, 0
@@ -69,21 +74,19 @@ def decode_lines(
     except UnicodeDecodeError as error:
         # Of the line all is looked at, as above.
         raw = "".join(pending).encode(encoding, "replace") + error.object
-        likely = _refuse_bytes(error, width, raw, encoding, path, number, errors)
+        likely = _refuse_bytes(error, width, raw, encoding, number, findings)
         if likely is None:
             return
         pending.append(error.object.decode(likely))
     line = "".join(pending)
     if number == 1 and "\r" in line.strip("\r"):
-        refuse(errors, path, None, "its only line endings are carriage returns; expected newlines")
+        findings.refuse("its only line endings are carriage returns; expected newlines")
         return
     if line:
         yield line
 
 
-def _usable(
-    text: str, raw: bytes, before: int, encoding: str, path: str, number: int, errors: list[Finding] | None
-) -> str:
+def _usable(text: str, raw: bytes, before: int, encoding: str, number: int, findings: Findings) -> str:
     """Refuse NUL and halves of characters in `raw`'s text, which follows a line's first `before` characters.
 
     Returns: the text without them.
@@ -93,12 +96,12 @@ def _usable(
         advice = "expected text, and this looks like a binary file"
         if found:
             advice = _advice("the file looks like UTF-16", found, encoding)
-        refuse(errors, path, number, "a NUL character", column=before + text.index("\0") + 1, advice=advice)
+        findings.refuse("a NUL character", number, column=before + text.index("\0") + 1, advice=advice)
         text = text.replace("\0", "")
     half = None if text.isascii() else _SURROGATE.search(text)
     if half:
         what, advice = f"half a character (U+{ord(half[0]):04X})", f"expected whole characters in {encoding}"
-        refuse(errors, path, number, what, column=before + half.start() + 1, advice=advice)
+        findings.refuse(what, number, column=before + half.start() + 1, advice=advice)
         text = _SURROGATE.sub("", text)
     return text
 
@@ -118,9 +121,8 @@ def _refuse_bytes(
     before: int,
     raw: bytes,
     encoding: str,
-    path: str,
     number: int,
-    errors: list[Finding] | None,
+    findings: Findings,
 ) -> str | None:
     """Refuse a line that does not decode after its first `before` characters.
 
@@ -138,7 +140,7 @@ def _refuse_bytes(
     byte = error.object[error.start]
     column = before + len(error.object[: error.start].decode(encoding, "replace")) + 1
     text = f"a byte that is not {encoding}"
-    refuse(errors, path, number, text, column=column, example=f"0x{byte:02x}", advice=advice)
+    findings.refuse(text, number, column=column, example=f"0x{byte:02x}", advice=advice)
     return found
 
 

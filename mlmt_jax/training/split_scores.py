@@ -6,12 +6,12 @@ from typing import NamedTuple
 import numpy as np
 
 from mlmt_jax.batches.encoded_sentences import EncodedSentences
-from mlmt_jax.corpus.dataset import Example
 from mlmt_jax.metrics.calibration import Calibration, calibration
 from mlmt_jax.metrics.scores import Score, score_spans, score_tokens
 from mlmt_jax.metrics.spans import strict_spans
 from mlmt_jax.metrics.unseen import ByWords, count_by_words
 from mlmt_jax.model import TaskModel, tags_and_losses
+from mlmt_jax.text.columns import Sentence
 from mlmt_jax.text.decoded import span_probabilities
 from mlmt_jax.training.run_model import infer
 from mlmt_jax.types import Params
@@ -38,7 +38,7 @@ def evaluate_split(
     task: TaskModel,
     params: Params,
     tag_names: Sequence[str],
-    examples: Sequence[Example],
+    examples: Sequence[Sentence],
     contents: EncodedSentences,
     *,
     spans: bool,
@@ -52,7 +52,7 @@ def evaluate_split(
 def score_found(
     found: Found,
     tag_names: Sequence[str],
-    examples: Sequence[Example],
+    examples: Sequence[Sentence],
     *,
     spans: bool,
     seen: Collection[str] | None = None,
@@ -74,7 +74,7 @@ def score_found(
 
 
 def calibrate_found(
-    found: Found, tag_names: Sequence[str], examples: Sequence[Example], *, spans: bool
+    found: Found, tag_names: Sequence[str], examples: Sequence[Sentence], *, spans: bool
 ) -> Calibration:
     """The calibration of predicted spans' probabilities, or of tokens' where tags are not spans.
 

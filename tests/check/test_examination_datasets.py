@@ -11,6 +11,7 @@ from mlmt_jax.check.scan import Scan
 from mlmt_jax.check.splits import find_between_datasets
 from mlmt_jax.config import load_config
 from mlmt_jax.text.columns import Sentence
+from mlmt_jax.text.findings import Findings
 
 LONG = "x O\n" * 251
 
@@ -88,7 +89,7 @@ def scans(**files: str) -> dict[str, dict[str, Scan]]:
             Sentence((letter,) * 5, ("O",) * 5, range(6 * i + 1, 6 * i + 6))
             for i, letter in enumerate(letters)
         ]
-        found.setdefault(name, {})[split] = Scan(key, sentences, [])
+        found.setdefault(name, {})[split] = Scan(key, sentences, Findings(key))
     return found
 
 

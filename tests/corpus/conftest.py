@@ -24,18 +24,6 @@ def vector_file(words: list[str]) -> str:
 
 
 @pytest.fixture
-def write(tmp_path: Path) -> Callable[[str | bytes], Path]:
-    """Writes a column file."""
-
-    def write(content: str | bytes) -> Path:
-        path = tmp_path / "corpus.txt"
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return path
-
-    return write
-
-
-@pytest.fixture
 def make_config(tmp_path: Path) -> Callable[..., Config]:
     """Makes a config of one task model for each "language.task", without character features."""
 

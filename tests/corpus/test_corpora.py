@@ -8,10 +8,11 @@ import pytest
 from dense import dense_sentences
 
 from mlmt_jax.batches.encode import encode, encode_sentences
-from mlmt_jax.corpus.corpora import Corpus, Vocabulary
+from mlmt_jax.corpus.corpora import Corpus
 from mlmt_jax.corpus.dataset import label
 from mlmt_jax.errors import DataError
 from mlmt_jax.text.columns import Sentence
+from mlmt_jax.text.findings import Findings
 
 # Sentences as "word/tag word/tag".
 NER = ("Piet/B-PER woont/O", "in/O Gent/B-LOC")
@@ -150,7 +151,7 @@ def test_ill_formed_tags_are_read_as_conlleval_does_and_counted(load, tmp_path):
 
 def test_an_unreadable_tag_is_an_error_with_file_and_line():
     with pytest.raises(DataError, match=r"^some\.file:7: "):
-        label([Sentence(("a",), ("",), (7,))], "iob2", "some.file", [])
+        label([Sentence(("a",), ("",), (7,))], "iob2", Findings("some.file"))
 
 
 def test_dev_and_test_add_no_word_and_no_character(load):

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlmt_jax.corpus.dataset import Example
+from mlmt_jax.text.columns import Sentence
 from mlmt_jax.training import split_scores as scoring
 
 TAGS = ("O", "B-X", "I-X", "E-X", "S-X")
@@ -14,7 +14,7 @@ TAGS = ("O", "B-X", "I-X", "E-X", "S-X")
 def evaluated(monkeypatch: pytest.MonkeyPatch, gold: list[list[str]], predicted: list[list[str]], nats: list):
     """The score of given predictions."""
     index = {tag: i for i, tag in enumerate(TAGS)}
-    examples = [Example(("w",) * len(g), tuple(g), range(1, len(g) + 1)) for g in gold]
+    examples = [Sentence(("w",) * len(g), tuple(g), range(1, len(g) + 1)) for g in gold]
     padded = [np.array([*(index[tag] for tag in tags), 0, 0]) for tags in predicted]
     found = list(zip(padded, np.array(nats, np.float32), strict=True))
     monkeypatch.setattr(scoring, "infer", lambda *given: found)
@@ -49,7 +49,7 @@ def calibrated(*, spans: bool) -> Any:
     marginals[0][[0, 1, 2], [1, 3, 4]] = 0.9, 0.8, 0.6
     marginals[1][0, 4] = 1.00001
     steps = [np.log([0.9, 0.5, 0.7, 1.0]), np.log([1.0, 1.0, 1.0, 1.0])]
-    examples = [Example(("w",) * len(g), g, range(1, len(g) + 1)) for g in gold]
+    examples = [Sentence(("w",) * len(g), g, range(1, len(g) + 1)) for g in gold]
     found = list(zip(tags, marginals, steps, strict=True))
     return scoring.calibrate_found(found, TAGS, examples, spans=spans)
 
