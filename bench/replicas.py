@@ -26,7 +26,7 @@ from scaling import plot
 from synthetic import load_with_data
 from timing import interleaved
 
-from mlmt_jax.cli.environment import keep_memory, keep_programs
+from mlmt_jax.cli.environment import enable_compilation_cache, keep_freed_memory
 from mlmt_jax.training.plan import plan_steps
 from mlmt_jax.training.replica_set import ReplicaSet
 from mlmt_jax.training.setup import Setup, fresh_state, prepare_replicas
@@ -66,7 +66,7 @@ def peak_mebibytes() -> float:
 
 def measure(config: Path, data_root: Path, count: int, steps: int, repeats: int) -> dict[str, Any]:
     """The record of R = ``count``."""
-    keep_memory()
+    keep_freed_memory()
     with tempfile.TemporaryDirectory() as folder:
         loaded, _ = load_with_data(config, data_root, Path(folder))
         training = loaded.training.model_copy(update={"replicas": count})
@@ -107,7 +107,7 @@ def main() -> None:
     parser.add_argument("--only", type=int, help=argparse.SUPPRESS)  # the process of one R
     args = parser.parse_args()
     if args.only:
-        keep_programs()
+        enable_compilation_cache()
         print(json.dumps(measure(args.config, args.data_root, args.only, args.steps, args.repeats)))
         return
     records, ended = [], None

@@ -35,7 +35,7 @@ from mlmt_jax.batches.encode import encode_sentences
 from mlmt_jax.batches.encoded_sentences import from_spellings
 from mlmt_jax.batches.packing import assemble, needs_of
 from mlmt_jax.batches.prefetch import PrefetchedBatches, default_workers
-from mlmt_jax.cli.environment import keep_memory
+from mlmt_jax.cli.environment import keep_freed_memory
 from mlmt_jax.config import Config
 from mlmt_jax.runs.checkpoints import Checkpoints
 from mlmt_jax.runs.folder import RunFolder
@@ -231,7 +231,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=ROOT / "bench" / "results" / "tag.json")
     parser.add_argument("--peer", type=int, help=argparse.SUPPRESS)  # tag so many with the peer, and end
     args = parser.parse_args()
-    keep_memory()  # as the command line does; the peer gains from it as well
+    keep_freed_memory()  # as the command line does; the peer gains from it as well
     with tempfile.TemporaryDirectory() as folder:
         config, real = load_with_data(args.config, args.data_root, Path(folder))
         setup = prepare(config)

@@ -33,7 +33,7 @@ from timing import interleaved, measure_machine
 
 from mlmt_jax.batches.prefetch import PrefetchedBatches, default_workers
 from mlmt_jax.batches.transfer import FlatBatch, unflatten
-from mlmt_jax.cli.environment import keep_memory
+from mlmt_jax.cli.environment import keep_freed_memory
 from mlmt_jax.training.plan import plan_steps
 from mlmt_jax.training.replica_group import ReplicaGroup
 from mlmt_jax.training.setup import Setup, fresh_state, prepare
@@ -269,7 +269,7 @@ def main() -> None:
     parser.add_argument("--compile_limit", type=float, default=300.0, help="seconds it may burn in")
     parser.add_argument("--output", type=Path, default=ROOT / "bench" / "results" / "train.json")
     args = parser.parse_args()
-    keep_memory()  # as the command line does; the peer gains from it as well
+    keep_freed_memory()  # as the command line does; the peer gains from it as well
     with tempfile.TemporaryDirectory() as folder:
         config, real = load_with_data(args.config, args.data_root, Path(folder))
         setup = prepare(config)

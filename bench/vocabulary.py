@@ -19,7 +19,7 @@ from report import environment
 from synthetic import load_with_data
 from timing import interleaved
 
-from mlmt_jax.cli.environment import keep_memory
+from mlmt_jax.cli.environment import keep_freed_memory
 from mlmt_jax.model import build_model, init_params
 from mlmt_jax.training.setup import Setup, prepare
 from mlmt_jax.training.state import init_state
@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=100)
     parser.add_argument("--output", type=Path, default=ROOT / "bench" / "results" / "vocabulary.json")
     args = parser.parse_args()
-    keep_memory()
+    keep_freed_memory()
     with tempfile.TemporaryDirectory() as folder:
         config, _ = load_with_data(args.config, args.data_root, Path(folder))
         setup = prepare(config)

@@ -1,4 +1,4 @@
-"""What a task model says of many sentences: its programs, compiled once for each shape and reader."""
+"""Inference: a task model's compiled programs, run on any number of sentences."""
 
 from functools import partial
 
@@ -10,8 +10,6 @@ from mlmt_jax.batches.windows import Programs, run_programs
 from mlmt_jax.model import Reader, TaskModel, decode, sentence_emissions, word_features
 from mlmt_jax.training.compiler_options import COMPILER_OPTIONS
 from mlmt_jax.types import Params
-
-__all__ = ["infer"]
 
 _jit = partial(jax.jit, compiler_options=COMPILER_OPTIONS)
 _features = _jit(word_features, static_argnums=0)
@@ -27,23 +25,25 @@ def _read(task: TaskModel, params: Params, read: Reader, scores, lengths, gold) 
 def infer(
     task: TaskModel, params: Params, read: Reader, sentences: EncodedSentences, batch_size: int
 ) -> list[tuple[np.ndarray, ...]]:
-    """Reads every sentence.
+    """Apply a reader to the emissions of every sentence.
+
+    A program is compiled for each new reader and batch shape.
 
     Args:
         task: the task model.
-        params: of the run, or the task model's own.
-        read: what to read; nothing else is computed.
-        sentences: any number, of any length.
+        params: parameters of the run, or of the task model alone.
+        read: what to compute from the emissions, such as the best tags.
+        sentences: encoded, of any number and length.
         batch_size: sentences in a batch.
 
     Returns:
-        Of each sentence, in the order given, its rows of the reader's arrays; axes of words are padded.
+        The reader's arrays for each sentence, in order. Word axes are padded.
     """
-    own = task.own(params)
+    task_params = task.own(params)
     programs = Programs(
-        features=lambda words: _features(task, own, words),
-        read_batch=lambda x, batch: _decode(task, own, x, batch, read),
-        emissions=lambda x, batch: _emissions(task, own, x, batch),
-        read_emissions=lambda scores, lengths, gold: _read(task, own, read, scores, lengths, gold),
+        features=lambda words: _features(task, task_params, words),
+        read_batch=lambda x, batch: _decode(task, task_params, x, batch, read),
+        emissions=lambda x, batch: _emissions(task, task_params, x, batch),
+        read_emissions=lambda scores, lengths, gold: _read(task, task_params, read, scores, lengths, gold),
     )
     return run_programs(sentences, batch_size, programs)

@@ -85,8 +85,8 @@ def test_emissions_and_tags_are_the_originals(converted: dict[str, Converted], c
     task_model = model.tasks[task]
     shapes = jax.eval_shape(lambda key: init_params(model, key), jax.random.key(0))
     params = load_best_params(folder.checkpoints, folder.id, shapes)
-    encoded = encode_sentences(vocabulary, config.task(task).model.word_embed, SENTENCES)
-    batch = pack_dense(dense_sentences(encoded), 5, 6)
+    encoded = dense_sentences(encode_sentences(vocabulary, config.task(task).model.word_embed, SENTENCES))
+    batch = pack_dense(encoded, 5, 6)
     converted_scores = jax.jit(partial(emissions, task_model))(params, batch)
     lengths, gold = jnp.asarray(batch.sentences.lengths), jnp.asarray(batch.sentences.tags)
     [tags] = map(np.asarray, best_tags(converted_scores, task_model.crf(params), lengths, gold))
