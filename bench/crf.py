@@ -54,7 +54,7 @@ from scaling import plot, slope
 from timing import Machine, Timing, interleaved, measure_machine
 
 from mlmt_jax.cli.environment import keep_memory
-from mlmt_jax.training.printing import table
+from mlmt_jax.training.tables import table
 
 Shape = tuple[int, int, int]
 

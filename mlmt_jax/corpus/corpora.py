@@ -49,7 +49,7 @@ def load_corpora(configs: Sequence[Config]) -> list[Corpus]:
     config = configs[0]
     whole = {spec.name: read_dataset(config, spec) for spec in config.datasets}
     has_samples = any(spec.sample != "all" for spec in config.datasets)
-    seeds = [config.training.seed_of_samples if has_samples else 0 for config in configs]
+    seeds = [config.training.effective_sample_seed if has_samples else 0 for config in configs]
     samples = {
         seed: {spec.name: draw_sample(whole[spec.name], spec, seed) for spec in config.datasets}
         for seed in dict.fromkeys(seeds)
