@@ -53,8 +53,8 @@ from report import COLUMNS, environment, rows
 from scaling import plot, slope
 from timing import Machine, Timing, interleaved, measure_machine
 
-from mlmt_jax.cli.environment import keep_memory
-from mlmt_jax.training.printing import table
+from mlmt_jax.cli.environment import keep_freed_memory
+from mlmt_jax.training.tables import table
 
 Shape = tuple[int, int, int]
 
@@ -198,7 +198,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--no-memory", dest="memory", action="store_false")
     parser.add_argument("--no-scaling", dest="scaling", action="store_false")
     args = parser.parse_args(argv)
-    keep_memory()  # for all alike: pages that come and go would be much of what is measured
+    keep_freed_memory()  # for all alike: pages that come and go would be much of what is measured
     wanted = [name for name in NAMES if name == "ours" or name in args.only]
     names = [name for name in wanted if name in implementations()]
     absent = [name for name in wanted if name not in names]

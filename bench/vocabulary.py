@@ -19,12 +19,12 @@ from report import environment
 from synthetic import load_with_data
 from timing import interleaved
 
-from mlmt_jax.cli.environment import keep_memory
+from mlmt_jax.cli.environment import keep_freed_memory
 from mlmt_jax.model import build_model, init_params
-from mlmt_jax.training.printing import table
 from mlmt_jax.training.setup import Setup, prepare
 from mlmt_jax.training.state import init_state
 from mlmt_jax.training.step import train_step
+from mlmt_jax.training.tables import table
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -38,8 +38,10 @@ class Run:
         name = setup.config.target.name
         batch, self._key = setup.batches[name].batch(0), jax.random.key(0)
         # Rows from all over the table, as many for every size.
-        touched = np.random.default_rng(0).choice(np.arange(1, rows), len(batch.rows), replace=False)
-        self._batch = batch._replace(rows=np.sort(touched).astype(np.int32))
+        count = len(batch.words.table_rows)
+        touched = np.random.default_rng(0).choice(np.arange(1, rows), count, replace=False)
+        words = batch.words._replace(table_rows=np.sort(touched).astype(np.int32))
+        self._batch = batch._replace(words=words)
         self.state = init_state(model, init_params(model, self._key), setup.optimizers)
         step = partial(train_step, model.tasks[name], setup.optimizers[name], setup.users)
         self._step = jax.jit(step, donate_argnums=0)
@@ -64,7 +66,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=100)
     parser.add_argument("--output", type=Path, default=ROOT / "bench" / "results" / "vocabulary.json")
     args = parser.parse_args()
-    keep_memory()
+    keep_freed_memory()
     with tempfile.TemporaryDirectory() as folder:
         config, _ = load_with_data(args.config, args.data_root, Path(folder))
         setup = prepare(config)

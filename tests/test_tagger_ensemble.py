@@ -12,10 +12,11 @@ import pytest
 import tiny_corpus
 from command_lines import status
 from config_edits import edited
+from mlmt_jax.ensemble import _read_off
+from task_grid import only_tasks
 
 from mlmt_jax import Ensemble, Tagger
 from mlmt_jax.corpus.dataset import label
-from mlmt_jax.ensemble import _read_off
 from mlmt_jax.errors import RunError
 from mlmt_jax.evaluate import main as evaluate
 from mlmt_jax.model import tags_and_losses
@@ -247,7 +248,7 @@ def test_words_that_any_replica_was_trained_on_are_seen(replicas: Replicas) -> N
 
 def test_an_ensemble_of_the_task_that_is_asked_for(tiny_config: Path, tmp_path: Path) -> None:
     corpus = Path(shutil.copytree(tiny_config.parent, tmp_path / "corpus"))
-    data = tiny_corpus.of_tasks(tiny_corpus.config(), "nld ner", "nld pos")
+    data = only_tasks(tiny_corpus.config(), "nld ner", "nld pos")
     data["training"] |= {"max_step": 1, "eval_freq": 1, "replicas": 2}
     run = tmp_path / "run"
     train([str(tiny_corpus.write_config(corpus, data, "two.json")), "--output", str(run)])

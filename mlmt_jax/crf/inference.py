@@ -24,7 +24,7 @@ __all__ = [
 
 
 def log_partition(emissions, chain: Chain, lengths) -> jax.Array:
-    """log Z, the log-sum-exp of the scores of all tag sequences (Lafferty et al. 2001).
+    """Log Z, the log-sum-exp of the scores of all tag sequences (Lafferty et al. 2001).
 
     Args:
         emissions: (..., n, t) float, nats.
@@ -54,7 +54,7 @@ def score(emissions, tags, chain: Chain, lengths) -> jax.Array:
 
 
 def log_likelihood(emissions, tags, chain: Chain, lengths) -> jax.Array:
-    """log P(tags | emissions) = score - log Z. Arguments as in ``score``.
+    """Log P(tags | emissions) = score - log Z. Arguments as in ``score``.
 
     Returns:
         (...) nats per sentence; 0 for length 0, ``-inf`` (and a gradient of zero) for forbidden tags.
@@ -90,7 +90,7 @@ def entropy(emissions, chain: Chain, lengths) -> jax.Array:
 
 
 def span_log_probability(emissions, chain: Chain, lengths, allowed) -> jax.Array:
-    """log P(every word's tag is an allowed one): of a span, say (Culotta & McCallum 2004).
+    """Log P(every word's tag is an allowed one): of a span, say (Culotta & McCallum 2004).
 
     Args:
         emissions, chain, lengths: as in ``log_partition``.

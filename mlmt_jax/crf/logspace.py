@@ -28,7 +28,7 @@ def _peak(x: jax.Array, axis: int | tuple[int, ...]) -> jax.Array:
 
 
 def logsumexp(x: jax.Array, axis: int) -> jax.Array:
-    """log sum exp; ``-inf``, with a gradient of 0, where all is ``-inf``."""
+    """Log sum exp; ``-inf``, with a gradient of 0, where all is ``-inf``."""
     peak = _peak(x, axis)
     total = jnp.sum(jnp.exp(x - peak), axis)
     nothing = total == 0
@@ -43,7 +43,7 @@ def softmax(x: jax.Array, axis: int | tuple[int, ...]) -> jax.Array:
 
 
 def relative(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """x less its maximum over the last axis, and that maximum (0 where all is ``-inf``)."""
+    """X less its maximum over the last axis, and that maximum (0 where all is ``-inf``)."""
     peak = _peak(x, -1)
     return x - peak, peak[..., 0]
 
@@ -79,7 +79,7 @@ def backward(emissions: jax.Array, chain: Chain, inside: jax.Array) -> jax.Array
 
 
 def log_partition(emissions: jax.Array, chain: Chain, lengths: jax.Array) -> jax.Array:
-    """log Z (B,) nats."""
+    """Log Z (B,) nats."""
     emissions, inside = time_first(emissions, lengths)
     return _total(*forward(emissions, chain, inside), chain, lengths)
 
@@ -116,7 +116,7 @@ def _both_ways(
 
 
 def posterior(emissions: jax.Array, chain: Chain, lengths: jax.Array, *, moves: bool) -> Posterior:
-    """log Z, marginals and, where ``moves``, expected transitions; in little memory."""
+    """Log Z, marginals and, where ``moves``, expected transitions; in little memory."""
     emissions, inside = time_first(emissions, lengths)
     alpha, peaks = forward(emissions, chain, inside)
     beta = backward(emissions, chain, inside)

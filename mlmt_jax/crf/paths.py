@@ -12,7 +12,7 @@ __all__ = ["path_log_probabilities"]
 
 
 def path_log_probabilities(emissions, tags, chain: Chain, lengths) -> jax.Array:
-    """log P(tag of each word | tag of the word before, emissions) along one tag sequence.
+    """Log P(tag of each word | tag of the word before, emissions) along one tag sequence.
 
     A linear chain given its emissions is a Markov chain, so log P(tags i to j) is log P(tag i), a marginal,
     plus the sum of these from i + 1 to j. The sum over all words is ``log_likelihood``, and remains accurate

@@ -47,7 +47,7 @@ def _guarded(fast: Callable[..., tuple[Any, jax.Array]], sure: Callable[..., Any
 
 @jax.custom_jvp
 def log_partition(emissions: jax.Array, chain: Chain, lengths: jax.Array) -> jax.Array:
-    """log Z of a batch: (B, n, t), chain, (B,) -> (B,) nats."""
+    """Log Z of a batch: (B, n, t), chain, (B,) -> (B,) nats."""
     on_cpu = _guarded(scaled.log_partition, logspace.log_partition)
     return jax.lax.platform_dependent(emissions, chain, lengths, cpu=on_cpu, default=logspace.log_partition)
 
@@ -68,7 +68,7 @@ def _(primals, tangents):
 
 @partial(jax.custom_jvp, nondiff_argnums=(3,))
 def posterior(emissions: jax.Array, chain: Chain, lengths: jax.Array, moves: bool) -> Posterior:
-    """log Z, marginals and, where ``moves``, expected transitions of a batch."""
+    """Log Z, marginals and, where ``moves``, expected transitions of a batch."""
     fast, sure = partial(scaled.posterior, moves=moves), partial(logspace.posterior, moves=moves)
     at_once = partial(logspace.posterior_at_once, moves=moves, turn=_TURN)
     on_gpu = at_once if emissions.size * emissions.shape[-1] <= _MOST_AT_ONCE else sure

@@ -90,7 +90,7 @@ def _scale(emissions: jax.Array, chain: Chain, lengths: jax.Array) -> _Scaled:
 
 
 def _move(by_source: jax.Array, by_goal: jax.Array, messages: jax.Array) -> jax.Array:
-    """sum over i of weights (i, j) * messages (i, B): (j, B). The weights are given both ways round."""
+    """Sum over i of weights (i, j) * messages (i, B): (j, B). The weights are given both ways round."""
     if len(messages) > _WRITTEN_OUT or len(messages) * messages.size > _SMALL_PRODUCT:
         return by_goal @ messages
     total = by_source[0][:, None] * messages[:1]
@@ -175,7 +175,7 @@ def _log_partition(s: _Scaled, last: jax.Array, inverses: jax.Array, lengths: ja
 
 
 def log_partition(emissions: jax.Array, chain: Chain, lengths: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """log Z (B,) nats, and whether it is exact, () bool."""
+    """Log Z (B,) nats, and whether it is exact, () bool."""
     s = _scale(emissions, chain, lengths)
     last, _, inverses = _forward(s, lifting=False)
     return _log_partition(s, last, inverses, lengths), s.exact & jnp.all(jnp.isfinite(last))

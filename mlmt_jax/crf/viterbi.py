@@ -66,7 +66,7 @@ def k_best(emissions, chain: Chain, lengths, k: int) -> tuple[jax.Array, jax.Arr
 
 
 def _step(best: jax.Array, transitions: jax.Array) -> jax.Array:
-    """max over "from" of best (from, B) + transitions (from, to): (to, B)."""
+    """Max over "from" of best (from, B) + transitions (from, to): (to, B)."""
     if len(best) > _WRITTEN_OUT:
         return jnp.max(best[:, None] + transitions[..., None], 0)
     terms = [best[i : i + 1] + transitions[i][:, None] for i in range(len(best))]

@@ -20,12 +20,12 @@ class Counts(NamedTuple):
 
     @property
     def precision(self) -> float:
-        """correct / predicted."""
+        """Correct / predicted."""
         return _ratio(self.correct, self.predicted)
 
     @property
     def recall(self) -> float:
-        """correct / gold."""
+        """Correct / gold."""
         return _ratio(self.correct, self.gold)
 
     @property

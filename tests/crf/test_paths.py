@@ -12,7 +12,7 @@ along = jax.jit(crf.path_log_probabilities)
 
 
 def conditionals(emissions, tags, chain) -> list[float]:
-    """log P(tag | tags before): in a chain only the one before it matters, and here that is not used."""
+    """Log P(tag | tags before): in a chain only the one before it matters, and here that is not used."""
     paths, scores = path_scores(emissions, *chain)
     found = []
     for i in range(len(tags)):

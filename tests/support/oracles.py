@@ -27,7 +27,7 @@ def log_sum_exp(scores: Array) -> float:
 
 
 def crf_log_partition(emissions: Array, transitions: ArrayLike, start: ArrayLike, end: ArrayLike) -> float:
-    """log Z by the sum over all paths; 0 for no words, -inf where every path is forbidden."""
+    """Log Z by the sum over all paths; 0 for no words, -inf where every path is forbidden."""
     return log_sum_exp(path_scores(emissions, transitions, start, end)[1]) if len(emissions) else 0.0
 
 
@@ -121,7 +121,7 @@ def crf_marginals_slope(
 def crf_forward_backward(
     emissions: Array, transitions: ArrayLike, start: ArrayLike, end: ArrayLike
 ) -> tuple[float, Array, Array]:
-    """log Z, marginals (n, t), and expected moves (t, t), by sums in log space: for long sentences."""
+    """Log Z, marginals (n, t), and expected moves (t, t), by sums in log space: for long sentences."""
     emissions, transitions = np.asarray(emissions, np.float64), np.asarray(transitions, np.float64)
     alpha, beta = np.empty(emissions.shape), np.empty(emissions.shape)
     alpha[0], beta[-1] = start + emissions[0], end
