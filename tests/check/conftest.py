@@ -1,4 +1,4 @@
-"""The data doctor on a corpus with one thing changed."""
+"""The check command on a small corpus with changed files."""
 
 import json
 from pathlib import Path
@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 from command_lines import status
-from doctored import DEV, TEST, TRAIN, Check, Output, Told, config
+from doctored import DEV, TEST, TRAIN, Check, Output, Report, config
 
 from mlmt_jax.check.__main__ import main
 
 
 @pytest.fixture
 def check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Check:
-    """Writes a corpus and examines it; files that are not given are clean, those of None are absent."""
+    """Return a function that writes a corpus and checks it; None means no file, the default a clean one."""
 
     def run(
         *flags: str, vectors: str | bytes | None = None, parser: dict[str, Any] | None = None, **files: Any
@@ -25,17 +25,17 @@ def check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Check:
                 (tmp_path / name).write_bytes(data)
         path = tmp_path / "c.json"
         path.write_text(json.dumps(config(contents, parser or {}, vectors is not None)), encoding="utf-8")
-        ended = status(main, path, *flags)
+        exit_status = status(main, path, *flags)
         out, err = capsys.readouterr()
         assert err == ""
         *lines, summary = out.replace(f"{tmp_path}/", "").splitlines()
-        told: list[Told] = []
+        reports: list[Report] = []
         for line in lines:
             if line.startswith("  "):
-                told[-1] = told[-1]._replace(advice=line.strip())
+                reports[-1] = reports[-1]._replace(advice=line.strip())
             else:
                 kind, place, text = line.split(": ", 2)
-                told.append(Told(kind, place, text, ""))
-        return Output(ended, told, summary)
+                reports.append(Report(kind, place, text, ""))
+        return Output(exit_status, reports, summary)
 
     return run

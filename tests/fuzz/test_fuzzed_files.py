@@ -1,4 +1,4 @@
-"""Config, column and vector files with wrong bytes in them: refused in words, or read soundly."""
+"""Randomly changed config, column and vector files: refused with a readable message, or read soundly."""
 
 import gzip
 import io
@@ -53,7 +53,7 @@ Attempt = tuple[Any, Callable[[], object]]
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of good files to break, one at a time."""
+    """Return a folder of good files to break, one at a time."""
     return tiny_corpus.write_corpus(tmp_path_factory.mktemp("fuzzed")).parent
 
 
@@ -61,10 +61,10 @@ def sound_config(path: Path) -> None:
     config = load_config(path, check_files=False)
     resolved = config.resolved()
     assert parse_config(json.loads(json.dumps(resolved))).resolved() == resolved
-    load_config(path)  # says which files are not there
+    load_config(path)  # reports missing files
 
 
-def test_configs(corpus: Path) -> None:
+def test_broken_configs(corpus: Path) -> None:
     good = (corpus / "tiny.json").read_bytes()
     path = corpus / "broken.json"
 
@@ -84,7 +84,7 @@ def sound_sentences(path: Path, form: ColumnFormat, labelled: bool) -> None:
         reread, findings_of_reader = read_conll(path, form)
         assert (reread, list(findings_of_reader)) == (sentences, list(findings))
     empty = sum(not token for sentence in sentences for token in sentence.tokens)
-    assert empty == sum(found.count for found in findings if found.text == "an empty token")
+    assert empty == sum(finding.count for finding in findings if finding.text == "an empty token")
     for sentence in sentences:
         assert len(sentence.tokens) == len(sentence.lines) > 0
         assert len(sentence.tags) == (len(sentence.tokens) if labelled else 0)
@@ -92,7 +92,7 @@ def sound_sentences(path: Path, form: ColumnFormat, labelled: bool) -> None:
     guess_format(path, form.encoding)
 
 
-def test_columns(corpus: Path) -> None:
+def test_broken_columns(corpus: Path) -> None:
     good = [(corpus / name).read_bytes() for name in ("nld.ner.train", "afr.ner.train", "nld.pos.train")]
     path = corpus / "broken.txt"
 
@@ -107,23 +107,23 @@ def test_columns(corpus: Path) -> None:
     run_campaign("columns", 0.2, case)
 
 
-def test_corpora(corpus: Path) -> None:
-    """A whole corpus one of whose files is broken; the doctor says of all of them what training does."""
-    names = [f"{one}.{split}" for one in ("nld.ner", "afr.pos") for split in ("train", "dev")]
+def test_broken_corpora(corpus: Path) -> None:
+    """Break one file of a corpus: check reports an error if and only if training raises one."""
+    names = [f"{dataset}.{split}" for dataset in ("nld.ner", "afr.pos") for split in ("train", "dev")]
     names.append("nld.vec")
     good = {name: (corpus / name).read_bytes() for name in names}
     config = load_config(corpus / "tiny.json")
 
     def sound() -> None:
-        found = examine(config, "tiny.json")
-        for finding in found.findings:
+        examination = examine(config, "tiny.json")
+        for finding in examination.findings:
             assert_readable(str(finding))
         try:
             loaded = load_corpus(config)
         except InputError:
-            assert found.errors
+            assert examination.errors
             raise
-        assert not found.errors
+        assert not examination.errors
         for dataset in loaded.datasets.values():
             tags = set(loaded.vocabulary.tags[dataset.task])
             for example in dataset.splits["train"]:
@@ -146,7 +146,7 @@ def test_corpora(corpus: Path) -> None:
 
 
 def vector_files(text: bytes) -> dict[str, bytes]:
-    """The vectors of a text file in all formats."""
+    """Convert the vectors of a text file to all formats."""
     rows = [line.split() for line in text.splitlines()]
     header = f"{len(rows)} {DIMENSION}\n".encode()
     binary = io.BytesIO()
@@ -157,23 +157,23 @@ def vector_files(text: bytes) -> dict[str, bytes]:
 
 
 def sound_vectors(path: Path, max_words: int) -> None:
-    found, findings = read_vectors(path, DIMENSION, max_words=max_words, extra_words={"Gent"})
-    assert found.matrix.dtype == np.float32
-    assert found.matrix.shape == (len(found.words), DIMENSION)
-    assert np.isfinite(found.matrix).all()
-    assert len(set(found.words)) == len(found.words) <= max_words + 1
-    assert all(found.words)
+    vectors, findings = read_vectors(path, DIMENSION, max_words=max_words, extra_words={"Gent"})
+    assert vectors.matrix.dtype == np.float32
+    assert vectors.matrix.shape == (len(vectors.words), DIMENSION)
+    assert np.isfinite(vectors.matrix).all()
+    assert len(set(vectors.words)) == len(vectors.words) <= max_words + 1
+    assert all(vectors.words)
     for finding in findings:
         assert_readable(str(finding))
 
 
-def test_vectors(corpus: Path) -> None:
+def test_broken_vectors(corpus: Path) -> None:
     good = vector_files((corpus / "nld.vec").read_bytes())
     path = corpus / "broken.vec"
 
     def case(random: Random) -> Attempt:
         kind = random.choice([*good])
-        if kind == "gzip" and random.random() < 0.5:  # what is packed is wrong, and not the packing
+        if kind == "gzip" and random.random() < 0.5:  # the content is wrong, not the compression
             data = gzip.compress(mutated(good["word2vec"], random), mtime=0)
         else:
             data = mutated(good[kind], random)
@@ -185,7 +185,7 @@ def test_vectors(corpus: Path) -> None:
 
 
 def paths_of(data: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
-    """Where in JSON values there is something, the whole first."""
+    """Return the paths of all values in a JSON value, the root first."""
     children = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
     return [path, *(below for key, child in children for below in paths_of(child, (*path, key)))]
 

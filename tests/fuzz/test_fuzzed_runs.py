@@ -1,4 +1,4 @@
-"""Run folders with wrong bytes in them: refused in words, or the tagger and the state that were saved."""
+"""Randomly changed run folders: refused with a readable message, or loaded as they were saved."""
 
 import shutil
 from collections.abc import Callable
@@ -37,7 +37,7 @@ Files = dict[Path, bytes]
 
 @pytest.fixture
 def run(tiny_run: Any, tmp_path: Path) -> Path:
-    """A copy of the run folder to break."""
+    """Return a copy of the run folder to break."""
     return Path(shutil.copytree(tiny_run.folder, tmp_path / "copy"))
 
 
@@ -52,7 +52,7 @@ def mend(good: Files) -> None:
 
 
 def damage(path: Path, random: Random) -> bytes | None:
-    """Changes a file; gives what it holds then, None where it is gone."""
+    """Change or delete a file at random; return its new content, or None if it is deleted."""
     if random.random() < 0.03:
         path.unlink()
         return None
@@ -63,9 +63,9 @@ def damage(path: Path, random: Random) -> bytes | None:
 
 
 def unchanged(good: Files, *names: Path) -> bool:
-    """Whether files, and all within folders, have every byte that they had."""
-    own = [path for path in good if any(path.is_relative_to(name) for name in names)]
-    return all(path.exists() and path.read_bytes() == good[path] for path in own)
+    """Return True if the named files, and all files in the named folders, have their original bytes."""
+    paths = [path for path in good if any(path.is_relative_to(name) for name in names)]
+    return all(path.exists() and path.read_bytes() == good[path] for path in paths)
 
 
 def newest(folder: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Files made to do harm: they get little memory, and nothing that a run names is opened."""
+"""Malicious files: they get little memory, and a run cannot make the loader open other files."""
 
 import ast
 import gzip
@@ -20,7 +20,7 @@ from mlmt_jax.runs.folder import RunFolder
 HEADERS = (b"999999999 999999999", b"999999999 4", b"4 999999999", b"999999999999999999 4", b"999999999 1")
 ROW = struct.pack("<4f", 0.1, -0.2, 0.3, 0.4)
 
-# Reads the files it is given with the dimension before them, and little memory beyond what it has already.
+# Reads vector files, each after its dimension, with 128 MiB beyond the memory that is in use already.
 READER = """
 import resource, sys
 import mlmt_jax.corpus.vectors as embeddings
@@ -37,8 +37,8 @@ for dimension, path in zip(sys.argv[1::2], sys.argv[2::2]):
 """
 
 
-def read_with_little(*files: tuple[int, Path]) -> list[str]:
-    """What reading each file gives, with 128 MiB for all that it allocates: words, or a message."""
+def read_with_little_memory(*files: tuple[int, Path]) -> list[str]:
+    """Read vector files with 128 MiB of memory; return for each the number of words or the error message."""
     arguments = [str(part) for file in files for part in file]
     command = [sys.executable, "-c", READER, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
@@ -47,7 +47,7 @@ def read_with_little(*files: tuple[int, Path]) -> list[str]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")
-def test_a_header_that_promises_too_much(tmp_path: Path) -> None:
+def test_a_header_with_too_many_words_takes_little_memory(tmp_path: Path) -> None:
     files = []
     for i, header in enumerate(HEADERS):
         text = header + b"\nPiet 0.1 -0.2 0.3 0.4\n"
@@ -56,27 +56,27 @@ def test_a_header_that_promises_too_much(tmp_path: Path) -> None:
             path = tmp_path / f"{i}.{kind}"
             path.write_bytes(data)
             files += [(dimension, path) for dimension in (1, 4, 1_000_000, 999_999_999)]
-    said = read_with_little(*files)
-    assert len(said) == len(files)
-    for (dimension, path), line in zip(files, said, strict=True):
+    outputs = read_with_little_memory(*files)
+    assert len(outputs) == len(files)
+    for (dimension, path), line in zip(files, outputs, strict=True):
         fits = dimension == 4 and HEADERS[int(path.stem)].endswith(b" 4") and path.suffix != ".bin"
         assert line == "1" if fits else line.startswith(str(path)), line
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")
 @pytest.mark.parametrize("first", [b"", b"1 4\n", b"Piet 0.1 -0.2 0.3 0.4\n"])
-def test_a_small_gzip_file_that_unpacks_to_a_line_without_end(tmp_path: Path, first: bytes) -> None:
+def test_gzip_of_an_endless_line_is_refused(tmp_path: Path, first: bytes) -> None:
     path = tmp_path / "bomb.gz"
     with gzip.open(path, "wb", compresslevel=1) as file:
         file.write(first)
         for _ in range(256):
             file.write(b"x" * (1 << 20))
-    (said,) = read_with_little((4, path))
-    assert "line has no end in 1 MiB (expected word vectors)" in said
+    (output,) = read_with_little_memory((4, path))
+    assert "line has no end in 1 MiB (expected word vectors)" in output
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")
-def test_small_gzip_files_that_unpack_to_very_much(tmp_path: Path) -> None:
+def test_gzip_of_very_large_content_is_refused(tmp_path: Path) -> None:
     long_words = (b"%d" % i + b"x" * 900_000 + b" 1 2 3 4\n" for i in range(80))
     contents = {
         ":10001: 10001 empty lines in a row": b"\n" * 20_000_000,
@@ -88,11 +88,11 @@ def test_small_gzip_files_that_unpack_to_very_much(tmp_path: Path) -> None:
     for i, content in enumerate(contents.values()):
         files.append((4, tmp_path / f"{i}.gz"))
         files[-1][1].write_bytes(gzip.compress(content, compresslevel=1))
-    for expected, said in zip(contents, read_with_little(*files), strict=True):
-        assert expected in said
+    for expected, output in zip(contents, read_with_little_memory(*files), strict=True):
+        assert expected in output
 
 
-# Says what is opened while a run loads, apart from what Python, the system and the cache of programs need.
+# Prints the files that are opened, and forbidden events, while a run loads and tags a sentence.
 AUDIT = """
 import os, sys
 from mlmt_jax import Tagger
@@ -116,18 +116,29 @@ print(repr((end, opened, others)))
 
 
 def watched_load(good: Path, run: Path) -> tuple[str, list[str], list[str]]:
-    """How loading a run ends, what is opened outside of its folder, and what else it did."""
+    """Load a run and return its outcome, the files opened outside of its folder, and forbidden events.
+
+    Files of Python, the system, the package and the cache of compiled programs do not count.
+    """
     command = [sys.executable, "-c", AUDIT, str(good), str(run)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     end, opened, others = ast.literal_eval(done.stdout.splitlines()[-1])
     assert [path for path in opened if path.startswith(str(run))], "the hook saw nothing"
-    own = (run, sys.prefix, sys.base_prefix, os.environ["JAX_COMPILATION_CACHE_DIR"], "/proc", "/dev", "/sys")
-    outside = [path for path in opened if not path.startswith(tuple(map(str, own)))]
+    expected = (
+        run,
+        sys.prefix,
+        sys.base_prefix,
+        os.environ["JAX_COMPILATION_CACHE_DIR"],
+        "/proc",
+        "/dev",
+        "/sys",
+    )
+    outside = [path for path in opened if not path.startswith(tuple(map(str, expected)))]
     package = str(Path(__file__).parents[2] / "mlmt_jax")
     return end, [path for path in outside if not path.startswith(package)], others
 
 
-def test_a_run_opens_nothing_outside_of_its_folder(tiny_run: Any, tmp_path: Path) -> None:
+def test_loading_a_run_opens_no_file_outside_of_its_folder(tiny_run: Any, tmp_path: Path) -> None:
     run = Path(shutil.copytree(tiny_run.folder, tmp_path / "copy"))
     config = RunFolder(run).read("config.json")
     secret = tmp_path / "secret"
@@ -146,7 +157,7 @@ def test_a_run_opens_nothing_outside_of_its_folder(tiny_run: Any, tmp_path: Path
 
 
 @pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/../../b"])
-def test_a_name_is_no_path(tiny_run: Any, name: str) -> None:
+def test_a_name_cannot_be_a_path(tiny_run: Any, name: str) -> None:
     for block in ("datasets", "tasks", "components"):
         config = json.loads((tiny_run.folder / "config.json").read_text(encoding="utf-8"))
         config[block][0]["name"] = name
@@ -154,7 +165,7 @@ def test_a_name_is_no_path(tiny_run: Any, name: str) -> None:
             parse_config(config)
 
 
-def test_a_seal_that_names_a_file_elsewhere(tiny_run: Any, tmp_path: Path) -> None:
+def test_a_seal_that_names_a_file_elsewhere_is_refused(tiny_run: Any, tmp_path: Path) -> None:
     run = Path(shutil.copytree(tiny_run.folder, tmp_path / "copy"))
     path = max((run / "checkpoints" / "best").glob("*/checksums.json"), key=lambda p: int(p.parent.name))
     seal = json.loads(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Many seeded cases of one target: how many, which bytes, what may come of them, how one is run again."""
+"""A fuzzing campaign: many seeded cases of one target, each of which can be run again alone."""
 
 import os
 import signal
@@ -11,32 +11,30 @@ from typing import Any
 
 from mlmt_jax.errors import InputError
 
-__all__ = ["assert_readable", "run_campaign"]
-
 _CASES = int(os.environ.get("MLMT_JAX_FUZZ", "500"))  # of all targets together
-_TOLD = 8  # of the cases that fail
+_MAX_FAILURES = 8  # failures in the message
 _ONLY = os.environ.get("MLMT_JAX_FUZZ_CASE")  # the number of one case to run again
 
 Case = Callable[[Random], tuple[Any, Callable[[], object]]]
 
 
 class _Hang(BaseException):
-    """Not an Exception, and no OSError least of all, which readers take for a file's."""
+    """A case that takes too long; no Exception, since readers catch OSError, such as TimeoutError."""
 
 
 def run_campaign(name: str, share: float, case: Case, *, seconds: int = 10) -> None:
-    """Runs a target's share of all cases.
+    """Run a target's share of all cases, and fail if any of them crash, hang or give an unreadable message.
 
     Args:
-        name: of the target; with the number of a case it is the seed.
-        share: of all cases, in (0, 1].
-        case: from a seeded generator, what shows the case, and what runs it: that may raise InputError.
-        seconds: that one case may take.
+        name: the target; together with the number of a case it is the seed.
+        share: share of all cases, in (0, 1].
+        case: makes a case from a seeded generator: a description, and a function that may raise InputError.
+        seconds: time limit of one case.
     """
     numbers = range(max(1, round(share * _CASES))) if _ONLY is None else [int(_ONLY)]
-    told = []
+    failures = []
     for number in numbers:
-        shown, attempt = case(Random(f"{name} {number}"))
+        description, attempt = case(Random(f"{name} {number}"))
         problem = None
         try:
             with _limit(seconds):
@@ -48,12 +46,12 @@ def run_campaign(name: str, share: float, case: Case, *, seconds: int = 10) -> N
                 raise
             problem = "".join(traceback.format_exception(error)[-3:])
         if problem:
-            told.append(_told(name, number, shown, problem))
-    assert not told, f"{len(told)} of {len(numbers)} cases\n" + "\n".join(told[:_TOLD])
+            failures.append(_failure(name, number, description, problem))
+    assert not failures, f"{len(failures)} of {len(numbers)} cases\n" + "\n".join(failures[:_MAX_FAILURES])
 
 
 def assert_readable(message: str) -> None:
-    """One or two lines without control characters, and not endless ones."""
+    """Assert that a message has one or two lines, at most 2000 characters and no control characters."""
     assert _unreadable(message) is None
 
 
@@ -67,8 +65,8 @@ def _unreadable(message: str) -> str | None:
     return f"a message of {len(message)} characters: {message[:500]!r}" if len(message) > 2000 else None
 
 
-def _told(name: str, number: int, shown: Any, problem: str) -> str:
-    text = repr(shown)
+def _failure(name: str, number: int, description: Any, problem: str) -> str:
+    text = repr(description)
     clipped = text if len(text) < 1000 else f"{text[:500]} ... {text[-500:]}"
     return (
         f"{name}, case {number}: {problem[:2000]}\n"

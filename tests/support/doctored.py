@@ -1,16 +1,16 @@
-"""A small clean corpus for the data doctor, and what the doctor says."""
+"""A small clean corpus for the check command, and the parsed output of the command."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-# Lines 1 to 5 and 7 to 9; nothing in them is wrong, and no sentence stands in two files.
+# The corpus has no findings: no mistake, and no sentence in two files. Tokens of TRAIN: lines 1 to 5, 7 to 9.
 TRAIN = "Jan B-PER\nwoont O\nin O\nGent B-LOC\n. O\n\nMies B-PER\nslaapt O\n. O\n"
 DEV = "Piet B-PER\nSmit I-PER\nwerkt O\n\nBreda B-LOC\n"
 TEST = "Anna B-PER\nwerkt O\nin O\nBreda B-LOC\n. O\n"
 
 
-class Told(NamedTuple):
-    """A line of the output, without the folder, and the advice below it."""
+class Report(NamedTuple):
+    """A finding of the output, with paths relative to the folder of the corpus."""
 
     kind: str
     place: str
@@ -20,7 +20,7 @@ class Told(NamedTuple):
 
 class Output(NamedTuple):
     status: int
-    told: list[Told]
+    reports: list[Report]
     summary: str
 
 

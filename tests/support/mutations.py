@@ -1,12 +1,10 @@
-"""Bytes of a good file made into bytes of a bad one, the same ones from the same seed."""
+"""Random changes of files and JSON values; the same seed gives the same changes."""
 
 import gzip
 import json
 from collections.abc import Iterable
 from random import Random
 from typing import Any
-
-__all__ = ["mutated", "mutated_values"]
 
 _DEEP = 100_000
 _TOKENS = (
@@ -91,7 +89,7 @@ _VALUES = (
 
 
 def mutated(data: bytes, random: Random) -> bytes:
-    """One to four changes, most of them small; now and then the whole is cut, or packed as gzip and cut."""
+    """Make one to four random changes, most of them small; sometimes compress and cut the result."""
     for _ in range(random.choice((1, 1, 2, 4))):
         data = _changed(data, random)
     if random.random() < 0.05:
@@ -117,7 +115,7 @@ def _changed(data: bytes, random: Random) -> bytes:
         case "repeat":
             return data[:start] + data[start:end] * random.choice((2, 3, 500)) + data[end:]
         case "digit":
-            # A number of the file, if it has one behind the place, becomes another number.
+            # The next number of the file becomes another number.
             digit = next((i for i in range(start, len(data)) if data[i : i + 1].isdigit()), None)
             if digit is not None:
                 other = random.choice((b"0", b"7", b"-1", b"1.5", b"999999999", b"9" * 30, b"1e9", b"null"))
@@ -131,7 +129,7 @@ def _changed(data: bytes, random: Random) -> bytes:
 
 
 def mutated_values(data: bytes, random: Random) -> bytes:
-    """JSON in which one or two values are others, of any kind, or are missing; its syntax stays right."""
+    """Replace or delete one or two values of a JSON text; the syntax stays correct."""
     whole = json.loads(data)
     for _ in range(random.choice((1, 1, 2))):
         place: Any = whole
@@ -153,5 +151,5 @@ def mutated_values(data: bytes, random: Random) -> bytes:
 
 
 def keys_of(value: Any) -> Iterable[Any]:
-    """The keys of a JSON object, or the indices of a list; none of anything else."""
+    """Return the keys of a JSON object or the indices of a list; nothing for other values."""
     return value.keys() if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
