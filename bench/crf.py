@@ -49,12 +49,12 @@ from crf_tasks import (
     random_case,
 )
 from memory import peak_growth
+from mlmt_jax.training.tables import table
 from report import COLUMNS, environment, rows
 from scaling import plot, slope
 from timing import Machine, Timing, interleaved, measure_machine
 
 from mlmt_jax.cli.environment import keep_memory
-from mlmt_jax.training.printing import table
 
 Shape = tuple[int, int, int]
 

@@ -22,7 +22,7 @@ from mlmt_jax import Tagger
 from mlmt_jax.config import load_config
 from mlmt_jax.corpus.dataset import column_format, label
 from mlmt_jax.text.columns import Sentence, read_conll
-from mlmt_jax.training.printing import table
+from mlmt_jax.training.tables import table
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = {"four tasks": "masakhane_xho", "target alone": "masakhane_xho_single"}

@@ -27,10 +27,8 @@ from synthetic import load_with_data
 from timing import interleaved
 
 from mlmt_jax.cli.environment import keep_memory, keep_programs
-from mlmt_jax.training.plan import draws
-from mlmt_jax.training.printing import table
-from mlmt_jax.training.replica_group import Group, batches_ahead, device_mesh, groups_of
 from mlmt_jax.training.setup import Setup, fresh_state, prepare_replicas
+from mlmt_jax.training.tables import table
 
 ROOT = Path(__file__).resolve().parents[1]
 COUNTS = (1, 2, 4, 8, 16, 32, 64)
@@ -40,23 +38,17 @@ class Block:
     """The first steps of some runs, taken again and again."""
 
     def __init__(self, setups: list[Setup], steps: int):
-        # Runs whose samples have other tags would be programs of their own, as in training.
-        numbers = groups_of(setups)
-        self._groups = [Group([setups[i] for i in own], device_mesh(len(own), 1)) for own in numbers]
-        self._states = [
-            group.stack([fresh_state(setups[i]) for i in own])
-            for group, own in zip(self._groups, numbers, strict=True)
-        ]
-        drawn = draws(setups[0].weights, 0, dict.fromkeys(setups[0].batches, 0))
-        self._steps = list(itertools.islice(drawn, steps))
-        self._batches = batches_ahead(self._groups, itertools.cycle(self._steps))
+        self._replicas = ReplicaSet(setups)
+        self._states = self._replicas.start([fresh_state(setup) for setup in setups])
+        plan = plan_steps(setups[0].weights, 0, dict.fromkeys(setups[0].batches, 0))
+        self._steps = list(itertools.islice(plan, steps))
+        self._batches = self._replicas.prefetch(itertools.cycle(self._steps))
 
     def __call__(self) -> None:
         """Takes the steps, to their end."""
-        for name, task_step in self._steps:
-            batches = self._batches.take(name, task_step)
-            for i, (group, batch) in enumerate(zip(self._groups, batches, strict=True)):
-                self._states[i], _ = group.step(self._states[i], name, batch)
+        for _ in self._steps:
+            planned, batches = next(self._batches)
+            self._states, _ = self._replicas.step(self._states, planned.task, batches)
         jax.block_until_ready(self._states)
 
     def close(self) -> None:

@@ -28,15 +28,15 @@ from mlmt_jax.train import main
 
 def one_step(argv=None):
     import jax
-    from mlmt_jax.training.fleet import Fleet
+    from mlmt_jax.training.replica_set import ReplicaSet
 
-    take_step = Fleet.take_step
+    step = ReplicaSet.step
 
-    def take_step_and_end(fleet, name):
-        jax.block_until_ready(take_step(fleet, name))
+    def step_and_exit(replicas, states, task, batches):
+        jax.block_until_ready(step(replicas, states, task, batches))
         os._exit(0)
 
-    Fleet.take_step = take_step_and_end
+    ReplicaSet.step = step_and_exit
     main(argv)
 
 run(one_step)

@@ -38,11 +38,13 @@ from mlmt_jax.cli.environment import keep_memory
 from mlmt_jax.config import Config
 from mlmt_jax.runs.checkpoints import Checkpoints
 from mlmt_jax.runs.folder import RunFolder
+from mlmt_jax.runs.same_run import data_records
 from mlmt_jax.tagger import Tagger
 from mlmt_jax.text.decoded import TagWriter
-from mlmt_jax.training.printing import table
-from mlmt_jax.training.replica_group import Group
+from mlmt_jax.training.plan import PlannedStep
+from mlmt_jax.training.replica_group import ReplicaGroup
 from mlmt_jax.training.setup import Setup, fresh_state, prepare
+from mlmt_jax.training.tables import table
 
 ROOT = Path(__file__).resolve().parents[1]
 Sentences = Sequence[Sequence[str]]
@@ -98,20 +100,20 @@ class Training:
     """The target's first training steps, taken again and again."""
 
     def __init__(self, setup: Setup, steps: int = 40):
-        self._name, self._group = setup.config.target.name, Group([setup])
+        self._name, self._group = setup.config.target.name, ReplicaGroup([setup])
         self._state = self._group.stack([fresh_state(setup)])
         self._steps = steps
         own = setup.batches[self._name]
         self.sentences = sum(len(own.indices(step)) for step in range(steps))
-        drawn = cycle((self._name, step) for step in range(steps))
+        plan = cycle(PlannedStep(step, self._name, step) for step in range(steps))
         self._batches = BatchesAhead(
-            [setup.batches], drawn, processes=default_processes(jax.default_backend())
+            [setup.batches], plan, processes=default_processes(jax.default_backend())
         )
 
     def __call__(self) -> None:
         """Takes the steps, to their end."""
-        for step in range(self._steps):
-            [batch] = self._batches.take(self._name, step)
+        for _ in range(self._steps):
+            _, [batch] = next(self._batches)
             self._state, _ = self._group.step(self._state, self._name, batch)
         jax.block_until_ready(self._state)
 
@@ -171,7 +173,7 @@ def measure(setup: Setup, sentences: Sentences, sizes: Sequence[int], repeats: i
 def memory(setup: Setup, sentences: Sentences, counts: Sequence[int], folder: Path) -> dict[int, Any]:
     """Peak MiB and seconds of ``predict`` by sentences of its file."""
     run = RunFolder(folder / "run")
-    run.create(setup.config, [(setup.config, setup.corpus)])
+    run.create(setup.config, [(setup.config, data_records(setup.config, setup.corpus))])
     checkpoints = Checkpoints(run.checkpoints, run.id)
     checkpoints.save_best(1, fresh_state(setup).params)
     checkpoints.close()

@@ -34,9 +34,9 @@ from mlmt_jax.batches.prefetch import BatchesAhead, default_processes
 from mlmt_jax.batches.transfer import Packed, unpack
 from mlmt_jax.cli.environment import keep_memory
 from mlmt_jax.training.plan import draws
-from mlmt_jax.training.printing import table
-from mlmt_jax.training.replica_group import Group
+from mlmt_jax.training.replica_group import ReplicaGroup
 from mlmt_jax.training.setup import Setup, fresh_state, prepare
+from mlmt_jax.training.tables import table
 from mlmt_jax.types import Batch, Params
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -70,7 +70,7 @@ class Ours:
     """The steps of the training loop."""
 
     def __init__(self, setup: Setup):
-        self._group = Group([setup])
+        self._group = ReplicaGroup([setup])
         self._state = self._group.stack([fresh_state(setup)])
 
     def step(self, name: str, batch: Batch | Packed) -> jax.Array:
@@ -80,7 +80,7 @@ class Ours:
 
     def place(self, batch: Batch | Packed) -> Batch | Packed:
         """A batch where a step wants it."""
-        return self._group.placed(batch)
+        return self._group.place(batch)
 
     @property
     def params(self) -> Params:

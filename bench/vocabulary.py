@@ -21,10 +21,10 @@ from timing import interleaved
 
 from mlmt_jax.cli.environment import keep_memory
 from mlmt_jax.model import build_model, init_params
-from mlmt_jax.training.printing import table
 from mlmt_jax.training.setup import Setup, prepare
 from mlmt_jax.training.state import init_state
 from mlmt_jax.training.step import train_step
+from mlmt_jax.training.tables import table
 
 ROOT = Path(__file__).resolve().parents[1]
 

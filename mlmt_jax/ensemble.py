@@ -19,6 +19,7 @@ from mlmt_jax.model import (
     tags_and_probabilities,
 )
 from mlmt_jax.runs.folder import RunFolder
+from mlmt_jax.runs.replica_choice import usable_replicas
 from mlmt_jax.tagger import Tagger
 from mlmt_jax.text.tag_schemes import tags_of_task
 
@@ -77,7 +78,7 @@ class Ensemble(Tagger):
         """
         if replica is not None:
             raise RunError(f"replica: got {replica}; an ensemble is of all replicas, expected None")
-        folders = RunFolder(run).members()
+        folders = usable_replicas(RunFolder(run))
         return cls([Tagger.load(folder.path, task, vectors) for folder in folders])
 
     def for_task(self, task: str) -> "Ensemble":

@@ -42,8 +42,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mlmt_jax.text.columns import read_conll
     from mlmt_jax.text.findings import add_finding, shown
     from mlmt_jax.text.tag_schemes import split_tag
-    from mlmt_jax.training.printing import score_table, table
     from mlmt_jax.training.run_tables import print_findings
+    from mlmt_jax.training.tables import score_table, table
 
     tagger = load_tagger(args)
     sentences, findings = read_conll(args.file, replace(tagger.column_format, **given_columns(args)))

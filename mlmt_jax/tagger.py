@@ -32,6 +32,7 @@ from mlmt_jax.model import (
 )
 from mlmt_jax.runs.checkpoints import load_best_params
 from mlmt_jax.runs.folder import RunFolder
+from mlmt_jax.runs.replica_choice import choose_replica
 from mlmt_jax.text.columns import ColumnFormat
 from mlmt_jax.text.decoded import RankedTags, TaggedSentence, TaggedText, TagWriter
 from mlmt_jax.text.tokenizer import tokenise
@@ -100,9 +101,9 @@ class Tagger:
                 table did not start from vectors.
             DataError: where the vectors cannot be read, have another dimension or are of another training.
         """
-        folder = RunFolder(run).member(replica)
+        folder = choose_replica(RunFolder(run), replica)
         config = folder.config()
-        if folder.diverged.exists():
+        if folder.divergence.exists():
             warning = "training diverged; it tags with its best checkpoint from before that"
             print(f"warning: {folder.path}: {warning}", file=sys.stderr)
         vocabulary, schemes = folder.vocabulary()

@@ -39,7 +39,7 @@ class BatchesAhead:
     def __init__(
         self,
         groups: Sequence[Mapping[str, Any]],
-        draws: Iterator[tuple[str, int]],
+        draws: Iterator[Any],
         place: Callable[[list[Any]], Any] = lambda batches: batches,
         processes: int | None = None,
     ):
@@ -77,6 +77,18 @@ class BatchesAhead:
         self._order()
         return batches.result()
 
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if self._pool is None:
+            planned = next(self._draws)
+            return planned, self.take(planned.task, planned.task_step)
+        planned = self._coming[0][0]
+        _, batches = self._coming.popleft()
+        self._order()
+        return planned, batches.result()
+
     def close(self) -> None:
         """Ends threads and processes, whatever these are at."""
         self._is_closed = True
@@ -91,7 +103,7 @@ class BatchesAhead:
     def _order(self) -> None:
         assert self._pool is not None
         drawn = next(self._draws)
-        self._coming.append((drawn, self._pool.submit(self._made, *drawn)))
+        self._coming.append((drawn, self._pool.submit(self._made, *drawn[-2:])))
 
     def _made(self, name: str, step: int) -> Any:
         batches = self._by_process(name, step)

@@ -22,7 +22,7 @@ from mlmt_jax.errors import DataError, InputError
 from mlmt_jax.text.columns import ColumnFormat, cell_column
 from mlmt_jax.text.findings import Finding
 from mlmt_jax.text.lines import open_text
-from mlmt_jax.training.plan import check_weights, mixing_weights
+from mlmt_jax.training.plan import check_weights, task_weights
 
 __all__ = ["Examination", "examine"]
 
@@ -154,7 +154,7 @@ def _examine_tasks(
     if len(datasets) == len(config.datasets):
         counts = {task.name: len(datasets[task.dataset].splits["train"]) for task in config.tasks}
         try:
-            check_weights(config, mixing_weights(config, counts))
+            check_weights(config, task_weights(config, counts))
         except InputError as error:
             errors.append(error)
     return tags, spans, [_refused(source, None, str(error)) for error in errors]

@@ -10,7 +10,8 @@ from mlmt_jax.convert.torch_file import Checkpoint
 from mlmt_jax.errors import RunError
 from mlmt_jax.runs.checkpoints import Checkpoints
 from mlmt_jax.runs.folder import RunFolder
-from mlmt_jax.training.setup import versions
+from mlmt_jax.runs.same_run import data_records
+from mlmt_jax.training.device import versions
 
 __all__ = ["write_run"]
 
@@ -30,7 +31,7 @@ def write_run(run: Run, checkpoint: Checkpoint, output: Path) -> None:
         output.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as beside:
             folder = RunFolder(Path(beside) / "run")
-            folder.create(run.config, [(run.config, run.corpus)])
+            folder.create(run.config, [(run.config, data_records(run.config, run.corpus))])
             with contextlib.closing(Checkpoints(folder.checkpoints, folder.id)) as checkpoints:
                 checkpoints.save_best(0, run.params)
                 checkpoints.wait()

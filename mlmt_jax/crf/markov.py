@@ -56,7 +56,7 @@ class MarkovChain(NamedTuple):
         return paths, found
 
     def path_log_probabilities(self, tags: np.ndarray) -> np.ndarray:
-        """log P(tag of each word | tag of the word before) (n,) nats, of the first word log P(tag)."""
+        """Log P(tag of each word | tag of the word before) (n,) nats, of the first word log P(tag)."""
         if not len(self.first):
             return np.zeros(0)
         after = self.moves[np.arange(len(self.moves)), tags[:-1], tags[1:]]

@@ -46,7 +46,7 @@ class CharCNN(nn.Module):
         return table, kernels, biases
 
     def __call__(self, chars: jax.Array, owners: jax.Array, ends: jax.Array) -> jax.Array:
-        """chars (C,), owners (C,), ends (U,) int32 as in ``Batch`` -> (U, features) float32."""
+        """Chars (C,), owners (C,), ends (U,) int32 as in ``Batch`` -> (U, features) float32."""
         table, kernels, biases = self.weights()
         table = jnp.concatenate([jnp.zeros_like(table[:1]), table])
         taps = [jnp.einsum("ad,wdf->awf", table, kernel).reshape(len(table), -1) for kernel in kernels]

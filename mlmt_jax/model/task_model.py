@@ -142,7 +142,7 @@ def _draw(task: TaskModel, key: jax.Array, places: jax.Array | np.ndarray) -> _D
 
 
 def sentence_losses(task: TaskModel, params: Params, batch: Batch, key: jax.Array | None = None) -> jax.Array:
-    """log Z - score(gold) of each sentence, (B,) nats; 0 for the empty ones that fill a batch up."""
+    """Log Z - score(gold) of each sentence, (B,) nats; 0 for the empty ones that fill a batch up."""
     scores = emissions(task, params, batch, key)
     chain = task.crf(params)
     return -crf.log_likelihood(scores, batch.tags, chain, batch.lengths)

@@ -22,9 +22,9 @@ from mlmt_jax.batches.transfer import Packed, pack, unpack
 from mlmt_jax.batches.worker import Assembler
 from mlmt_jax.config import load_config
 from mlmt_jax.train import main
-from mlmt_jax.training import replica_group as replicas_of_training
+from mlmt_jax.training import replica_set
 from mlmt_jax.training.plan import draw_task, draws
-from mlmt_jax.training.replica_group import Group
+from mlmt_jax.training.replica_group import ReplicaGroup
 from mlmt_jax.training.setup import Setup, fresh_state, prepare
 
 
@@ -136,7 +136,7 @@ def test_a_process_ends_with_the_one_that_asks(setup):
 
 
 def test_a_step_takes_a_batch_as_one_array(setup):
-    group, (name, step) = Group([setup]), next(drawn(setup))
+    group, (name, step) = ReplicaGroup([setup]), next(drawn(setup))
     batch = setup.batches[name].batch(step)
     ends = [group.step(group.stack([fresh_state(setup)]), name, own) for own in (batch, pack(batch))]
     # A program of its own, which may round differently.
@@ -169,8 +169,8 @@ def test_a_run_whose_batches_come_ahead(tiny_run, tmp_path, monkeypatch, replica
         return [json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
 
     plain = trained(tmp_path / "plain", 8)
-    monkeypatch.setattr(replicas_of_training, "BatchesAhead", Noted)
-    monkeypatch.setattr(replicas_of_training, "default_processes", lambda platform: 1)
+    monkeypatch.setattr(replica_set, "BatchesAhead", Noted)
+    monkeypatch.setattr(replica_set, "default_processes", lambda platform: 1)
     ahead = trained(tmp_path / "ahead", 6, 8)
     assert [record["step"] for record in ahead if record["step"] != 6] == [record["step"] for record in plain]
     assert len(plain) == replicas

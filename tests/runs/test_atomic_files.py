@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mlmt_jax.runs.atomic_files import add_line, check_room, replace_text, sync, writing
 from mlmt_jax.errors import RunError
+from mlmt_jax.runs.atomic_files import append_line, check_room, replace_text, sync, write_errors
 
 
 @pytest.mark.parametrize("name", ["fsync", "replace"])
@@ -21,7 +21,10 @@ def test_what_was_there_stays_where_the_disk_is_full(
     path = tmp_path / "a.json"
     replace_text(path, "before")
     monkeypatch.setattr(os, name, full)
-    with pytest.raises(RunError, match=r"a\.json: cannot be written: No space left on device"), writing(path):
+    with (
+        pytest.raises(RunError, match=r"a\.json: cannot be written: No space left on device"),
+        write_errors(path),
+    ):
         replace_text(path, "after")
     assert path.read_text(encoding="utf-8") == "before"
     assert list(tmp_path.iterdir()) == [path]
@@ -46,8 +49,8 @@ def test_all_is_on_the_disk_before_it_goes_on(tmp_path: Path, monkeypatch: pytes
     replace_text(tmp_path / "a", "text")
     assert done == [str(tmp_path / ".a.part"), "rename", str(tmp_path)]
     done.clear()
-    add_line(tmp_path / "b", "line")
-    add_line(tmp_path / "b", "line")
+    append_line(tmp_path / "b", "line")
+    append_line(tmp_path / "b", "line")
     assert done == [str(tmp_path / "b"), str(tmp_path), str(tmp_path / "b")]
     assert (tmp_path / "b").read_text(encoding="utf-8") == "line\nline\n"
 

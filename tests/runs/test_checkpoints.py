@@ -18,7 +18,9 @@ import optax
 import pytest
 
 from mlmt_jax.errors import RunError
-from mlmt_jax.runs.checkpoints import Checkpoints, Progress, Restored, load_best_params
+from mlmt_jax.runs.checkpoints import Checkpoints, load_best_params
+from mlmt_jax.runs.progress import Progress
+from mlmt_jax.runs.resume_plan import ReplicaOnDisk, ReplicaStart, plan_resume
 from mlmt_jax.training.state import RunState
 
 OPTIMIZER = optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(optax.constant_schedule(0.1), momentum=0.9))
@@ -64,19 +66,16 @@ def saved(tmp_path: Path) -> Path:
 
 
 def test_the_last_state_comes_back(saved: Path) -> None:
-    checkpoints = Checkpoints(saved, "a run")
-    restored = checkpoints.restore_last(state_of(99))
-    checkpoints.close()
-    assert restored is not None
-    assert restored.progress == PROGRESS
-    assert restored.refused == []
-    assert_same(restored.state, state_of(7))
+    state, start = restored(saved)
+    assert start.progress == PROGRESS
+    assert start.warnings == ()
+    assert_same(state, state_of(7))
 
 
 def test_a_state_of_another_shape_is_refused(saved: Path) -> None:
     checkpoints = Checkpoints(saved, "a run")
     with pytest.raises(RunError, match="last/7: not a state that this version can go on from"):
-        checkpoints.restore_last(state_of(99)._replace(synced={}))
+        checkpoints.restore_state(7, state_of(99)._replace(synced={}))
     checkpoints.close()
 
 
@@ -116,7 +115,7 @@ def test_a_kept_state_that_is_damaged_counts_on_nothing(two: Path, damage: str) 
     checkpoints.wait()
     checkpoints.close()
     assert kept(two) == ["best/5", "best/9", "last/7", "last/8", "last/9"]
-    assert restored(two).progress.step == 9
+    assert restored(two)[1].progress.step == 9
 
 
 def test_what_is_saved_is_what_was_there_then(tmp_path: Path) -> None:
@@ -127,9 +126,8 @@ def test_what_is_saved_is_what_was_there_then(tmp_path: Path) -> None:
     checkpoints.save_last(state, PROGRESS._replace(best_step=7))
     for _ in range(5):
         state = advance(state)
-    restored = checkpoints.restore_last(state)
-    assert restored is not None
-    assert_same(restored.state, state_of(7))
+    checkpoints.wait()
+    assert_same(checkpoints.restore_state(7, state), state_of(7))
     assert_same(checkpoints.restore_best(7, state.params), state_of(7).params)
     checkpoints.close()
 
@@ -144,7 +142,8 @@ def test_a_step_that_is_there_is_not_written_again(saved: Path) -> None:
 
 def test_nothing_is_there(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path, "a run")
-    assert checkpoints.restore_last(state_of(0)) is None
+    assert checkpoints.stored_states() == []
+    assert checkpoints.newest_best is None
     checkpoints.close()
     with pytest.raises(RunError, match=r"best: no checkpoint is there; expected"):
         load_best_params(tmp_path, "a run", params_of(0))
@@ -208,12 +207,10 @@ def test_a_damaged_checkpoint_is_refused(saved: Path, damage: Callable[[Path], N
 def test_a_checkpoint_of_another_run(saved: Path) -> None:
     with pytest.raises(RunError, match="best/5: not a checkpoint that can be used: belongs to another run"):
         load_best_params(saved, "another run", params_of(0))
-    checkpoints = Checkpoints(saved, "another run")
     with pytest.raises(
         RunError, match=r"last/7: belongs to another run, or run\.json is damaged;\n.*--output"
     ):
-        checkpoints.restore_last(state_of(0))
-    checkpoints.close()
+        restored(saved, "another run")
 
 
 @pytest.fixture
@@ -227,25 +224,27 @@ def two(saved: Path) -> Path:
     return saved
 
 
-def restored(folder: Path) -> Restored:
-    checkpoints = Checkpoints(folder, "a run")
-    try:
-        found = checkpoints.restore_last(state_of(0))
-    finally:
-        checkpoints.close()
-    assert found is not None
-    return found
+def restored(folder: Path, run_id: str = "a run") -> tuple[RunState, ReplicaStart]:
+    """Restore the state from which a run alone is resumed."""
+    with contextlib.closing(Checkpoints(folder, run_id)) as checkpoints:
+        states = checkpoints.stored_states()
+        on_disk = ReplicaOnDisk(folder, states, checkpoints.newest_best, 0, False, None)
+        plan = plan_resume([on_disk], PROGRESS, 1, None)
+        assert plan is not None
+        [start] = plan.replicas
+        assert start.state_step is not None
+        return checkpoints.restore_state(start.state_step, state_of(0)), start
 
 
 def test_the_newest_sound_state_is_found(two: Path) -> None:
-    assert restored(two).progress.step == 8
+    assert restored(two)[1].progress.step == 8
     flip(largest(two / "last" / "8"))
-    found = restored(two)
-    assert found.progress == PROGRESS
-    assert_same(found.state, state_of(7))
-    [refused] = found.refused
-    assert str(two / "last" / "8") in refused
-    assert "is damaged" in refused
+    state, start = restored(two)
+    assert start.progress == PROGRESS
+    assert_same(state, state_of(7))
+    [warning] = start.warnings
+    assert str(two / "last" / "8") in warning
+    assert "is damaged" in warning
     truncate(two / "last" / "7" / "progress.json")
     with pytest.raises(RunError, match=r"last/8: .* is damaged.*;\nno other checkpoint is left"):
         restored(two)
@@ -254,9 +253,9 @@ def test_the_newest_sound_state_is_found(two: Path) -> None:
 
 def test_a_state_whose_best_parameters_are_damaged(two: Path) -> None:
     flip(largest(two / "best" / "8"))
-    found = restored(two)
-    assert found.progress.step == 7
-    assert re.search("last/8: its best checkpoint .*best/8 cannot be used: .* is damaged", found.refused[0])
+    _, start = restored(two)
+    assert start.progress.step == 7
+    assert re.search("last/8: its best checkpoint .*best/8 cannot be used: .* is damaged", start.warnings[0])
 
 
 def test_what_was_never_finished_is_cleared_away(saved: Path) -> None:
@@ -317,7 +316,7 @@ def test_a_full_disk(saved: Path, monkeypatch: pytest.MonkeyPatch, name: str) ->
             checkpoints.wait()
         checkpoints.close()
     assert kept(saved) == ["best/5", "last/7"]
-    assert restored(saved).progress == PROGRESS
+    assert restored(saved)[1].progress == PROGRESS
 
 
 def test_arrays_know_nothing_of_their_devices(tmp_path: Path) -> None:
@@ -336,7 +335,12 @@ def test_arrays_know_nothing_of_their_devices(tmp_path: Path) -> None:
         "checkpoints.close()\n"
     )
     here = Path(__file__).parent
-    path = os.pathsep.join(map(str, [here, here.parents[1], here.parent / "support", *filter(None, [os.environ.get("PYTHONPATH")])]))
+    path = os.pathsep.join(
+        map(
+            str,
+            [here, here.parents[1], here.parent / "support", *filter(None, [os.environ.get("PYTHONPATH")])],
+        )
+    )
     subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)],
         env={**os.environ, "JAX_NUM_CPU_DEVICES": "4", "PYTHONPATH": path},
@@ -344,7 +348,7 @@ def test_arrays_know_nothing_of_their_devices(tmp_path: Path) -> None:
         timeout=300,
     )
     assert len(jax.devices()) == 1
-    found = restored(tmp_path)
-    assert_same(found.state, state_of(7))
-    assert all(leaf.devices() == set(jax.devices()) for leaf in jax.tree.leaves(found.state))
+    state, _ = restored(tmp_path)
+    assert_same(state, state_of(7))
+    assert all(leaf.devices() == set(jax.devices()) for leaf in jax.tree.leaves(state))
     assert_same(load_best_params(tmp_path, "a run", params_of(0)), params_of(5))

@@ -7,14 +7,16 @@ from typing import Any
 import pytest
 import tiny_corpus
 
-from mlmt_jax.runs import atomic_files as durable
-from mlmt_jax.config import Config
-from mlmt_jax.config import load_config
+from mlmt_jax.config import Config, load_config
 from mlmt_jax.corpus.corpora import Corpus, load_corpus
-from mlmt_jax.errors import ConfigError
-from mlmt_jax.errors import RunError
+from mlmt_jax.errors import ConfigError, RunError
+from mlmt_jax.runs import atomic_files
 from mlmt_jax.runs.folder import RunFolder
+from mlmt_jax.runs.replica_choice import best_score
+from mlmt_jax.runs.resume_plan import check_start
 from mlmt_jax.runs.run_json import FORMAT
+from mlmt_jax.runs.same_run import check_same_run, data_records
+from mlmt_jax.runs.survey import folder_contents
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,7 @@ def corpus(config: Config) -> Corpus:
 @pytest.fixture
 def folder(tmp_path: Path, config: Config, corpus: Corpus) -> RunFolder:
     made = RunFolder(tmp_path / "deep" / "run")
-    made.create(config, [(config, corpus)])
+    made.create(config, [(config, data_records(config, corpus))])
     return made
 
 
@@ -68,32 +70,32 @@ def test_the_best_score_of_a_task_whose_name_breaks_lines(tmp_path: Path) -> Non
         {"step": 1, "best_score": 0.5, "losses": {"a\u2028b\u2029\x85": 1.0}}, ensure_ascii=False
     )
     (tmp_path / "metrics.jsonl").write_text(f"{line}\n", encoding="utf-8")
-    assert RunFolder(tmp_path)._best_score() == 0.5
+    assert best_score(RunFolder(tmp_path)) == 0.5
 
 
 def test_a_folder_that_holds_a_run(folder: RunFolder) -> None:
     with pytest.raises(RunError) as refused:
-        folder.check_free(resume=False)
+        check_start(folder_contents(folder), resume=False)
     message = str(refused.value)
     assert str(folder.path) in message
     assert "--resume" in message
     assert "--output" in message
-    folder.check_free(resume=True)
+    check_start(folder_contents(folder), resume=True)
 
 
 @pytest.mark.parametrize("name", ["checkpoints", "metrics.jsonl"])
 def test_what_is_left_of_a_run_is_not_written_over(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
     with pytest.raises(RunError, match="already holds a run"):
-        RunFolder(tmp_path).check_free(resume=False)
+        check_start(folder_contents(RunFolder(tmp_path)), resume=False)
 
 
 def test_a_folder_without_a_run(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
     for folder in (tmp_path, tmp_path / "none", tmp_path / "notes.txt"):
-        RunFolder(folder).check_free(resume=False)
+        check_start(folder_contents(RunFolder(folder)), resume=False)
         with pytest.raises(RunError, match="there is no run to resume; start it without --resume"):
-            RunFolder(folder).check_free(resume=True)
+            check_start(folder_contents(RunFolder(folder)), resume=True)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +104,7 @@ def test_a_folder_without_a_run(tmp_path: Path) -> None:
 )
 def test_how_long_a_run_goes_on_may_change(folder: RunFolder, tiny_config: Path, corpus: Corpus, free: str):
     changed = load_config(tiny_config, ["datasets.1.sample=5", f"training.{free}"])
-    folder.check_same(changed, [(changed, corpus)])
+    check_same_run(folder, changed, [(changed, corpus)])
 
 
 @pytest.mark.parametrize(
@@ -121,7 +123,7 @@ def test_what_a_run_trains_may_not(
 ) -> None:
     changed = load_config(tiny_config, ["datasets.1.sample=5", change])
     with pytest.raises(RunError, match=rf"another config \(different: {where}\);\n.*--resume.*--output"):
-        folder.check_same(changed, [(changed, corpus)])
+        check_same_run(folder, changed, [(changed, corpus)])
 
 
 def test_a_run_may_lack_the_words_of_its_training_data(folder: RunFolder) -> None:
@@ -134,7 +136,7 @@ def test_a_run_may_lack_the_words_of_its_training_data(folder: RunFolder) -> Non
 def test_the_data_may_move(folder: RunFolder, config: Config, tmp_path: Path) -> None:
     moved = config.model_copy(update={"data_root": tmp_path / "moved"})
     tiny_corpus.write_corpus(moved.data_root)
-    folder.check_same(moved, [(moved, load_corpus(moved))])
+    check_same_run(folder, moved, [(moved, load_corpus(moved))])
 
 
 @pytest.mark.parametrize(
@@ -149,7 +151,7 @@ def test_the_data_may_not_change(
     text = path.read_text(encoding="utf-8")
     path.write_text(f"Nieuw O\n\n{text}" if named == "vocab.json" else f"# longer\n{text}", encoding="utf-8")
     with pytest.raises(RunError, match=f"{named} would differ"):
-        folder.check_same(moved, [(moved, load_corpus(moved))])
+        check_same_run(folder, moved, [(moved, load_corpus(moved))])
 
 
 @pytest.mark.parametrize("split", ["train", "dev", "test"])
@@ -160,7 +162,7 @@ def test_no_tag_may_change(folder: RunFolder, config: Config, tmp_path: Path, sp
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("B-LOC", "B-PER", 1), encoding="utf-8")  # of the same vocabulary
     with pytest.raises(RunError, match=rf"words or tags of 'nld_ner' have changed \({split}\);\n.*--resume"):
-        folder.check_same(moved, [(moved, load_corpus(moved))])
+        check_same_run(folder, moved, [(moved, load_corpus(moved))])
 
 
 def write_json(folder: RunFolder, name: str, data: Any) -> None:
@@ -173,7 +175,7 @@ def test_folders_of_other_versions(folder: RunFolder) -> None:
     write_json(folder, "config.json", {"new": 1})
     write_json(folder, "run.json", {**own, "format": FORMAT + 1, "new": 1})
     message = rf"has format {FORMAT + 1}, but this version reads format {FORMAT};\ninstall a newer mlmt_jax"
-    for ask in (folder.config, folder.vocabulary, lambda: folder.check_free(resume=True), lambda: folder.id):
+    for ask in (folder.config, folder.vocabulary, lambda: folder.id):
         with pytest.raises(RunError, match=message):
             ask()
     write_json(folder, "run.json", {**own, "format": FORMAT - 1})
@@ -192,7 +194,7 @@ def test_a_run_without_its_identity(folder: RunFolder, left: str) -> None:
     for path in list(folder.path.iterdir()):
         if path.name != left:
             path.rename(folder.path.parent / path.name)
-    for ask in (folder.config, lambda: folder.check_free(resume=True), lambda: folder.id):
+    for ask in (folder.config, lambda: folder.id):
         with pytest.raises(RunError, match=r"run: run\.json is missing; put it back"):
             ask()
 
@@ -214,11 +216,11 @@ def test_how_long_a_run_goes_on_is_noted(
     folder: RunFolder, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own, before = folder.read("run.json"), folder.read("config.json")
-    folder.go_on(config, [config])
+    folder.update_configs(config, [config])
     assert folder.read("run.json") == own
     longer = config.model_copy(update={"training": config.training.model_copy(update={"max_step": 999})})
     written: list[Path] = []
-    replace = durable.replace_text
+    replace = atomic_files.replace_text
 
     def end(path: Path, text: str) -> None:
         if len(written) == most:
@@ -231,11 +233,11 @@ def test_how_long_a_run_goes_on_is_noted(
     for most in range(3):  # it is ended between any two writes
         written.clear()
         with pytest.raises(KeyboardInterrupt):
-            folder.go_on(longer, [longer])
+            folder.update_configs(longer, [longer])
         assert folder.read("config.json") == (before if most < 2 else longer.resolved())
     most = 9
-    folder.go_on(config, [config])
-    folder.go_on(longer, [longer])
+    folder.update_configs(config, [config])
+    folder.update_configs(longer, [longer])
     assert folder.config() == longer
     assert [len(sums) for sums in folder.read("run.json")["sha256"].values()] == [1, 1, 1]
 
@@ -246,8 +248,8 @@ def test_how_long_a_run_goes_on_is_noted(
 def test_a_run_that_was_ended_as_it_began(tmp_path: Path, names: list[str]) -> None:
     for name in names:
         (tmp_path / name).touch()
-    RunFolder(tmp_path).check_free(resume=True)
-    assert not RunFolder(tmp_path).holds_run()
+    check_start(folder_contents(RunFolder(tmp_path)), resume=True)
+    assert not RunFolder(tmp_path).holds_run
 
 
 def test_samples_without_digests(folder: RunFolder, config: Config, corpus: Corpus) -> None:
@@ -255,14 +257,14 @@ def test_samples_without_digests(folder: RunFolder, config: Config, corpus: Corp
     samples["nld_ner"]["digests"] = None
     folder.write("samples.json", samples)
     with pytest.raises(RunError, match=r"'nld_ner' have changed \(train, dev, test\)"):
-        folder.check_same(config, [(config, corpus)])
+        check_same_run(folder, config, [(config, corpus)])
 
 
 def test_two_runs_can_be_told_apart(
     folder: RunFolder, tmp_path: Path, config: Config, corpus: Corpus
 ) -> None:
     other = RunFolder(tmp_path / "other")
-    other.create(config, [(config, corpus)])
+    other.create(config, [(config, data_records(config, corpus))])
     assert folder.id == RunFolder(folder.path).id != other.id
 
 
@@ -270,7 +272,7 @@ def test_a_place_that_cannot_be_written(tmp_path: Path, config: Config, corpus: 
     (tmp_path / "file").touch()
     for place in (tmp_path / "file", tmp_path / "file" / "run"):
         with pytest.raises(RunError, match="cannot be written: "):
-            RunFolder(place).create(config, [(config, corpus)])
+            RunFolder(place).create(config, [(config, data_records(config, corpus))])
 
 
 def test_files_are_whole_or_not_there(tmp_path: Path) -> None:
@@ -312,4 +314,4 @@ def test_a_vocabulary_that_is_none(folder: RunFolder, change: dict, message: str
 def test_files_of_others_stay(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("{}", encoding="utf-8")
     with pytest.raises(RunError, match=f"{name}: is not of a run"):
-        RunFolder(tmp_path).check_free(resume=False)
+        check_start(folder_contents(RunFolder(tmp_path)), resume=False)

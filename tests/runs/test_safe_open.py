@@ -13,7 +13,8 @@ from mlmt_jax.errors import RunError
 from mlmt_jax.runs.checkpoints import Checkpoints, load_best_params
 from mlmt_jax.runs.folder import RunFolder
 from mlmt_jax.runs.lock import locked
-from mlmt_jax.runs.metrics_file import keep_metrics_until
+from mlmt_jax.runs.metrics_file import drop_metrics_after
+from mlmt_jax.runs.same_run import data_records
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="links need rights, and there are no pipes")
 
@@ -42,7 +43,7 @@ def folder_of(path: Path) -> None:
 def folder(tiny_config: Path, tmp_path: Path) -> RunFolder:
     config = load_config(tiny_config)
     folder = RunFolder(tmp_path / "run")
-    folder.create(config, [(config, load_corpus(config))])
+    folder.create(config, [(config, data_records(config, load_corpus(config)))])
     folder.metrics.write_text("", encoding="utf-8")
     return folder
 
@@ -55,7 +56,7 @@ def test_a_file_that_is_not_the_runs_own(
     change(folder.path / name)
     wrong = rf"run/{name}: is (a link|not a regular file); expected "
     with pytest.raises(RunError, match=wrong):
-        _ = (folder.vocabulary(), keep_metrics_until(folder.metrics, 0))
+        _ = (folder.vocabulary(), drop_metrics_after(folder.metrics, 0))
 
 
 def test_the_folder_itself_may_be_a_link(folder: RunFolder, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlmt_jax.runs.seal import broken_seal, seal
+from mlmt_jax.runs.seal import seal, seal_problem
 
 CONTENT = {"a": b"some bytes", "b/c": bytes(range(256)), "b/empty": b""}
 
@@ -23,12 +23,12 @@ def sealed(tmp_path: Path) -> Path:
 
 
 def test_a_folder_as_it_was_sealed(sealed: Path) -> None:
-    assert broken_seal(sealed, "a run") is None
-    assert broken_seal(sealed.rename(sealed.with_name("moved")), "a run") is None
+    assert seal_problem(sealed, "a run") is None
+    assert seal_problem(sealed.rename(sealed.with_name("moved")), "a run") is None
 
 
 def test_a_seal_of_another_run(sealed: Path) -> None:
-    assert broken_seal(sealed, "another") == "belongs to another run, or run.json is damaged"
+    assert seal_problem(sealed, "another") == "belongs to another run, or run.json is damaged"
 
 
 def _lead_out(path: Path) -> None:
@@ -67,7 +67,7 @@ def test_a_folder_that_is_not_as_it_was(sealed: Path, wrong: str, damage: Callab
     if " link" in wrong and os.name != "posix":
         pytest.skip("links need rights here")
     damage(sealed)
-    found = broken_seal(sealed, "a run")
+    found = seal_problem(sealed, "a run")
     assert found is not None
     assert found.startswith(wrong)
 
@@ -82,6 +82,6 @@ def test_every_bit_counts(sealed: Path) -> None:
             if name == "checksums.json" and chr(whole[place]).isspace():
                 continue  # between values
             path.write_bytes(whole[:place] + bytes([changed]) + whole[place + 1 :])
-            assert broken_seal(sealed, "a run") is not None, (name, place)
+            assert seal_problem(sealed, "a run") is not None, (name, place)
         path.write_bytes(whole)
-    assert broken_seal(sealed, "a run") is None
+    assert seal_problem(sealed, "a run") is None

@@ -12,20 +12,21 @@ import numpy as np
 import pytest
 import tiny_corpus
 from config_edits import GONE, edited
-from replica_runs import metrics, scripted
+from replica_runs import metrics, newest_state, scripted
 
 from mlmt_jax.config import load_config, parse_config
 from mlmt_jax.errors import ConfigError, InputError, RunError
 from mlmt_jax.model import init_params
-from mlmt_jax.runs.checkpoints import Checkpoints, Progress, load_best_params
+from mlmt_jax.runs.checkpoints import load_best_params
 from mlmt_jax.runs.folder import RunFolder
+from mlmt_jax.runs.progress import Progress
 from mlmt_jax.tagger import Tagger
 from mlmt_jax.train import main
-from mlmt_jax.training import loop
-from mlmt_jax.training.outcome import headline
+from mlmt_jax.training import plan
+from mlmt_jax.training.divergence import DivergedError
+from mlmt_jax.training.run_scores import headline
 from mlmt_jax.training.setup import Setup, prepare
-from mlmt_jax.training.state import RunState, init_state
-from mlmt_jax.training.window import DivergedError
+from mlmt_jax.training.state import RunState
 
 SCORED = ("scores", "losses", "gradient_norms", "learning_rates", "task_steps", "best_step", "step")
 
@@ -52,13 +53,7 @@ def best_params(folder: Path, like: Any) -> Any:
 
 
 def last_state(setup: Setup, folder: Path) -> tuple[RunState, Progress]:
-    shapes = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes_of(setup))
-    checkpoints = Checkpoints(folder / "checkpoints", RunFolder(folder).id)
-    found = checkpoints.restore_last(init_state(setup.model, shapes, setup.optimizers))
-    checkpoints.close()
-    assert found is not None
-    assert not found.refused
-    return found.state, found.progress
+    return newest_state(setup, RunFolder(folder))
 
 
 def assert_same(first: Any, second: Any) -> None:
@@ -70,14 +65,14 @@ def assert_same(first: Any, second: Any) -> None:
 
 def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     """Presses the keys as the step (from 0) begins; it is the last one before the run stops."""
-    draw = loop.draw_task
+    draw = plan.draw_task
 
     def draw_or_stop(weights: Any, now: int) -> str:
         if now == step:
             signal.raise_signal(signal.SIGINT)
         return draw(weights, now)
 
-    monkeypatch.setattr(loop, "draw_task", draw_or_stop)
+    monkeypatch.setattr(plan, "draw_task", draw_or_stop)
 
 
 def test_a_run_that_was_interrupted_is_the_run_that_was_not(

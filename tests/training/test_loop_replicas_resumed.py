@@ -12,23 +12,24 @@ from replica_runs import assert_same_end, metrics, read, sampled, scripted, trai
 
 from mlmt_jax.errors import RunError
 from mlmt_jax.train import main
-from mlmt_jax.training import loop, run
-from mlmt_jax.training.outcome import statistics_table
-from mlmt_jax.training.replica_group import Group
+from mlmt_jax.training import plan, run
+from mlmt_jax.training.replica_group import ReplicaGroup
+from mlmt_jax.training.replica_set import ReplicaSet
+from mlmt_jax.training.tables import statistics_table
 
 
 def test_replicas_that_were_stopped_before_their_first_step(
     corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = trained(corpus, sampled(), "from_the_start", "--replicas", "2")
-    begin = loop.Fleet.begin
+    start = ReplicaSet.start
 
-    def begin_and_stop(fleet: loop.Fleet) -> None:
-        begin(fleet)
+    def start_and_stop(replicas: ReplicaSet, states: Any) -> Any:
         signal.raise_signal(signal.SIGTERM)
+        return start(replicas, states)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop.Fleet, "begin", begin_and_stop)
+        patch.setattr(ReplicaSet, "start", start_and_stop)
         with pytest.raises(SystemExit):
             trained(corpus, sampled(), "at_once", "--replicas", "2")
     folder = corpus.parent / "at_once"
@@ -40,13 +41,13 @@ def test_replicas_that_were_stopped_before_their_first_step(
 
 def test_replicas_wait_on_the_host_for_their_place(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A device that holds the states of all need not hold them twice."""
-    stack, kinds = Group.stack, []
+    stack, kinds = ReplicaGroup.stack, []
 
     def stack_and_look(group: Any, states: Any) -> Any:
         kinds.extend(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(states))
         return stack(group, states)
 
-    monkeypatch.setattr(Group, "stack", stack_and_look)
+    monkeypatch.setattr(ReplicaGroup, "stack", stack_and_look)
     trained(corpus, sampled(), "places", "--replicas", "2", "--set", "training.max_step=4")
     trained(corpus, sampled(), "places", "--replicas", "2", "--resume")
     assert kinds
@@ -97,7 +98,7 @@ def test_replicas_that_were_stopped_go_on_from_one_step(
     corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole = trained(corpus, sampled(), "whole", "--replicas", "2")
-    draw = loop.draw_task
+    draw = plan.draw_task
 
     def draw_or_stop(weights: Any, now: int) -> str:
         if now == 5:
@@ -105,7 +106,7 @@ def test_replicas_that_were_stopped_go_on_from_one_step(
         return draw(weights, now)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "draw_task", draw_or_stop)
+        patch.setattr(plan, "draw_task", draw_or_stop)
         with pytest.raises(SystemExit) as stopped:
             trained(corpus, sampled(), "stopped", "--replicas", "2")
     assert stopped.value.code == 128 + signal.SIGTERM
@@ -131,15 +132,15 @@ def test_replicas_that_were_stopped_go_on_from_one_step(
 def test_a_signal_while_the_last_replica_is_scored_stops_nothing(
     corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    finish, scored = run.Run.finish, []
+    score, scored = run.score_replica, []
 
-    def finish_and_stop(own: run.Run, params: Any) -> Any:
-        scored.append(own)
+    def score_and_stop(*arguments: Any) -> Any:
+        scored.append(arguments)
         if len(scored) == 2:
             signal.raise_signal(signal.SIGTERM)
-        return finish(own, params)
+        return score(*arguments)
 
-    monkeypatch.setattr(run.Run, "finish", finish_and_stop)
+    monkeypatch.setattr(run, "score_replica", score_and_stop)
     folder = trained(corpus, sampled(), "late", "--replicas", "2")
     assert len(scored) == len(read(folder, "summary.json")["replicas"]) == 2
 

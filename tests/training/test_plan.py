@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlmt_jax.config import Config, parse_config
-from mlmt_jax.training.plan import draw_task, mixing_weights
+from mlmt_jax.training.plan import draw_task, task_weights
 
 SENTENCES = {"nld ner": 49, "afr ner": 400, "nld pos": 900, "afr pos": 10_000}
 
@@ -27,7 +27,7 @@ def config_of(**training: Any) -> Config:
 def test_the_rule() -> None:
     # sqrt(N), a tenth for another task than the target's, a tenth for another language
     factors = {"nld ner": 7 * 1.0, "afr ner": 20 * 0.1, "nld pos": 30 * 0.1, "afr pos": 100 * 0.01}
-    weights = mixing_weights(config_of(), SENTENCES)
+    weights = task_weights(config_of(), SENTENCES)
     assert list(weights) == list(SENTENCES)
     assert weights == pytest.approx({name: factor / 13.0 for name, factor in factors.items()})
 
@@ -36,25 +36,25 @@ def test_the_factors_are_the_configs() -> None:
     config = config_of(aux_task_weight=0.5, aux_language_weight=3.0)
     factors = {"nld ner": 7.0, "afr ner": 60.0, "nld pos": 15.0, "afr pos": 150.0}
     total = sum(factors.values())
-    weights = mixing_weights(config, SENTENCES)
+    weights = task_weights(config, SENTENCES)
     assert weights == pytest.approx({name: factor / total for name, factor in factors.items()})
 
 
 def test_the_tasks_own_weights() -> None:
-    weights = mixing_weights(config_of(mixing="prob"), SENTENCES)
+    weights = task_weights(config_of(mixing="prob"), SENTENCES)
     assert weights == pytest.approx({"nld ner": 0.25, "afr ner": 0, "nld pos": 0.625, "afr pos": 0.125})
 
 
 @pytest.mark.parametrize("mixing", ["sqrt", "prob"])
 def test_a_task_without_sentences_is_never_drawn(mixing: str) -> None:
-    weights = mixing_weights(config_of(mixing=mixing), {**SENTENCES, "nld pos": 0})
+    weights = task_weights(config_of(mixing=mixing), {**SENTENCES, "nld pos": 0})
     assert weights["nld pos"] == 0
     assert sum(weights.values()) == pytest.approx(1)
     assert "nld pos" not in {draw_task(weights, step) for step in range(500)}
 
 
 def test_nothing_to_draw() -> None:
-    assert set(mixing_weights(config_of(), dict.fromkeys(SENTENCES, 0)).values()) == {0.0}
+    assert set(task_weights(config_of(), dict.fromkeys(SENTENCES, 0)).values()) == {0.0}
 
 
 def test_draws_follow_the_weights() -> None:

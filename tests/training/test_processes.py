@@ -21,8 +21,8 @@ from config_edits import edited
 from replica_runs import last_states, read, sampled, trained
 
 from mlmt_jax.errors import ConfigError, InputError, RunError
-from mlmt_jax.training import loop, processes
-from mlmt_jax.training.setup import choose_device
+from mlmt_jax.training import launch, processes
+from mlmt_jax.training.device import choose_device
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -50,7 +50,7 @@ def test_memory_that_ends_in_training(
     def train(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(loop, "train", train)
+    monkeypatch.setattr(launch, "train", train)
     name = type(error).__name__
     with pytest.raises(RunError, match=f"{name}: the run needs more memory than there is"):
         trained(corpus, sampled(), name)
@@ -230,18 +230,19 @@ def test_runs_and_batches_are_spread_over_devices(corpus: Path) -> None:
     code = f"""
 import jax
 from mlmt_jax.config import load_config
-from mlmt_jax.training.replica_group import Group, device_mesh
+from mlmt_jax.training.replica_group import ReplicaGroup
+from mlmt_jax.training.replica_set import device_mesh
 from mlmt_jax.training.setup import fresh_state, prepare_replicas
 setups = prepare_replicas(load_config({str(config)!r}, ["training.replicas=3"]))
 for share, shape in (1, dict(replica=3, data=1)), (2, dict(replica=2, data=2)):
     mesh = device_mesh(3, share)
     assert dict(mesh.shape) == shape, mesh.shape
-    group = Group(setups, mesh)
+    group = ReplicaGroup(setups, mesh)
     for leaf in group.stack([fresh_state(setup) for setup in setups]):
         places = {{shard.index[0].start for shard in leaf.addressable_shards}}
         assert len(places) == shape["replica"], places
     [name] = group.batches
-    tags = group.placed(group.batches[name].batch(0)).tags
+    tags = group.place(group.batches[name].batch(0)).tags
     assert len(tags.addressable_shards) == shape["replica"] * shape["data"]
     assert tags.addressable_shards[0].data.size * shape["replica"] * shape["data"] == tags.size
 """
@@ -270,8 +271,8 @@ def test_several_devices_give_what_one_gives(
     one = corpus.parent / "one_device_of_three"
     if not one.exists():
         trained(corpus, sampled(), one.name, "--replicas", "3")
-    for a, b in zip(last_states(corpus, folder, 3), last_states(corpus, one, 3), strict=True):
-        for x, y in zip(jax.tree.leaves(a.state), jax.tree.leaves(b.state), strict=True):
+    for (a, _), (b, _) in zip(last_states(corpus, folder, 3), last_states(corpus, one, 3), strict=True):
+        for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
             np.testing.assert_allclose(x, y, rtol=0, atol=1e-5)
     scores = [[one["scores"] for one in read(run, "summary.json")["replicas"]] for run in (folder, one)]
     for own, other in zip(*scores, strict=True):

@@ -8,16 +8,19 @@ import numpy as np
 import pytest
 import tiny_corpus
 from config_edits import edited
-from replica_runs import metrics, poison, read, sampled, scripted, trained
+from replica_runs import metrics, poisoned, read, sampled, scripted, trained
 
 from mlmt_jax.config import load_config
 from mlmt_jax.errors import ConfigError, RunError
 from mlmt_jax.runs.folder import RunFolder
+from mlmt_jax.runs.replica_choice import choose_replica, usable_replicas
 from mlmt_jax.training import loop
-from mlmt_jax.training.outcome import statistics
-from mlmt_jax.training.replica_group import Group, groups_of
+from mlmt_jax.training.divergence import DivergedError
+from mlmt_jax.training.plan import draw_task
+from mlmt_jax.training.replica_group import ReplicaGroup
+from mlmt_jax.training.replica_set import ReplicaSet, group_replicas
 from mlmt_jax.training.setup import fresh_state, prepare, prepare_replicas
-from mlmt_jax.training.window import DivergedError
+from mlmt_jax.training.summary import statistics
 
 SEED = 3
 
@@ -30,17 +33,17 @@ def test_after_100_steps_each_replica_is_the_run_alone(corpus: Path) -> None:
     setups = prepare_replicas(load_config(tiny_corpus.write_config(corpus, data, "two.json")))
     sizes = [setup.model.sizes for setup in setups]
     assert sizes[0].words != sizes[1].words  # other samples, other words
-    assert groups_of(setups) == [[0, 1]]
+    assert group_replicas(setups) == [[0, 1]]
     alone = [
         prepare(load_config(corpus / "two.json", ["training.replicas=1", f"training.seed={SEED + r}"]))
         for r in range(2)
     ]
-    together, *singles = groups = [Group(setups), *(Group([setup]) for setup in alone)]
+    together, *singles = groups = [ReplicaGroup(setups), *(ReplicaGroup([setup]) for setup in alone)]
     states = [group.stack([fresh_state(own) for own in own_setups]) for group, own_setups in
               zip(groups, (setups, [alone[0]], [alone[1]]), strict=True)]  # fmt: skip
     task_steps = dict.fromkeys(together.batches, 0)
     for step in range(100):
-        name, told = loop.draw_task(setups[0].weights, step), []
+        name, told = draw_task(setups[0].weights, step), []
         for i, group in enumerate(groups):
             batch = group.batches[name].batch(task_steps[name])
             states[i], metrics = group.step(states[i], name, batch)
@@ -53,7 +56,7 @@ def test_after_100_steps_each_replica_is_the_run_alone(corpus: Path) -> None:
         assert jax.tree.structure(found) == jax.tree.structure(want)
         for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(want), strict=True):
             np.testing.assert_allclose(a, b, rtol=0, atol=1e-5)
-    first, second = together.states(states[0]).values()
+    first, second = together.states(states[0])
     assert not np.allclose(first.params["lstm"]["kernel_0"], second.params["lstm"]["kernel_0"], atol=0.1)
 
 
@@ -144,14 +147,13 @@ def test_a_replica_without_progress_ends_and_the_others_go_on(
 def test_a_replica_that_diverges_stops_alone(
     corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    start = loop.Fleet.begin
+    start = ReplicaSet.start
 
-    def begin_with_one_broken(fleet: Any) -> None:
-        start(fleet)
-        poison(fleet, 1)
+    def start_with_one_broken(replicas: ReplicaSet, states: Any) -> Any:
+        return poisoned(start(replicas, states), 1)
 
     healthy = trained(corpus, sampled(), "healthy", "--replicas", "2")
-    monkeypatch.setattr(loop.Fleet, "begin", begin_with_one_broken)
+    monkeypatch.setattr(ReplicaSet, "start", start_with_one_broken)
     folder = trained(corpus, sampled(), "broken", "--replicas", "2")
     out = capsys.readouterr().out
     assert "replica 1 has diverged, the others go on\nstep 1, task 'afr ner': loss is nan" in out
@@ -164,7 +166,7 @@ def test_a_replica_that_diverges_stops_alone(
     assert summary["best_replica"] == 0
     assert summary["statistics"]["afr ner"]["test"]["runs"] == 1
     # What has diverged stays so when the others go on.
-    monkeypatch.setattr(loop.Fleet, "begin", start)
+    monkeypatch.setattr(ReplicaSet, "start", start)
     trained(corpus, sampled(), "broken", "--replicas", "2", "--resume", "--set", "training.max_step=12")
     assert "loss is nan" in read(folder, "summary.json")["replicas"][1]["diverged"]
     assert [record["step"] for record in metrics(folder / "replicas" / "0")] == [4, 8, 12]
@@ -173,49 +175,50 @@ def test_a_replica_that_diverges_stops_alone(
 def test_the_last_replica_that_diverges_leaves_no_others(
     corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    start = loop.Fleet.begin
+    start, step, steps = ReplicaSet.start, ReplicaSet.step, []
 
-    fleets = []
+    def start_broken(replicas: ReplicaSet, states: Any) -> Any:
+        return poisoned(poisoned(start(replicas, states), 0), 1)
 
-    def begin_broken(fleet: Any) -> None:
-        start(fleet)
-        poison(fleet, 0)
-        poison(fleet, 1)
-        fleets.append(fleet)
+    def counted_step(replicas: ReplicaSet, states: Any, task: str, batches: Any) -> Any:
+        steps.append(task)
+        return step(replicas, states, task, batches)
 
-    monkeypatch.setattr(loop.Fleet, "begin", begin_broken)
+    monkeypatch.setattr(ReplicaSet, "start", start_broken)
+    monkeypatch.setattr(ReplicaSet, "step", counted_step)
     data = edited(sampled(), {"training.eval_freq": 1000, "training.max_step": 1000})
     with pytest.raises(DivergedError):
         trained(corpus, data, "all broken", "--replicas", "2")
-    assert fleets[0].step < 20  # nothing is left to be trained
+    assert len(steps) < 20  # nothing is left to be trained
     out = capsys.readouterr().out
     assert "replica 0 has diverged, the others go on\n" in out
     assert "replica 1 has diverged\n" in out
     with pytest.raises(RunError, match="replica 1 diverged before it was evaluated"):
-        RunFolder(corpus.parent / "all broken").member(1)
+        choose_replica(RunFolder(corpus.parent / "all broken"), 1)
     with pytest.raises(RunError, match="all replicas diverged before they were evaluated"):
-        RunFolder(corpus.parent / "all broken").member(None)
+        choose_replica(RunFolder(corpus.parent / "all broken"), None)
 
 
 def test_a_replica_that_diverges_late_is_not_chosen(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scripted(monkeypatch, [0.5, 0.9, 0.6])  # replica 1 is the best at first, and alone at that
-    take_step, finite = loop.Fleet.take_step, []
+    step, steps, finite = ReplicaSet.step, [], []
 
-    def take_broken_step(fleet: Any, name: str) -> Any:
-        if fleet.step == 5:
-            poison(fleet, 1)
-        metrics = take_step(fleet, name)
-        if fleet.step == 8:
-            finite.extend(np.isfinite(x).all() for x in jax.tree.leaves(fleet.arrays))
-        return metrics
+    def broken_step(replicas: ReplicaSet, states: Any, task: str, batches: Any) -> Any:
+        if len(steps) == 5:
+            states = poisoned(states, 1)
+        steps.append(task)
+        states, metrics = step(replicas, states, task, batches)
+        if len(steps) == 8:
+            finite.extend(np.isfinite(x).all() for x in jax.tree.leaves(states))
+        return states, metrics
 
     monkeypatch.setattr(loop, "_LAG", 0)
-    monkeypatch.setattr(loop.Fleet, "take_step", take_broken_step)
+    monkeypatch.setattr(ReplicaSet, "step", broken_step)
     folder = RunFolder(trained(corpus, sampled(), "late", "--replicas", "2"))
     assert read(folder.path, "summary.json")["best_replica"] == 0
-    assert folder.member(None).path.name == "0"
-    assert [member.path.name for member in folder.members()] == ["0"]
-    assert folder.member(1).path.name == "1"  # where one asks for it
+    assert choose_replica(folder, None).path.name == "0"
+    assert [member.path.name for member in usable_replicas(folder)] == ["0"]
+    assert choose_replica(folder, 1).path.name == "1"  # where one asks for it
     # What has diverged does not stay among the numbers of the others.
     assert finite
     assert all(finite)
@@ -224,15 +227,16 @@ def test_a_replica_that_diverges_late_is_not_chosen(corpus: Path, monkeypatch: p
 def test_a_replica_whose_parameters_are_not_finite_is_not_kept(
     corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    take_step = loop.Fleet.take_step
+    step, steps = ReplicaSet.step, []
 
-    def take_last_step_too_far(fleet: Any, name: str) -> Any:
-        metrics = take_step(fleet, name)  # whose loss and gradient are those of before it
-        if fleet.step == 8:
-            poison(fleet, 1, np.inf)
-        return metrics
+    def last_step_too_far(replicas: ReplicaSet, states: Any, task: str, batches: Any) -> Any:
+        states, metrics = step(
+            replicas, states, task, batches
+        )  # loss and gradient are from before the update
+        steps.append(task)
+        return poisoned(states, 1, np.inf) if len(steps) == 8 else states, metrics
 
-    monkeypatch.setattr(loop.Fleet, "take_step", take_last_step_too_far)
+    monkeypatch.setattr(ReplicaSet, "step", last_step_too_far)
     folder = trained(corpus, sampled(), "far", "--replicas", "2")
     assert "replica 1 has diverged, the others go on\nstep 8, task 'afr ner': parameters are not finite" in (
         capsys.readouterr().out

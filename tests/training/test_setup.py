@@ -9,7 +9,8 @@ import tiny_corpus
 
 from mlmt_jax.config import load_config
 from mlmt_jax.training import setup as module
-from mlmt_jax.training.setup import choose_device, prepare, prepare_replicas, versions
+from mlmt_jax.training.device import choose_device, versions
+from mlmt_jax.training.setup import prepare, prepare_replicas
 
 
 def test_a_checkout_that_is_not_installed_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,12 +48,12 @@ def test_rare_words_are_replaced_as_the_config_says(tiny_config: Path, tmp_path:
 
 
 def test_what_replicas_share_is_encoded_once(tiny_config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    encode, encoded = module._encoded, []
+    encode, encoded = module._encode_corpus, []
 
     def noted(config, corpus):
         encoded.append(corpus)
         return encode(config, corpus)
 
-    monkeypatch.setattr(module, "_encoded", noted)
+    monkeypatch.setattr(module, "_encode_corpus", noted)
     prepare_replicas(load_config(tiny_config, ["training.replicas=3"]))
     assert len(encoded) == 1
