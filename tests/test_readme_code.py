@@ -1,4 +1,4 @@
-"""The Python that README shows runs as it stands there."""
+"""Every block of Python in README.md runs as it is printed there."""
 
 import re
 from pathlib import Path
@@ -14,16 +14,16 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), 
 
 @pytest.fixture
 def names(tiny_run: Any, tmp_path: Path) -> dict[str, Any]:
-    """What the blocks take for given."""
+    """The values that the blocks presuppose."""
     file = tmp_path / "exported"
     Tagger.load(tiny_run.folder).export(file)
     return {"FILE": file, "runs/quickstart": tiny_run.folder}
 
 
 @pytest.mark.parametrize("code", BLOCKS)
-def test_a_block_of_python(code: str, names: dict[str, Any]) -> None:
+def test_a_block_of_python_runs(code: str, names: dict[str, Any]) -> None:
     exec(code.replace('"runs/quickstart"', repr(str(names["runs/quickstart"]))), {"FILE": names["FILE"]})
 
 
-def test_there_are_some():
+def test_the_readme_has_blocks_of_python() -> None:
     assert len(BLOCKS) == 4
