@@ -83,7 +83,9 @@ def test_for_task_returns_a_tagger_of_another_task(tagger: Tagger, tiny_run: Any
 
 def test_the_error_for_an_unknown_task_names_the_known_ones(tagger: Tagger, tiny_run: Any) -> None:
     for choose in (tagger.for_task, lambda task: Tagger.load(tiny_run.folder, task)):
-        with pytest.raises(RunError, match="'Dutch' is not in the run; expected one of 'nld ner', 'afr ner', "):
+        with pytest.raises(
+            RunError, match="'Dutch' is not in the run; expected one of 'nld ner', 'afr ner', "
+        ):
             choose("Dutch")
 
 
