@@ -14,7 +14,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), 
 
 @pytest.fixture
 def names(tiny_run: Any, tmp_path: Path) -> dict[str, Any]:
-    """The values that the blocks presuppose."""
+    """Provide the values that the blocks presuppose."""
     file = tmp_path / "exported"
     Tagger.load(tiny_run.folder).export(file)
     return {"FILE": file, "runs/quickstart": tiny_run.folder}
