@@ -7,7 +7,7 @@ import pytest
 from dense import dense_sentences
 
 from mlmt_jax.batches.encode import encode, encode_sentences
-from mlmt_jax.corpus.corpora import Corpus, Vocabulary
+from mlmt_jax.corpus.corpora import Corpus
 from mlmt_jax.corpus.dataset import label
 from mlmt_jax.errors import DataError
 from mlmt_jax.text.columns import Sentence
