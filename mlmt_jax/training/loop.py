@@ -76,10 +76,10 @@ def train_replicas(replicas: ReplicaSet, start: Start, stop: StopRequest) -> Gen
     begin, frequency = time.perf_counter() - start.seconds, replicas.config.training.eval_freq
     progress = dict(enumerate(start.progress))
     recent = {number: restore_recent_steps(stored.window) for number, stored in progress.items()}
+    states, none = replicas.start(start.states), frozenset[int]()
     training = _Training(
-        replicas.start(start.states), start.step, start.task_steps, progress, recent, start.divergences,
-        frozenset(),
-    )  # fmt: skip
+        states, start.step, start.task_steps, progress, recent, start.divergences, retired=none
+    )
     for number in start.divergences:
         training = _retire(replicas, training, number)
     evaluated = max(stored.evaluated for stored in progress.values())
