@@ -115,6 +115,7 @@ class RunFolder:
         write_identity(self.path, identity._replace(checksums={**identity.checksums, name: [new]}))
 
     def _replace(self, name: str, text: str) -> None:
+        """Write a file of the folder, whole or not at all; raise RunError if the system refuses."""
         with write_errors(self.path / name):
             replace_text(self.path / name, text)
 
@@ -185,4 +186,5 @@ class RunFolder:
 
 
 def _json_text(name: str, data: Any) -> str:
+    """Return the text of a JSON file; only ``vocab.json``, which is long, is on one line."""
     return json.dumps(data, ensure_ascii=False, indent=None if name == "vocab.json" else 2) + "\n"
