@@ -31,15 +31,16 @@ def multiply_adds(task: TaskModel, batch: Batch) -> int:
     Heads with hidden layers count as linear ones. A step's floating-point operations are six times this: two
     a multiply-add, and the backward pass takes two for one forward. The CRF's sums are not counted.
     """
-    words = int(np.sum(batch.lengths))
+    words = int(np.sum(batch.sentences.lengths))
     lstm, tags = task.lstm.module, len(task.crf.module.tag_names)
     inputs, letters = task.word_embed.module.dimension, 0
     total = 0
     if task.char_embed is not None:
         cnn = task.char_embed.module
         letters = cnn.features
-        there = np.asarray(batch.position)[np.asarray(batch.position) < len(batch.tokens)]
-        lengths = np.diff(batch.ends, prepend=0)[np.asarray(batch.tokens)[there]]
+        packed_index = np.asarray(batch.sentences.packed_index)
+        word_ids = np.asarray(batch.word_ids)[packed_index[packed_index < len(batch.word_ids)]]
+        lengths = np.diff(batch.words.segment_ends, prepend=0)[word_ids]
         windows = {width: int(np.sum(np.maximum(lengths - width + 1, 1))) for width, _ in cnn.filters}
         total += sum(windows[width] * width * cnn.dimension * count for width, count in cnn.filters)
         if task.char_highway is not None:
@@ -62,28 +63,29 @@ def step_parts(
     As in a step, the batch's rows of the word table stand for the table; fetching them and putting them back
     is in the whole step alone.
     """
-    batch = Batch(*map(jnp.asarray, batch))
+    batch = jax.tree.map(jnp.asarray, batch)
+    sentences = batch.sentences
     table = task.word_embed.name
-    own = {**task.own(params), table: {"table": params[table]["table"][batch.rows]}}
+    own = {**task.own(params), table: {"table": params[table]["table"][batch.words.table_rows]}}
     own = jax.tree.map(jnp.copy, own)  # a step gives its own parameters away
-    batch = batch._replace(rows=jnp.arange(len(batch.rows)))
+    words = batch.words._replace(table_rows=jnp.arange(len(batch.words.table_rows)))
 
     def features(own: Params) -> jax.Array:
-        return word_features(task, own, batch)
+        return word_features(task, own, words)
 
     def encoded(own: Params, x: jax.Array) -> jax.Array:
-        drawn = random_bytes(key, batch.places, (x.shape[-1], task.lstm.module.features))
-        x = dropout(x[batch.tokens], task.embed_dropout, drawn[0])
-        h = task.lstm(own, x, batch.back, batch.starts, len(batch.lengths))
+        drawn = random_bytes(key, sentences.dropout_ids, (x.shape[-1], task.lstm.module.features))
+        x = dropout(x[batch.word_ids], task.embed_dropout, drawn[0])
+        h = task.lstm(own, x, sentences.reversal, sentences.step_starts, len(sentences.lengths))
         return dropout(h, task.lstm_dropout, drawn[1])
 
     def heads(own: Params, h: jax.Array) -> jax.Array:
         e = tag_scores(task, own, h)
-        e = dropout(e, task.linear_dropout, *random_bytes(key, batch.places, e.shape[1:]))
-        return e.at[batch.position].get(mode="fill", fill_value=0.0)
+        e = dropout(e, task.linear_dropout, *random_bytes(key, sentences.dropout_ids, e.shape[1:]))
+        return e.at[sentences.packed_index].get(mode="fill", fill_value=0.0)
 
     def chain(own: Params, scores: jax.Array) -> jax.Array:
-        return -crf.log_likelihood(scores, batch.tags, task.crf(own), batch.lengths)
+        return -crf.log_likelihood(scores, sentences.tags, task.crf(own), sentences.lengths)
 
     def both_ways(f: Callable[..., jax.Array], roles: tuple[str, ...], *inputs: jax.Array):
         """A call of f with its gradients for the parameters in these roles and for its inputs; f's value."""

@@ -32,9 +32,10 @@ from synthetic import load_with_data
 from timing import interleaved
 
 from mlmt_jax.batches.encode import encode_sentences
-from mlmt_jax.batches.packing import apart, assemble, collect
-from mlmt_jax.batches.prefetch import BatchesAhead, default_processes
-from mlmt_jax.cli.environment import keep_memory
+from mlmt_jax.batches.encoded_sentences import from_spellings
+from mlmt_jax.batches.packing import assemble, needs_of
+from mlmt_jax.batches.prefetch import PrefetchedBatches, default_workers
+from mlmt_jax.cli.environment import keep_freed_memory
 from mlmt_jax.config import Config
 from mlmt_jax.runs.checkpoints import Checkpoints
 from mlmt_jax.runs.folder import RunFolder
@@ -70,13 +71,15 @@ def peer_tagger(setup: Setup, params: Any) -> Callable[[Sentences, int], list[li
     writer = TagWriter(vocabulary.tags[target.task], dataset.scheme, bare=dataset.bare)
 
     def tag(sentences: Sentences, batch_size: int) -> list[list[str]]:
-        encoded = apart(encode_sentences(vocabulary, target.model.word_embed, sentences))
+        encoded = encode_sentences(vocabulary, target.model.word_embed, sentences)
+        bounds = encoded.bounds
         tags: list[list[str]] = [[] for _ in sentences]
         order = sorted(range(len(sentences)), key=lambda i: len(sentences[i]))
         for first in range(0, len(order), batch_size):
             chosen = order[first : first + batch_size]
-            contents = collect([encoded[i] for i in chosen])
-            batch = assemble(contents, len(chosen), contents.needs(len(chosen)).shape())
+            selected = encoded.select([bounds[i] for i in chosen])
+            selected = from_spellings(selected.spellings(), selected.lengths, selected.tags)
+            batch = assemble(selected, len(chosen), needs_of(selected, len(chosen)).shape())
             for i, own in zip(chosen, trainer.decode(batch), strict=True):
                 tags[i] = writer.tags(np.array(own, int))
         return tags
@@ -106,8 +109,8 @@ class Training:
         own = setup.batches[self._name]
         self.sentences = sum(len(own.indices(step)) for step in range(steps))
         plan = cycle(PlannedStep(step, self._name, step) for step in range(steps))
-        self._batches = BatchesAhead(
-            [setup.batches], plan, processes=default_processes(jax.default_backend())
+        self._batches = PrefetchedBatches(
+            [setup.batches], plan, workers=default_workers(jax.default_backend())
         )
 
     def __call__(self) -> None:
@@ -228,7 +231,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=ROOT / "bench" / "results" / "tag.json")
     parser.add_argument("--peer", type=int, help=argparse.SUPPRESS)  # tag so many with the peer, and end
     args = parser.parse_args()
-    keep_memory()  # as the command line does; the peer gains from it as well
+    keep_freed_memory()  # as the command line does; the peer gains from it as well
     with tempfile.TemporaryDirectory() as folder:
         config, real = load_with_data(args.config, args.data_root, Path(folder))
         setup = prepare(config)

@@ -6,7 +6,8 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from mlmt_jax.cli.entry import add_config_arguments, run
+from mlmt_jax.cli.arguments import add_config_arguments
+from mlmt_jax.cli.entry import run
 from mlmt_jax.config import Config, load_config
 
 

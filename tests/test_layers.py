@@ -22,7 +22,6 @@ LAYERS = (
     {"runs"},
     {"training", "exported"},
     {"tagger"},
-    {"ensemble"},
     {"check", "configure", "convert", "tag_files", "cli"},
     {"train", "evaluate", "predict", "export"},
 )

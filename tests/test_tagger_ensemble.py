@@ -12,11 +12,11 @@ import pytest
 import tiny_corpus
 from command_lines import status
 from config_edits import edited
+from mlmt_jax.ensemble import _read_off
 from task_grid import only_tasks
 
 from mlmt_jax import Ensemble, Tagger
 from mlmt_jax.corpus.dataset import label
-from mlmt_jax.ensemble import _read_off
 from mlmt_jax.errors import RunError
 from mlmt_jax.evaluate import main as evaluate
 from mlmt_jax.model import tags_and_losses

@@ -37,19 +37,20 @@ class Sentences(NamedTuple):
 
 def sentences(batch: Batch) -> Sentences:
     """The tensors of a batch of NumPy arrays; each occurrence of a word stands by itself."""
-    batch = Batch(*map(np.asarray, batch))
-    there = batch.lengths > 0
-    lengths = batch.lengths[there]
+    distinct, word_ids, packed = Batch.from_arrays([*map(np.asarray, batch.arrays)])
+    there = packed.lengths > 0
+    lengths = packed.lengths[there]
     n = int(lengths.max())
     mask = np.arange(n) < lengths[:, None]
-    tokens = batch.tokens[batch.position[there, :n][mask]]
+    tokens = word_ids[packed.packed_index[there, :n][mask]]
     words = np.zeros(mask.shape, np.int32)
-    words[mask] = batch.rows[batch.words][tokens]
-    first = np.concatenate([[0], batch.ends[:-1]])[tokens, None]
-    place = first + np.arange(np.max(batch.ends[tokens, None] - first))
-    inside = place < batch.ends[tokens, None]
-    chars = np.where(inside, batch.chars[np.where(inside, place, 0)], 0)
-    tags = batch.tags[there, :n]
+    words[mask] = distinct.table_rows[distinct.row_index][tokens]
+    ends = distinct.segment_ends
+    first = np.concatenate([[0], ends[:-1]])[tokens, None]
+    place = first + np.arange(np.max(ends[tokens, None] - first))
+    inside = place < ends[tokens, None]
+    chars = np.where(inside, distinct.chars[np.where(inside, place, 0)], 0)
+    tags = packed.tags[there, :n]
     whole = lambda x: torch.from_numpy(np.ascontiguousarray(x, np.int64))
     moved = [x.to(device()) for x in (whole(words), whole(chars), whole(tags), torch.from_numpy(mask))]
     return Sentences(moved[0], moved[1], whole(lengths), moved[2], moved[3])

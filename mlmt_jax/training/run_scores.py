@@ -5,7 +5,7 @@ from typing import Any
 
 from mlmt_jax.config import Config
 from mlmt_jax.training.setup import Setup
-from mlmt_jax.training.split_scores import SplitScore, evaluate_split
+from mlmt_jax.training.split_scores import SplitScore, TaskTags, evaluate_split
 from mlmt_jax.types import Params
 
 #: Scores by task model and split.
@@ -28,11 +28,10 @@ def score_replica(setup: Setup, params: Params, is_scored: Callable[[str, str], 
                 split: evaluate_split(
                     setup.model.tasks[task.name],
                     params,
-                    corpus.vocabulary.tags[task.task],
+                    TaskTags(corpus.vocabulary.tags[task.task], corpus.vocabulary.spans[task.task]),
                     corpus.datasets[task.dataset].splits[split],
                     setup.encoded[task.name][split],
-                    spans=corpus.vocabulary.spans[task.task],
-                    batch_size=setup.config.training.eval_batch_size,
+                    setup.config.training.eval_batch_size,
                 )
                 for split in splits
             }

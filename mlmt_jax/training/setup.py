@@ -7,8 +7,8 @@ import jax
 import optax
 
 from mlmt_jax.batches.encode import encode
-from mlmt_jax.batches.packing import Contents, Encoded, apart
-from mlmt_jax.batches.training_batches import TrainingBatches
+from mlmt_jax.batches.encoded_sentences import EncodedSentences
+from mlmt_jax.batches.training_batches import OovReplacement, TrainingBatches
 from mlmt_jax.config import Config
 from mlmt_jax.corpus.corpora import Corpus, load_corpora
 from mlmt_jax.corpus.random_streams import INITIAL_KEY
@@ -22,7 +22,7 @@ from mlmt_jax.training.word_rows import TableUser, table_users
 # max_step must compute the same.
 _TYPICAL_STEPS = 3000
 
-_Encodings = dict[str, dict[str, Contents]]
+_Encodings = dict[str, dict[str, EncodedSentences]]
 
 
 @dataclass(frozen=True)
@@ -72,24 +72,23 @@ def _prepare_all(config: Config, configs: list[Config]) -> list[Setup]:
     distinct = {id(corpus): corpus for corpus in corpora}
     encoded = {key: _encode_corpus(config, corpus) for key, corpus in distinct.items()}
     return [
-        _build(replica_config, corpus, *encoded[id(corpus)])
+        _build(replica_config, corpus, encoded[id(corpus)])
         for replica_config, corpus in zip(configs, corpora, strict=True)
     ]
 
 
-def _encode_corpus(config: Config, corpus: Corpus) -> tuple[_Encodings, dict[str, list[Encoded]]]:
-    """Return all splits encoded, by task model, and the training sentences of each task model one by one."""
-    encoded = {
+def _encode_corpus(config: Config, corpus: Corpus) -> _Encodings:
+    """Return all splits encoded, by task model."""
+    return {
         task.name: {
             split: encode(corpus.vocabulary, task.model.word_embed, task.task, sentences)
             for split, sentences in corpus.datasets[task.dataset].splits.items()
         }
         for task in config.tasks
     }
-    return encoded, {name: apart(splits["train"]) for name, splits in encoded.items()}
 
 
-def _build(config: Config, corpus: Corpus, encoded: _Encodings, training: dict[str, list[Encoded]]) -> Setup:
+def _build(config: Config, corpus: Corpus, encoded: _Encodings) -> Setup:
     """Return the setup of a replica from its config, its corpus and the encoded sentences of that."""
     counts = {task.name: len(corpus.datasets[task.dataset].splits["train"]) for task in config.tasks}
     weights = task_weights(config, counts)
@@ -97,12 +96,14 @@ def _build(config: Config, corpus: Corpus, encoded: _Encodings, training: dict[s
     batches = {
         task.name: TrainingBatches(
             task.name,
-            training[task.name],
+            encoded[task.name]["train"],
             config.dataset(task.dataset).batch_size,
-            seed=config.training.seed,
-            rare_words=corpus.rare_words[task.model.word_embed],
-            rare_characters=corpus.rare_characters,
-            unknown_rate=config.training.unknown_rate,
+            config.training.seed,
+            OovReplacement(
+                config.training.unknown_rate,
+                corpus.rare_words[task.model.word_embed],
+                corpus.rare_characters,
+            ),
             expected_steps=weights[task.name] * _TYPICAL_STEPS,
         )
         for task in config.tasks

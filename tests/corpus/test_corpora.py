@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from dense import dense_sentences
 
 from mlmt_jax.batches.encode import encode, encode_sentences
-from mlmt_jax.batches.packing import apart
-from mlmt_jax.corpus.corpora import Corpus
+from mlmt_jax.corpus.corpora import Corpus, Vocabulary
 from mlmt_jax.corpus.dataset import label
 from mlmt_jax.errors import DataError
 from mlmt_jax.text.columns import Sentence
@@ -84,7 +84,7 @@ def test_tags_that_training_lacks_are_encoded_as_minus_one_with_findings(load, t
     index = {tag: i for i, tag in enumerate(corpus.vocabulary.tags["ner"])}
     dev = corpus.datasets["xho.ner"].splits["dev"]
     encoded = encode(corpus.vocabulary, "xho words", "ner", dev)
-    assert [sentence.tags.tolist() for sentence in apart(encoded)] == [
+    assert [sentence.tags.tolist() for sentence in dense_sentences(encoded)] == [
         [index["S-PER"], index["B-LOC"], index["E-LOC"]],
         [0, -1, -1],
         [0],
@@ -162,7 +162,7 @@ def test_dev_and_test_add_no_words_or_characters(load):
     assert set(words.words) == {"file", "ab", "c"}
     assert corpus.vocabulary.characters.characters == ("a", "b", "c")
     first = corpus.datasets["xho.ner"].splits["dev"][0].tokens
-    [tokens] = apart(encode_sentences(corpus.vocabulary, "xho words", [first]))
+    [tokens] = dense_sentences(encode_sentences(corpus.vocabulary, "xho words", [first]))
     assert tokens.words.tolist() == [0, 1]
     assert tokens.chars.tolist() == [[1, 1, 1, 0], [1, 1, 1, 1]]
     assert tokens.tags.tolist() == [0, 0]

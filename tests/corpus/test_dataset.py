@@ -16,8 +16,7 @@ from mlmt_jax.corpus.dataset import draw_sample, read_dataset
 LOADS_AND_BATCHES = """
 import json, sys
 from mlmt_jax.config import parse_config
-from mlmt_jax.batches.packing import apart
-from mlmt_jax.batches.training_batches import TrainingBatches
+from mlmt_jax.batches.training_batches import OovReplacement, TrainingBatches
 from mlmt_jax.corpus.corpora import load_corpus
 from mlmt_jax.batches.encode import encode
 
@@ -25,14 +24,11 @@ corpus = load_corpus(parse_config(json.loads(sys.argv[1])))
 print(corpus.vocabulary.as_json(), *corpus.findings, sep="\\n")
 for name, dataset in corpus.datasets.items():
     print(name, dataset.sample.tolist())
-    sentences = apart(encode(corpus.vocabulary, "xho words", dataset.task, dataset.splits["train"]))
-    rare = corpus.rare_words["xho words"]
-    batches = TrainingBatches(
-        name, sentences, 5, seed=1, rare_words=rare, rare_characters=corpus.rare_characters,
-        unknown_rate=0.5, expected_steps=500.0
-    )
+    sentences = encode(corpus.vocabulary, "xho words", dataset.task, dataset.splits["train"])
+    oov = OovReplacement(0.5, corpus.rare_words["xho words"], corpus.rare_characters)
+    batches = TrainingBatches(name, sentences, 5, 1, oov, expected_steps=500.0)
     for step in range(4):
-        print(batches.indices(step).tolist(), batches.batch(step).rows.tolist())
+        print(batches.indices(step).tolist(), batches.batch(step).words.table_rows.tolist())
 """
 
 

@@ -242,7 +242,7 @@ for share, shape in (1, dict(replica=3, data=1)), (2, dict(replica=2, data=2)):
         places = {{shard.index[0].start for shard in leaf.addressable_shards}}
         assert len(places) == shape["replica"], places
     [name] = group.batches
-    tags = group.place(group.batches[name].batch(0)).tags
+    tags = group.place(group.batches[name].batch(0)).sentences.tags
     assert len(tags.addressable_shards) == shape["replica"] * shape["data"]
     assert tags.addressable_shards[0].data.size * shape["replica"] * shape["data"] == tags.size
 """

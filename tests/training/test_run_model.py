@@ -7,12 +7,12 @@ import jax
 import numpy as np
 import pytest
 import tiny_corpus
+from dense import DenseSentence, dense_chars, dense_sentences, dense_words, encode_dense
 from small_model import SIZES, random_batch, small_model
 from tag_oracles import well_formed
 
 from mlmt_jax import crf
 from mlmt_jax.batches import windows
-from mlmt_jax.batches.packing import Encoded, apart, collect
 from mlmt_jax.batches.windows import LONGEST
 from mlmt_jax.config import load_config
 from mlmt_jax.model import NBest, best_tags, emissions, init_params, tags_and_losses, tags_and_probabilities
@@ -33,7 +33,7 @@ class Setting:
         self.chain = crf.Chain(*map(np.asarray, self.task.crf(self.params)))
 
     def infer(self, read: Any):
-        return infer(self.task, self.params, read, collect(self.sentences), 8)
+        return infer(self.task, self.params, read, encode_dense(self.sentences), 8)
 
     def scores(self) -> list[np.ndarray]:
         batch = random_batch("xho ner", LENGTHS, 16)
@@ -41,18 +41,16 @@ class Setting:
         return [found[i, :n] for i, n in enumerate(LENGTHS)]
 
 
-def make_sentences(lengths: list[int], seed: int = 0) -> list[Encoded]:
+def make_sentences(lengths: list[int], seed: int = 0) -> list[DenseSentence]:
     """The sentences of ``random_batch``, or such of any length."""
     if lengths == LENGTHS:
-        from dense import chars_of, words_of
-
         batch = random_batch("xho ner", lengths, 16)
-        parts = words_of(batch), chars_of(batch), np.asarray(batch.tags)
-        return [Encoded(*(part[i, :n] for part in parts)) for i, n in enumerate(lengths)]
+        parts = dense_words(batch), dense_chars(batch), np.asarray(batch.sentences.tags)
+        return [DenseSentence(*(part[i, :n] for part in parts)) for i, n in enumerate(lengths)]
     random = np.random.default_rng(seed)
     draw = lambda most, *shape: random.integers(1, most, shape).astype(np.int32)
     return [
-        Encoded(draw(SIZES.words["xho_words"], n), draw(SIZES.characters, n, 4), np.zeros(n, np.int32))
+        DenseSentence(draw(SIZES.words["xho_words"], n), draw(SIZES.characters, n, 4), np.zeros(n, np.int32))
         for n in lengths
     ]
 
@@ -134,7 +132,7 @@ def test_a_long_sentence_is_read_as_a_whole(setting: Setting, monkeypatch: pytes
     given = make_sentences([1200])
     given[0].tags[700] = -1
     run = lambda: [
-        infer(setting.task, params, read, collect(given), 8)
+        infer(setting.task, params, read, encode_dense(given), 8)
         for read in (tags_and_probabilities, tags_and_losses)
     ]
     in_windows = run()
@@ -155,9 +153,9 @@ def test_the_batch_does_not_matter(tiny_config: Any) -> None:
     shapes = jax.eval_shape(lambda: init_params(setup.model, jax.random.key(0)))
     params = jax.tree.map(lambda x: random.normal(size=x.shape).astype(np.float32), shapes)
     task, contents = setup.model.tasks["nld ner"], setup.encoded["nld ner"]["dev"]
-    given = apart(contents)
+    given = dense_sentences(contents)
     together = infer(task, params, tags_and_losses, contents, 16)
-    alone = [infer(task, params, tags_and_losses, collect([one]), 16)[0] for one in given]
+    alone = [infer(task, params, tags_and_losses, encode_dense([one]), 16)[0] for one in given]
     cut = lambda found: [own[: len(one.words)].tolist() for (own, _), one in zip(found, given, strict=True)]
     assert cut(alone) == cut(together)
     assert len(set(map(tuple, cut(together)))) > 3

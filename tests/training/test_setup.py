@@ -43,7 +43,7 @@ def test_rare_words_are_replaced_as_the_config_says(tiny_config: Path, tmp_path:
     unknown = {}
     for rate, own in rates.items():
         batches = prepare(load_config(tiny_corpus.write_config(tmp_path, own))).batches["nld ner"]
-        unknown[rate] = sum(int((batches.batch(step).rows == 0)[:1].sum()) for step in range(8))
+        unknown[rate] = sum(int((batches.batch(step).words.table_rows == 0)[:1].sum()) for step in range(8))
     assert unknown[0.0] < unknown[0.9]
 
 

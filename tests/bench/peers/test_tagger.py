@@ -46,12 +46,9 @@ def built(case: str) -> tuple[Config, Model, Params]:
 @partial(jax.jit, static_argnums=0)
 def outputs(task: TaskModel, params: Params, batch: Batch) -> tuple[jax.Array, Params, jax.Array]:
     loss, slopes = jax.value_and_grad(partial(batch_loss, task))(params, batch)
-    scores = emissions(task, params, batch)
-    return (
-        loss,
-        slopes,
-        best_tags(scores, task.crf(params), jnp.asarray(batch.lengths), jnp.asarray(batch.tags))[0],
-    )
+    scores, sentences = emissions(task, params, batch), batch.sentences
+    tags = best_tags(scores, task.crf(params), jnp.asarray(sentences.lengths), jnp.asarray(sentences.tags))
+    return loss, slopes, tags[0]
 
 
 def assert_close(found: Params, expected: Params) -> None:
@@ -76,7 +73,7 @@ def test_losses_gradients_and_tags_are_equal(case, name):
     table.requires_grad_(True)  # a frozen table's gradient is compared as well
     peer.loss(batch).backward()
     assert_close(weights.gradients_of(task, peer), slopes)
-    expected = [list(row[:n]) for row, n in zip(tags, batch.lengths, strict=True) if n]
+    expected = [list(row[:n]) for row, n in zip(tags, batch.sentences.lengths, strict=True) if n]
     assert peer.decode(batch) == expected
 
 
