@@ -11,7 +11,7 @@ import tiny_corpus
 
 import mlmt_jax
 from mlmt_jax import Tagger
-from mlmt_jax.corpus.dataset import label
+from mlmt_jax.corpus.dataset import bioes_sentences
 from mlmt_jax.errors import RunError
 from mlmt_jax.runs.folder import RunFolder
 from mlmt_jax.text.columns import read_conll
@@ -96,7 +96,7 @@ def test_what_was_saved_scores_as_it_did_in_training(
     own = tagger.for_task(task)
     path = tiny_run.config.parent / f"{task.replace(' ', '.')}.{split}"
     sentences, findings = read_conll(path, own.column_format)
-    score = own.evaluate(label(sentences, own.scheme, findings))
+    score = own.evaluate(bioes_sentences(sentences, own.scheme, findings))
     saved = json.loads((tiny_run.folder / "summary.json").read_text(encoding="utf-8"))["scores"][task][split]
     assert score.as_json() == saved
     # The tags that are handed out are those that were scored.

@@ -16,7 +16,7 @@ from mlmt_jax.ensemble import _read_off
 from task_grid import only_tasks
 
 from mlmt_jax import Ensemble, Tagger
-from mlmt_jax.corpus.dataset import label
+from mlmt_jax.corpus.dataset import bioes_sentences
 from mlmt_jax.errors import RunError
 from mlmt_jax.evaluate import main as evaluate
 from mlmt_jax.model import tags_and_losses
@@ -103,7 +103,7 @@ def test_an_ensemble_of_one_is_that_one(replicas: Replicas) -> None:
     ensemble = Ensemble([alone])
     assert ensemble.tag(SENTENCES) == alone.tag(SENTENCES)
     sentences, findings = read_conll(replicas.dev, alone.column_format)
-    examples = label(sentences, alone.scheme, findings)
+    examples = bioes_sentences(sentences, alone.scheme, findings)
     one, same = ensemble.evaluate(examples), alone.evaluate(examples)
     assert one.score == same.score
     assert one.loss == pytest.approx(same.loss, abs=1e-5)
@@ -222,7 +222,7 @@ def test_many_sentences_are_read_in_groups(replicas: Replicas, monkeypatch: pyte
     ensemble = Ensemble(replicas.members)
     given = [["Piet"], *SENTENCES, ["in", "Kaapstad"], ["Jan", "woon"]]
     sentences, findings = read_conll(replicas.dev, ensemble.column_format)
-    examples = label(sentences, ensemble.scheme, findings)
+    examples = bioes_sentences(sentences, ensemble.scheme, findings)
     whole = ensemble.tag_with_probabilities(given), ensemble.evaluate(examples)
     monkeypatch.setattr("mlmt_jax.ensemble._HELD", 60)
     found, score = ensemble.tag_with_probabilities(given), ensemble.evaluate(examples)
@@ -235,13 +235,13 @@ def test_many_sentences_are_read_in_groups(replicas: Replicas, monkeypatch: pyte
 
 def test_words_that_any_replica_was_trained_on_are_seen(replicas: Replicas) -> None:
     dataset = replicas.members[0]._task.dataset
-    seen = [member._vocabulary.seen[dataset] for member in replicas.members]
+    seen = [member._vocabulary.training_words[dataset] for member in replicas.members]
     assert len(set(seen)) > 1
-    assert Ensemble(replicas.members)._vocabulary.seen[dataset] == frozenset().union(*seen)
+    assert Ensemble(replicas.members)._vocabulary.training_words[dataset] == frozenset().union(*seen)
     sentences, findings = read_conll(replicas.dev, replicas.members[0].column_format)
-    examples = label(sentences, replicas.members[0].scheme, findings)
+    examples = bioes_sentences(sentences, replicas.members[0].scheme, findings)
     older = Tagger.load(replicas.folder, replica=1)
-    older._vocabulary = replace(older._vocabulary, seen={})  # of a run from before it was kept
+    older._vocabulary = replace(older._vocabulary, training_words={})  # of a run from before it was kept
     assert Ensemble(replicas.members).evaluate(examples).by_words is not None
     assert Ensemble([replicas.members[0], older]).evaluate(examples).by_words is None
 

@@ -116,7 +116,7 @@ def test_vectors_of_another_training(tiny_run: Any, tmp_path: Path, other: int, 
         with pytest.raises(DataError, match=rf"another training.* of {len(many)} words.* at most -1\.00;\n"):
             larger._with_vectors(path)
     else:
-        assert larger._with_vectors(path)._vocabulary.words[name].more == WordVocab(("Zwolle",))
+        assert larger._with_vectors(path)._vocabulary.words[name].extension == WordVocab(("Zwolle",))
 
 
 def test_a_table_without_vectors(tiny_run: Any, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ class WordVocab:
     ignore_case: bool = False  # words are lower-cased before they are looked up
     fall_back: bool = True  # if false, only the word itself is looked up
     #: Searched for words that have no row here. Its row i is row `len(words) + i` of the table.
-    more: "WordVocab | None" = None
+    extension: "WordVocab | None" = None
 
     @cached_property
     def _row_by_word(self) -> dict[str, int]:
@@ -72,8 +72,8 @@ class WordVocab:
 
     @property
     def size(self) -> int:
-        """The number of rows of the table, the OOV word and the more included."""
-        return 1 + len(self.words) + (len(self.more.words) if self.more else 0)
+        """The number of rows of the table, the OOV word and the extension included."""
+        return 1 + len(self.words) + (len(self.extension.words) if self.extension else 0)
 
     def row(self, word: str) -> int:
         """Return the row of a word or of the word that it falls back to; 0 if there is none."""
@@ -86,7 +86,7 @@ class WordVocab:
                 row = self._row_by_word.get(form) or rows.get(form)
                 if row:
                     return row
-        row = self.more.row(word) if self.more else 0
+        row = self.extension.row(word) if self.extension else 0
         return row and len(self.words) + row
 
     def rows(self, words: Iterable[str]) -> np.ndarray:
@@ -96,14 +96,14 @@ class WordVocab:
     def as_json(self) -> dict[str, Any]:
         """Return the JSON object of a run folder; `fall_back` and `more` only if they are not the default."""
         fall_back = {} if self.fall_back else {"fall_back": False}
-        more = {} if self.more is None else {"more": self.more.as_json()}
+        more = {} if self.extension is None else {"more": self.extension.as_json()}
         return {"ignore_case": self.ignore_case, **fall_back, "words": list(self.words), **more}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "WordVocab":
         """Return the vocabulary that `as_json` wrote."""
-        more = cls.from_json(data["more"]) if "more" in data else None
-        return cls(tuple(data["words"]), data["ignore_case"], data.get("fall_back", True), more)
+        extension = cls.from_json(data["more"]) if "more" in data else None
+        return cls(tuple(data["words"]), data["ignore_case"], data.get("fall_back", True), extension)
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class CharacterVocab:
         """The number of rows of a character table, "no character" and the unknown one included."""
         return _FIRST_CHARACTER + len(self.characters)
 
-    def letters(self, words: Iterable[str], *, fall_back: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    def rows(self, words: Iterable[str], *, fall_back: bool = True) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows of the characters of words; an empty word has one row, 0.
 
         Args:
@@ -175,7 +175,7 @@ class Vocabulary:
     tags: dict[str, tuple[str, ...]]  # by task, in the order of their indices
     spans: dict[str, bool]  # by task: true for spans in BIOES, false for one independent tag a word
     #: By data set, the words of its training sentences. Empty for runs of versions that did not keep them.
-    seen: dict[str, frozenset[str]] = field(default_factory=dict)
+    training_words: dict[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def sizes(self) -> Sizes:
@@ -194,7 +194,7 @@ class Vocabulary:
             "characters": list(self.characters.characters),
             "tags": {task: list(tags) for task, tags in self.tags.items()},
             "spans": self.spans,
-            "seen": {dataset: sorted(words) for dataset, words in self.seen.items()},
+            "seen": {dataset: sorted(words) for dataset, words in self.training_words.items()},
         }
 
     @classmethod
@@ -205,5 +205,5 @@ class Vocabulary:
             characters=CharacterVocab(tuple(data["characters"])),
             tags={task: tuple(tags) for task, tags in data["tags"].items()},
             spans=dict(data["spans"]),
-            seen={dataset: frozenset(words) for dataset, words in data.get("seen", {}).items()},
+            training_words={dataset: frozenset(words) for dataset, words in data.get("seen", {}).items()},
         )
