@@ -28,7 +28,7 @@ from step_block import StepBlock
 from synthetic import load_with_data
 from timing import interleaved
 
-from mlmt_jax.cli.environment import keep_freed_memory, enable_compilation_cache
+from mlmt_jax.cli.environment import enable_compilation_cache, keep_freed_memory
 from mlmt_jax.training.plan import plan_steps
 from mlmt_jax.training.setup import prepare_replicas
 from mlmt_jax.training.tables import table
