@@ -21,8 +21,8 @@ class Corpus(NamedTuple):
     datasets: dict[str, Dataset]  # by name
     vocabulary: Vocabulary
     pretrained: dict[str, PretrainedRows]  # by embedding component; those without vectors are left out
-    rare_words: dict[str, np.ndarray]  # by embedding component: (rows,) bool, true for one occurrence
-    rare_characters: np.ndarray  # (rows of the character table,) bool, true for one occurrence
+    rare_words: dict[str, np.ndarray]  # by embedding component: (rows,) bool, true if it occurs once
+    rare_characters: np.ndarray  # (rows of the character table,) bool, true if it occurs once
     findings: list[Finding]
 
 

@@ -65,7 +65,7 @@ def make_dataset(config: Config, spec: DatasetConfig, sentences: Mapping[str, li
         The data set, with the findings about tags, long sentences and the size of the sample.
 
     Raises:
-        DataError: with file and line, on a tag that is not one.
+        DataError: with file and line, on an empty tag.
     """
     tags = {split: [sentence.tags for sentence in part] for split, part in sentences.items()}
     scheme = detect_scheme(**tags) if spec.parser.scheme == "auto" else spec.parser.scheme
@@ -114,7 +114,7 @@ def bioes_sentences(sentences: Iterable[Sentence], scheme: Scheme, findings: Fin
     is a finding as well.
 
     Raises:
-        DataError: with file and line, on a tag that is not one.
+        DataError: with file and line, on an empty tag.
     """
     converted: list[Sentence] = []
     ill_formed: list[tuple[int, str]] = []  # line and tag

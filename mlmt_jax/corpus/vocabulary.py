@@ -1,7 +1,7 @@
 """Vocabularies: the words of each embedding table, the characters, and the tags of each task.
 
 Row 0 of a word table is the out-of-vocabulary (OOV) word. Of a character table, row 0 is "no character"
-and row 1 the unknown character.
+and row 1 the OOV character.
 """
 
 import re
@@ -18,7 +18,7 @@ from mlmt_jax.types import Sizes
 #: Only the first 64 characters of a word are read, so that one word cannot make the batch shapes grow.
 MAX_CHARACTERS = 64
 
-_NO_CHARACTER, _UNKNOWN_CHARACTER, _FIRST_CHARACTER = 0, 1, 2  # rows of a character table
+_NO_CHARACTER, _OOV_CHARACTER, _FIRST_CHARACTER = 0, 1, 2  # rows of a character table
 _DIGIT = re.compile(r"\d")
 
 
@@ -44,7 +44,7 @@ class WordVocab:
     match, the word that equals the form wins, then the first one. Vector files list frequent words first.
     """
 
-    words: tuple[str, ...]
+    words: tuple[str, ...]  # distinct
     ignore_case: bool = False  # words are lower-cased before they are looked up
     fall_back: bool = True  # if false, only the word itself is looked up
     #: Searched for words that have no row here. Its row i is row `len(words) + i` of the table.
@@ -110,19 +110,19 @@ class WordVocab:
 class CharacterVocab:
     """The characters of all training data: row i of a character table is `characters[i - 2]`."""
 
-    characters: tuple[str, ...]
+    characters: tuple[str, ...]  # distinct
 
     @cached_property
     def _row_by_code_point(self) -> np.ndarray:
-        """(code points up to the largest known one, and one entry for all larger ones,) int32."""
+        """The row of each code point up to the largest known one, and a last 1 for all larger ones, int32."""
         codes = _code_points("".join(self.characters))
-        rows = np.full(int(codes.max(initial=0)) + 2, _UNKNOWN_CHARACTER, np.int32)
+        rows = np.full(int(codes.max(initial=0)) + 2, _OOV_CHARACTER, np.int32)
         rows[codes] = np.arange(_FIRST_CHARACTER, self.size)
         return rows
 
     @property
     def size(self) -> int:
-        """The number of rows of a character table, "no character" and the unknown one included."""
+        """The number of rows of a character table, "no character" and the OOV character included."""
         return _FIRST_CHARACTER + len(self.characters)
 
     def rows(self, words: Iterable[str], *, fall_back: bool = True) -> tuple[np.ndarray, np.ndarray]:
@@ -130,7 +130,7 @@ class CharacterVocab:
 
         Args:
             words: n words, of which the first `MAX_CHARACTERS` characters are read.
-            fall_back: read a word that has unknown characters in the form with the fewest of them: as it
+            fall_back: read a word that has OOV characters in the form with the fewest of them: as it
                 stands, in NFC or in NFD.
 
         Returns:
@@ -139,17 +139,17 @@ class CharacterVocab:
         """
         words = list(words)
         rows, lengths = self._encode(words)
-        unknown = np.repeat(np.arange(len(words)), lengths)[rows == _UNKNOWN_CHARACTER]
-        if not fall_back or not len(unknown):
+        owners = np.repeat(np.arange(len(words)), lengths)[rows == _OOV_CHARACTER]
+        if not fall_back or not len(owners):
             return rows, lengths
         forms = words.copy()
-        for i in np.unique(unknown):
+        for i in np.unique(owners):
             normal_forms = (unicodedata.normalize(form, words[i]) for form in ("NFC", "NFD"))
-            forms[i] = min((words[i], *normal_forms), key=self._count_unknown)
+            forms[i] = min((words[i], *normal_forms), key=self._count_oov)
         return (rows, lengths) if forms == words else self._encode(forms)
 
-    def _count_unknown(self, word: str) -> int:
-        return int(np.sum(self._encode([word])[0] == _UNKNOWN_CHARACTER))
+    def _count_oov(self, word: str) -> int:
+        return int(np.sum(self._encode([word])[0] == _OOV_CHARACTER))
 
     def _encode(self, words: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Return rows and lengths as `rows` does, each word read as it stands."""
