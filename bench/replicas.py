@@ -27,6 +27,8 @@ from synthetic import load_with_data
 from timing import interleaved
 
 from mlmt_jax.cli.environment import enable_compilation_cache, keep_freed_memory
+from mlmt_jax.training.plan import plan_steps
+from mlmt_jax.training.replica_set import ReplicaSet
 from mlmt_jax.training.setup import Setup, fresh_state, prepare_replicas
 from mlmt_jax.training.tables import table
 

@@ -131,7 +131,7 @@ def test_folders_that_cannot_be_used(
     (here / "file").touch()
     assert "cannot be written" in refused(capsys, tiny_run.config, "--output", "file")
     no_text = refused(capsys, tiny_run.config, "--output", "rn\udcff")
-    assert 'training.output: got "rn\\udcff"; expected a path' in no_text
+    assert 'training.output: invalid value (got "rn\\udcff", expected a path' in no_text
 
 
 def test_names_that_are_too_long(here: Path, tiny_config: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ from mlmt_jax.config.problems import format_path
 from mlmt_jax.corpus.corpora import word_counts
 from mlmt_jax.corpus.dataset import Dataset, column_format, draw_sample, make_dataset
 from mlmt_jax.corpus.tag_inventory import check_tags, task_tags, unknown_tags
-from mlmt_jax.corpus.word_tables import VectorFiles, word_table
+from mlmt_jax.corpus.word_tables import build_word_table, read_component_vectors
 from mlmt_jax.errors import DataError, InputError
 from mlmt_jax.text.columns import ColumnFormat, cell_column
 from mlmt_jax.text.findings import Finding, Findings
@@ -108,8 +108,8 @@ def _examine_dataset(
     findings = [finding for scan in scans.values() for finding in scan.findings]
     if "train" not in scans or not scans["train"].sentences:
         return findings, None
-    whole = make_dataset(config, spec, {split: (scan.sentences, []) for split, scan in scans.items()})
-    dataset = draw_sample(whole, spec, config.training.seed_of_samples)
+    whole = make_dataset(config, spec, {split: scan.sentences for split, scan in scans.items()})
+    dataset = draw_sample(whole, spec, config.training.effective_sample_seed)
     findings += _at_tags(dataset.findings, form)
     repeated = find_between_splits(scans)
     for split, scan in scans.items():
@@ -162,14 +162,15 @@ def _examine_tasks(
 
 def _examine_vectors(config: Config, spec: EmbeddingConfig, datasets: dict[str, Dataset]) -> list[Finding]:
     try:
-        _, _, findings = word_table(spec, word_counts(config, spec, datasets), VectorFiles(config))
+        counts = word_counts(config, spec.name, datasets)
+        file = read_component_vectors(config, spec, counts)
     except DataError as error:
         path = str(config.path(spec.file or ""))
         # The message begins with the file, and in text with the line.
         match = _AFTER_FILE.fullmatch(str(error).removeprefix(path))
         line, text = match.groups() if match else (None, str(error))
         return [_refused(path, int(line) if line else None, text)]
-    return findings
+    return build_word_table(spec, counts, file).findings
 
 
 def _refused(path: str, line: int | None, message: str) -> Finding:

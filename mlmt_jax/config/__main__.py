@@ -1,4 +1,4 @@
-"""``python -m mlmt_jax.config``: the JSON Schema of the config file, or its reference as Markdown."""
+"""``python -m mlmt_jax.config``: print the JSON Schema of the config file, or its reference as Markdown."""
 
 import argparse
 import json
@@ -9,9 +9,11 @@ from mlmt_jax.config.reference import json_schema, markdown_reference
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Prints the schema or, with ``--reference``, the tables."""
+    """Print the JSON Schema, or with ``--reference`` the Markdown tables."""
     parser = argparse.ArgumentParser(prog="python -m mlmt_jax.config", description=__doc__)
-    parser.add_argument("--reference", action="store_true", help="print Markdown tables, not the JSON Schema")
+    parser.add_argument(
+        "--reference", action="store_true", help="print the Markdown tables of configs/README.md"
+    )
     if parser.parse_args(argv).reference:
         print(markdown_reference(), end="")
     else:

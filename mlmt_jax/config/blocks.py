@@ -1,4 +1,4 @@
-"""The config file: one model a block. Defaults live here and in the components' module only."""
+"""The config models, one for each block of the JSON file except components, with all defaults."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -7,13 +7,14 @@ from pydantic import Field
 
 from mlmt_jax.config.components import KINDS, Component
 from mlmt_jax.config.fields import (
+    LAX,
     Block,
     Count,
     Encoding,
     FileName,
     Folder,
-    FromJson,
     Name,
+    NamedBlock,
     Positive,
     Probability,
     Sample,
@@ -22,78 +23,66 @@ from mlmt_jax.config.fields import (
     Weight,
 )
 
-__all__ = [
-    "BLOCKS",
-    "ROLES",
-    "Config",
-    "DatasetConfig",
-    "FilesConfig",
-    "ModelConfig",
-    "ParserConfig",
-    "TaskConfig",
-    "TrainingConfig",
-]
-
 
 class TrainingConfig(Block):
-    """How long, on what and from which seed a run trains."""
+    """Training settings of a run: length, evaluation, seeds, sampling of tasks, devices."""
 
     eval_freq: Count = 1000
-    """Steps between evaluations."""
+    """Number of steps between two evaluations."""
     max_step: Count | None = None
-    """Steps of the run. One of `max_step` and `max_epoch` is needed; of both, the first reached ends it."""
+    """Maximum number of steps; with both `max_step` and `max_epoch` the first limit reached ends the run."""
     max_epoch: Count | None = None
-    """Epochs of the run, counted in the target's training data."""
+    """Maximum number of epochs over the target's training data; required if `max_step` is `null`."""
     gpu: bool | None = None
-    """true: warn where there is none; false: use the CPU; null: use what is there."""
+    """If true, warn if there is no GPU; if false, use the CPU; `null`: use the device that is available."""
     seed: Seed = 1
-    """Decides samples, start values, which sentences share a batch, and dropout."""
+    """Seed of the samples, the initial parameters, the batches and dropout."""
     sample_seed: Seed | None = None
-    """Decides which sentences `sample` takes; null: `seed` does."""
+    """Seed of the training sentences that `sample` draws; `null`: `seed`."""
     replicas: Annotated[int, Field(ge=1, le=10_000)] = 1
-    """Runs in one program, on a CPU in turn; replica r, from 0, is the run that `seed` + r gives alone."""
+    """Number of runs in one program (in turn on a CPU); replica r, from 0, is a single run of `seed` + r."""
     resample: bool = True
-    """Whether each replica draws its own `sample` (`sample_seed` counts up as well); false: one for all."""
+    """If true, replica r draws its own `sample`, with seed `sample_seed` + r; if false, all share one."""
     data_parallel: Count = 1
-    """Devices that share each batch of a run; the replicas are spread over devices beyond these."""
+    """Number of devices that share each batch of a run; the other devices train other replicas."""
     output: Folder | None = None
-    """Run folder, relative to the working directory; null: `runs/` and the config file's name."""
+    """Run folder, relative to the working directory; `null`: `runs/` and the name of the config file."""
     mixing: Literal["sqrt", "prob"] = "sqrt"
-    """What the chance of a task to be drawn follows: `"sqrt"` of its sentences, or the tasks' `prob`."""
+    """How tasks are sampled: by `"sqrt"` of their number of sentences, or by each task's `prob`."""
     aux_task_weight: Weight = 0.1
-    """With `"sqrt"`: factor of the tasks whose `task` is not the target's."""
+    """With `"mixing": "sqrt"`, weight factor of the tasks whose `task` is not the target's."""
     aux_language_weight: Weight = 0.1
-    """With `"sqrt"`: factor of the tasks whose `language` is not the target's."""
+    """With `"mixing": "sqrt"`, weight factor of the tasks whose `language` is not the target's."""
     patience: Count | None = None
-    """Evaluations without a better score of the target that end the run; null: none do."""
+    """Number of evaluations without a better target score that end the run; `null`: no early stopping."""
     eval_batch_size: Size = 128
-    """Sentences in a batch of evaluation, fewer where they have more than 32 words."""
+    """Number of sentences per evaluation batch; batches of sentences of more than 32 words have fewer."""
     keep: Count = 2
-    """Last states that stay in the run folder, to go on from an older one where the newest is damaged."""
+    """Number of latest training states kept; `--resume` uses an older one if the newest is damaged."""
     unknown_rate: Probability = 0.1
-    """Chance, in training, that a word or character seen once is replaced by the unknown one."""
+    """Probability, in training, that a word or character that occurs once is replaced by the unknown one."""
 
     @property
-    def seed_of_samples(self) -> int:
-        """What decides which sentences ``sample`` takes."""
+    def effective_sample_seed(self) -> int:
+        """Seed of the training sentences that ``sample`` draws: ``sample_seed``, or else ``seed``."""
         return self.seed if self.sample_seed is None else self.sample_seed
 
 
 class ParserConfig(Block):
-    """How the files of a data set are read."""
+    """The format of a data set's files."""
 
     format: Literal["conll"] = "conll"
-    """One token a line, in columns; an empty line between sentences. CoNLL-U is read as well."""
+    """File format: columns, one token per line, an empty line between sentences; includes CoNLL-U."""
     token_col: int = 0
-    """Column of the token, from 0; negative ones count from the last."""
+    """Column of the token, from 0; negative numbers count from the last column."""
     label_col: int = 1
-    """Column of the tag, likewise."""
+    """Column of the tag, from 0; negative numbers count from the last column."""
     separator: Annotated[str, Field(min_length=1)] | None = None
-    """Text between columns; `" "`: runs of spaces; null: a tab where the line has one, else those."""
+    """Text between columns; `" "`: runs of spaces; `null`: tabs in lines with a tab, else runs of spaces."""
     skip_comment: bool = True
-    """Whether lines that begin with `#` are comments; within a sentence, those with other columns."""
+    """If true, skip lines that begin with `#`, in a sentence only those with another number of columns."""
     scheme: Literal["auto", "iob1", "iob2", "bioes", "io", "none"] = "auto"
-    """Tag scheme of spans; `"none"`: tags of single words; `"auto"`: seen from the training file."""
+    """Tag scheme of spans; `"none"`: tags of single words; `"auto"`: detected from the training file."""
     encoding: Encoding = "utf-8"
     """Text encoding; a byte-order mark is accepted."""
 
@@ -102,50 +91,48 @@ class FilesConfig(Block):
     """The files of a data set, relative to `data_root`."""
 
     train: FileName
-    """Training sentences."""
+    """File of training sentences."""
     dev: FileName
-    """Development sentences, for the choice of the checkpoint."""
+    """File of development sentences, which select the checkpoint."""
     test: FileName | None = None
-    """Test sentences, scored at the end."""
+    """File of test sentences, scored after training."""
 
     @property
     def by_split(self) -> dict[str, str]:
-        """The files that are given, by `train`, `dev` and `test`."""
+        """File names by split (`train`, `dev`, `test`); a split without a file is left out."""
         return self.model_dump(exclude_none=True)
 
 
-class DatasetConfig(Block):
-    """Labelled sentences of one language and one task."""
+class DatasetConfig(NamedBlock):
+    """A data set: labelled sentences of one task in one language."""
 
-    name: Name
-    """Name by which tasks refer to it."""
     language: Name
-    """Name of its language."""
+    """Language of the sentences."""
     type: Literal["sequence"] = "sequence"
-    """Sentences with one tag a word."""
+    """Kind of data: sentences with one tag per word."""
     task: Name
-    """Name of what its tags are, such as `ner` or `pos`."""
+    """Task of the tags, such as `ner` or `pos`."""
     parser: ParserConfig = ParserConfig()
-    """How its files are read."""
+    """Format of the files."""
     files: FilesConfig
-    """Where its files are."""
+    """Files of the splits."""
     sample: Sample = "all"
-    """Training sentences: `"all"`, a number (`1` is one, `0` none), a share (`1.0` is all); drawn by seed."""
+    """Training sentences drawn at random: `"all"`, a number (`1`: one, `0`: none) or a share (`1.0`: all)."""
     batch_size: Size = 19
-    """Sentences in a batch of training."""
+    """Number of sentences per training batch."""
     max_len: Count = 10_000
-    """Longest training sentence, in words; longer ones are left out of training only."""
+    """Maximum length of a training sentence in words; longer ones are left out, in training only."""
 
 
 class ModelConfig(Block):
-    """Which components a task model is made of, by role."""
+    """The components of a task model, by role."""
 
     model: Literal["lstm_crf"] = "lstm_crf"
     """Kind of tagger."""
     word_embed: Name
     """Word vectors: an `embedding`."""
     char_embed: Name | None = None
-    """Character features: a `char_cnn`; needed unless `use_char_embedding` is false."""
+    """Character features: a `char_cnn`; required unless `use_char_embedding` is false."""
     char_highway: Name | None = None
     """Layers over the character features: a `highway`."""
     lstm: Name
@@ -153,26 +140,26 @@ class ModelConfig(Block):
     univ_layer: Name
     """Tag scores, shared by the languages of the task: a `linear`."""
     spec_layer: Name | None = None
-    """Tag scores of this language of the task, mixed in by a gate: a `linear`."""
+    """Tag scores of this language, combined with those of `univ_layer` by a gate: a `linear`."""
     crf: Name
-    """Tag sequences: a `crf`."""
+    """CRF over the tags: a `crf`."""
     embed_dropout: Probability = 0.0
-    """Dropout of the word and character features."""
+    """Dropout rate of the word and character features."""
     lstm_dropout: Probability = 0.0
-    """Dropout of the encoder's states."""
+    """Dropout rate of the encoder's states."""
     linear_dropout: Probability = 0.0
-    """Dropout of the tag scores."""
+    """Dropout rate of the tag scores."""
     use_char_embedding: bool = True
-    """Whether the character features (`char_embed`, `char_highway`) are used."""
+    """If true, the model uses the character features (`char_embed`, `char_highway`)."""
 
-    def uses(self) -> dict[str, str]:
-        """The component of each role that is filled, in the order of the forward pass."""
-        roles = ROLES if self.use_char_embedding else ROLES.keys() - {"char_embed", "char_highway"}
-        named = {role: getattr(self, role) for role in ROLES if role in roles}
-        return {role: name for role, name in named.items() if name is not None}
+    def component_names(self) -> dict[str, str]:
+        """Return the component of each role in use, in the order of the forward pass."""
+        unused = () if self.use_char_embedding else ("char_embed", "char_highway")
+        names = {role: getattr(self, role) for role in ROLES if role not in unused}
+        return {role: name for role, name in names.items() if name is not None}
 
 
-#: The kind of component that each role of a task model takes.
+#: The kind of component that each role of a task model takes, in the order of the forward pass.
 ROLES = {
     "word_embed": "embedding",
     "char_embed": "char_cnn",
@@ -188,97 +175,96 @@ class TaskConfig(Block):
     """A task model: one task in one language."""
 
     name: Name
-    """Name in tables, scores and `--task`."""
+    """Unique name, used in tables, scores and `--task`."""
     language: Name
-    """Its language, as its data set and its `word_embed` have it."""
+    """Language, the same as that of the data set and of `word_embed`."""
     task: Name
-    """Its task, as its data set has it; tasks with one `task` have one tag set."""
+    """Task, the same as that of the data set; task models with the same `task` have one tag set."""
     dataset: Name
-    """Data set it learns from."""
+    """Data set of this task model."""
     model: ModelConfig
-    """Components it is made of."""
+    """Components of this task model."""
     ref: bool = False
-    """Marks the target, whose development score chooses the checkpoint; exactly one task has it."""
+    """If true, this is the target, whose development score selects the checkpoint; exactly one task is."""
     require_eval: bool = True
-    """Whether it is scored at every evaluation; the target must be."""
+    """If true, every evaluation scores this task; required for the target."""
     learning_rate: Positive = 0.02
-    """Learning rate at its first step."""
+    """Learning rate at the first step of this task."""
     decay_rate: Annotated[float, Field(gt=0, le=1)] = 0.9
-    """Factor of the learning rate over `decay_step` of its own steps."""
+    """Factor by which the learning rate falls over `decay_step` steps of this task."""
     decay_step: Count = 10_000
-    """Steps of this task over which the rate falls by `decay_rate`."""
+    """Number of steps of this task over which the learning rate falls by `decay_rate`."""
     momentum: Probability = 0.9
-    """Momentum of its SGD."""
+    """Momentum of SGD."""
     gradient_clipping: Positive = 5.0
-    """Largest global norm of its gradient, word vectors apart."""
+    """Maximum global norm of the gradient, word vectors excluded."""
     prob: Weight = 1.0
-    """With `mixing` `"prob"`: its weight when a task is drawn."""
+    """With `"mixing": "prob"`, sampling weight of this task."""
     metric: Literal["auto", "span_f1", "accuracy"] = "auto"
-    """Its score: `"auto"` is strict span F1 for spans and accuracy for tags of single words."""
+    """Score; `"auto"`: strict span F1 for spans, accuracy for tags of single words."""
     gpu: bool | None = None
-    """Accepted, without effect: devices are chosen for the whole run, see `training.gpu`."""
+    """Accepted without effect: `training.gpu` holds for the whole run."""
 
 
 class Config(Block):
-    """A run: its data sets, its task models and the components they share."""
+    """A run: its data sets, its task models and the components that they share."""
 
     schema_: Annotated[str | None, Field(alias="$schema")] = None
-    """JSON Schema for editors, as `python -m mlmt_jax.config` prints it."""
+    """JSON Schema for editors, as printed by `python -m mlmt_jax.config`."""
     data_root: Folder = Path(".")
-    """Where relative paths of data and vectors start; from the config's folder, by `--set` the shell's."""
+    """Folder of all data files, relative to the config file, or with `--set` to the working directory."""
     training: TrainingConfig
-    """How the run trains."""
-    datasets: Annotated[tuple[DatasetConfig, ...], FromJson, Field(min_length=1)]
-    """Labelled data."""
-    tasks: Annotated[tuple[TaskConfig, ...], FromJson, Field(min_length=1)]
+    """Training settings."""
+    datasets: Annotated[tuple[DatasetConfig, ...], LAX, Field(min_length=1)]
+    """Data sets."""
+    tasks: Annotated[tuple[TaskConfig, ...], LAX, Field(min_length=1)]
     """Task models."""
-    components: Annotated[tuple[Component, ...], FromJson, Field(min_length=1)]
-    """Shared sets of parameters."""
+    components: Annotated[tuple[Component, ...], LAX, Field(min_length=1)]
+    """Shared components."""
 
     def replica(self, number: int) -> "Config":
-        """The run that is replica ``number`` (from 0), as a config of its own."""
+        """Return the config of replica ``number`` (from 0) as that of a single run."""
         training = self.training
         seed = training.seed + number
-        sample = training.seed_of_samples + (number if training.resample else 0)
-        output = training.output and training.output / "replicas" / str(number)
-        own = {
+        sample_seed = training.effective_sample_seed + (number if training.resample else 0)
+        replica_training = {
             "seed": seed,
-            "sample_seed": None if sample == seed else sample,
+            "sample_seed": None if sample_seed == seed else sample_seed,
             "replicas": 1,
-            "output": output,
+            "output": training.output and training.output / "replicas" / str(number),
         }
-        return self.model_copy(update={"training": training.model_copy(update=own)})
+        return self.model_copy(update={"training": training.model_copy(update=replica_training)})
 
     @property
     def target(self) -> TaskConfig:
-        """The task with `ref`."""
+        """The task model with `ref`."""
         return next(task for task in self.tasks if task.ref)
 
     def dataset(self, name: str) -> DatasetConfig:
-        """The data set of this name."""
+        """Return the data set named ``name``; the name must exist."""
         return next(dataset for dataset in self.datasets if dataset.name == name)
 
     def task(self, name: str) -> TaskConfig:
-        """The task model of this name."""
+        """Return the task model named ``name``; the name must exist."""
         return next(task for task in self.tasks if task.name == name)
 
     def component(self, name: str) -> Component:
-        """The component of this name."""
+        """Return the component named ``name``; the name must exist."""
         return next(component for component in self.components if component.name == name)
 
-    def path(self, relative: str | Path) -> Path:
-        """Where a path of the config is on this machine; absolute ones stay."""
-        return self.data_root / relative
+    def path(self, name: str | Path) -> Path:
+        """Return the path of a file: ``name`` in ``data_root``, or ``name`` itself if it is absolute."""
+        return self.data_root / name
 
     def resolved(self) -> dict[str, Any]:
-        """The config with all defaults, ready for JSON; it loads again as an equal config.
+        """Return the config with all defaults as JSON values; they parse to an equal config.
 
-        Keys that are null are left out: null is the default of each that may be.
+        Keys whose value is null are left out: null is their default.
         """
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-#: Every block by its JSON path without indices; components by their kind.
+#: The model of each block, by its JSON path without indices; components by their kind.
 BLOCKS: dict[tuple[str, ...], type[Block]] = {
     (): Config,
     ("training",): TrainingConfig,

@@ -1,4 +1,4 @@
-"""The kinds of components: named sets of parameters that task models share."""
+"""The configs of components: named sets of parameters that task models share."""
 
 from typing import Annotated, Literal
 
@@ -12,139 +12,117 @@ from mlmt_jax.config.fields import (
     Filters,
     Layers,
     Name,
+    NamedBlock,
     Probability,
     Size,
     Sizes,
 )
 
-__all__ = [
-    "KINDS",
-    "CRFConfig",
-    "CharCNNConfig",
-    "Component",
-    "EmbeddingConfig",
-    "HighwayConfig",
-    "LSTMConfig",
-    "LinearConfig",
-]
 
+class EmbeddingConfig(NamedBlock):
+    """A table of word vectors of one language."""
 
-class EmbeddingConfig(Block):
-    """Word vectors of one language."""
-
-    name: Name
-    """Name by which tasks refer to it."""
     model: Literal["embedding"]
     """Kind of component."""
     language: Name | None = None
-    """Language of the words; where given, the tasks that use it must be in it."""
+    """Language of the words; if set, the tasks that use the table must have this language."""
     dimension: Size
-    """Length of a word vector."""
+    """Size d of a word vector."""
     file: FileName | None = None
-    """Pre-trained vectors: word2vec, fastText or GloVe text, gzip of these, or word2vec binary."""
+    """File of pre-trained vectors: word2vec, fastText or GloVe text, gzip of these, or word2vec binary."""
     trainable: bool = True
-    """Whether training changes the vectors."""
+    """If true, training updates the vectors."""
     ignore_case: bool = False
-    """Whether all words are lower-cased first."""
+    """If true, all words are lower-cased before the look-up."""
     vocabulary: Literal["file", "data"] = "file"
-    """`"file"`: the words of the file and of the training data; `"data"`: of the training data only."""
+    """Words of the table: those of the training data, with `"file"` also those of the vector file."""
     max_words: Count = 400_000
-    """At most so many words of the file, from its start."""
+    """Maximum number of words read from the vector file, from its start."""
     stats: bool | None = None
-    """Accepted, without effect: whether the file has a header line is seen from the line."""
+    """Accepted without effect: the reader detects a header line in the vector file."""
     padding: int | None = None
-    """Accepted, without effect: the rows kept for special words follow from the model."""
+    """Accepted without effect: the model determines the rows of special words."""
     padding_idx: int | None = None
-    """Accepted, without effect: padding is masked and needs no row."""
+    """Accepted without effect: padding is masked and needs no row."""
     sparse: bool | None = None
-    """Accepted, without effect: only the rows that a batch needs are read and written."""
+    """Accepted without effect: a step always reads and writes only the rows of its batch."""
     allow_gpu: bool | None = None
-    """Accepted, without effect: the table lives where the model lives."""
+    """Accepted without effect: the table is stored on the device of the model."""
 
 
-class CharCNNConfig(Block):
-    """Word features from characters: convolution, ReLU, maximum over the word."""
+class CharCNNConfig(NamedBlock):
+    """Character features of a word: convolution, ReLU and maximum over the word's characters."""
 
-    name: Name
-    """Name by which tasks refer to it."""
     model: Literal["char_cnn"]
     """Kind of component."""
     dimension: Size
-    """Length of a character vector."""
+    """Size d of a character vector."""
     filters: Filters
     """Pairs of filter width (characters) and number of filters of this width."""
 
     @property
     def output_size(self) -> int:
-        """Features a word."""
+        """Number of features per word."""
         return sum(count for _, count in self.filters)
 
 
-class HighwayConfig(Block):
-    """Highway layers over the character features."""
+class HighwayConfig(NamedBlock):
+    """Highway layers over the character features of a word."""
 
-    name: Name
-    """Name by which tasks refer to it."""
     model: Literal["highway"]
     """Kind of component."""
     position: Literal["char"] = "char"
-    """Where it stands: after the character features."""
+    """Position in the model: after the character features."""
     num_layers: Layers = 1
-    """Layers on top of each other."""
+    """Number of layers."""
     activation: Activation = "relu"
-    """Non-linearity: the name of any element-wise function of `jax.nn`, such as `"selu"`."""
+    """Activation function: the name of an element-wise function of `jax.nn`, such as `"selu"`."""
 
 
-class LSTMConfig(Block):
-    """The recurrent encoder of the sentence."""
+class LSTMConfig(NamedBlock):
+    """The recurrent encoder of a sentence."""
 
-    name: Name
-    """Name by which tasks refer to it."""
     model: Literal["lstm"]
     """Kind of component."""
     hidden_size: Size
-    """Size of the state of each direction."""
+    """Size of the hidden state of each direction."""
     bidirectional: bool = True
-    """Whether a second LSTM reads the sentence from its end."""
+    """If true, a second LSTM reads the sentence from its end."""
     forget_bias: float = 1.0
-    """Start value of the forget gate's bias."""
+    """Initial bias of the forget gate."""
     num_layers: Layers = 1
-    """Layers on top of each other."""
+    """Number of layers."""
     dropout: Probability = 0.0
-    """Dropout between the layers; there must be two for it."""
+    """Dropout rate between two layers; it needs `num_layers` of at least 2."""
     batch_first: bool | None = None
-    """Accepted, without effect: the axis order is not a choice."""
+    """Accepted without effect: the axis order is fixed."""
 
     @property
     def output_size(self) -> int:
-        """Features a word, over both directions."""
+        """Number of features per word, both directions included."""
         return self.hidden_size * (2 if self.bidirectional else 1)
 
 
-class LinearConfig(Block):
-    """A layer from the encoder's states to tag scores."""
+class LinearConfig(NamedBlock):
+    """A layer that maps the encoder's states to tag scores."""
 
-    name: Name
-    """Name by which tasks refer to it."""
     model: Literal["linear"]
     """Kind of component."""
     position: Literal["output"] = "output"
-    """Where it stands: before the CRF."""
+    """Position in the model: before the CRF."""
     hidden: Sizes = ()
-    """Sizes of hidden layers before the linear one; empty: none."""
+    """Sizes of hidden layers before the linear layer; empty for none."""
     activation: Activation = "tanh"
-    """Non-linearity of the hidden layers: the name of any element-wise function of `jax.nn`."""
+    """Activation function of the hidden layers: the name of an element-wise function of `jax.nn`."""
 
 
-class CRFConfig(Block):
-    """The linear-chain CRF over tags."""
+class CRFConfig(NamedBlock):
+    """A linear-chain CRF over tags."""
 
-    name: Name
-    """Name by which tasks refer to it."""
     model: Literal["crf"]
     """Kind of component."""
     constrain: bool | None = None
-    """Whether ill-formed tag sequences are impossible in training and decoding; null: for span tasks."""
+    """If true, training and decoding exclude ill-formed tag sequences; `null`: true for tasks with spans."""
 
 
 Component = Annotated[
@@ -152,7 +130,7 @@ Component = Annotated[
     Field(discriminator="model"),
 ]
 
-#: The block of each value of `model`.
+#: The config class of each value of `model`.
 KINDS: dict[str, type[Block]] = {
     "embedding": EmbeddingConfig,
     "char_cnn": CharCNNConfig,

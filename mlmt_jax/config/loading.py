@@ -1,147 +1,156 @@
-"""From a config file and overrides to a checked config."""
+"""Loading of a config: JSON file, overrides, checks, resolved paths."""
 
 import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from pydantic import ValidationError
 
 from mlmt_jax.config.blocks import Config
 from mlmt_jax.config.consistency import missing_files, reference_problems
-from mlmt_jax.config.overrides import Override, parse_override, put
+from mlmt_jax.config.overrides import Override, apply_override, parse_override
 from mlmt_jax.config.problems import JsonPath, Problem, field_problems, format_path, quoted
 from mlmt_jax.errors import ConfigError
 
-__all__ = ["load_config", "parse_config"]
-
 
 def load_config(path: str | Path, overrides: Sequence[str] = (), *, check_files: bool = True) -> Config:
-    """Reads a config file and refuses it with the first thing that is wrong.
+    """Load and check a config file; the first problem is reported.
 
-    A relative ``data_root`` starts at the file's folder, one from ``overrides`` at the working directory.
+    A relative ``data_root`` is resolved against the file's folder, or, if an override sets it, against the
+    working directory. The default of ``training.output`` is filled in.
 
     Args:
         path: the JSON file.
         overrides: ``"training.max_step=200"``, ``"tasks.0.learning_rate=0.01"``, ...; later ones win.
-        check_files: whether data and vector files must be there.
+        check_files: if true, the data and vector files must exist.
 
     Raises:
-        ConfigError: with the file, the JSON path, what was found and what was expected.
+        ConfigError: the config cannot be used; the message has the file or override, and the JSON path.
     """
     path = Path(path)
-    source = str(path)
-    data = _read_json(path)
+    source, data = str(path), _read_json(path)
     settings = [parse_override(text) for text in overrides]
     for setting in settings:
-        put(data, setting)
+        apply_override(data, setting)
     config = _validate(data, source, settings)
-    moved = any(setting.path == ("data_root",) for setting in settings)
-    config = _with_root(config, Path.cwd() if moved else path.parent)
+    is_root_overridden = any(setting.path == ("data_root",) for setting in settings)
+    config = _resolve_root(config, Path.cwd() if is_root_overridden else path.parent)
     if config.training.output is None:
         training = config.training.model_copy(update={"output": Path("runs") / path.stem})
         config = config.model_copy(update={"training": training})
-    _require_text(config, source)
-    missing = missing_files(config) if check_files else []
-    if missing:
+    _check_folder_names(config, source)
+    if check_files and (missing := missing_files(config)):
         _refuse(missing, source, settings)
     return config
 
 
 def parse_config(data: dict[str, Any], source: str = "config") -> Config:
-    """Checks a config that is read already, such as a run folder's; looks for no file.
+    """Parse and check a config given as JSON values; no file is read or looked for.
 
-    A relative ``data_root`` starts at the working directory.
+    A relative ``data_root`` is resolved against the working directory.
 
     Args:
         data: JSON values.
-        source: what messages name as the file.
+        source: name of the file in messages.
 
     Raises:
-        ConfigError: as ``load_config``.
+        ConfigError: the config cannot be used; the message has ``source`` and the JSON path.
     """
-    return _with_root(_validate(data, source), Path.cwd())
+    return _resolve_root(_validate(data, source), Path.cwd())
 
 
-def _with_root(config: Config, start: Path) -> Config:
-    return config.model_copy(update={"data_root": Path(os.path.realpath(start / config.data_root))})
+def _resolve_root(config: Config, folder: Path) -> Config:
+    """Return the config with an absolute ``data_root``; a relative one is resolved against ``folder``."""
+    return config.model_copy(update={"data_root": Path(os.path.realpath(folder / config.data_root))})
 
 
-def _require_text(config: Config, source: str) -> None:
-    """Refuses folders, such as the config file's own, that are no text: a run's files could not name them."""
+def _check_folder_names(config: Config, source: str) -> None:
+    """Raise ``ConfigError`` if a folder, such as that of the config file, is not valid Unicode.
+
+    The UTF-8 files of a run folder could not name such a folder.
+    """
     for key, folder in (("data_root", config.data_root), ("training.output", config.training.output)):
         try:
             str(folder).encode()
         except UnicodeEncodeError:
-            where, found = quoted(source, limit=400), quoted(str(folder), limit=400)
-            raise ConfigError(f"{where}: {key}: got {found}; expected a path of valid Unicode") from None
+            problem = f"invalid value (got {quoted(str(folder), 400)}, expected a path of valid Unicode)"
+            raise ConfigError(f"{quoted(source, 400)}: {key}: {problem}") from None
 
 
 def _validate(data: Any, source: str, settings: Sequence[Override] = ()) -> Config:
+    """Return the checked config of JSON values to which ``settings`` have been applied.
+
+    Raises:
+        ConfigError: the first problem, named by ``source`` or by the override that caused it.
+    """
     try:
         config = Config.model_validate(data)
     except ValidationError as error:
         _refuse(field_problems(error), source, settings)
-    problems = reference_problems(config)
-    if problems:
+    if problems := reference_problems(config):
         _refuse(problems, source, settings)
     return config
 
 
-def _refuse(problems: list[Problem], source: str, settings: Sequence[Override]) -> NoReturn:
+def _refuse(problems: Sequence[Problem], source: str, settings: Sequence[Override]) -> NoReturn:
+    """Raise ``ConfigError`` for the first problem, with the number of the others."""
     problem = problems[0]
-    setting = next((setting for setting in reversed(settings) if _comes_from(problem, setting)), None)
-    where = f"--set {setting.text}" if setting else source
-    message = ": ".join(part for part in (where, format_path(problem.path), problem.message) if part)
+    setting = next((setting for setting in reversed(settings) if _is_cause(setting, problem)), None)
+    place = f"--set {setting.text}" if setting else source
+    message = ": ".join(part for part in (place, format_path(problem.path), problem.message) if part)
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     raise ConfigError(message + more) from None
 
 
-def _comes_from(problem: Problem, setting: Override) -> bool:
-    within = problem.path[: len(setting.path)] == setting.path
-    # An unknown key in the middle of an override's path.
-    through = problem.unknown_key and setting.path[: len(problem.path)] == problem.path
-    return within or through
+def _is_cause(setting: Override, problem: Problem) -> bool:
+    """Return True if an override caused a problem: it sets the value, or its path has the unknown key."""
+    if problem.path[: len(setting.path)] == setting.path:
+        return True
+    return problem.is_unknown_key and setting.path[: len(problem.path)] == problem.path
 
 
-class _Object(dict[str, Any]):
-    """A JSON object that remembers a key that stands in it twice."""
+class _DuplicateKey(NamedTuple):
+    """A stand-in for a JSON object that has one key twice."""
 
-    repeated: str | None = None
-
-
-def _object(pairs: list[tuple[str, Any]]) -> _Object:
-    read = _Object(pairs)
-    if len(read) < len(pairs):
-        keys = [key for key, _ in pairs]
-        read.repeated = next(key for i, key in enumerate(keys) if key in keys[:i])
-    return read
+    key: str
 
 
-def _repeated_key(data: Any, path: JsonPath = ()) -> JsonPath | None:
-    """The path of the first key that stands twice in its object."""
-    if isinstance(data, _Object) and data.repeated is not None:
-        return (*path, data.repeated)
+def _unique_object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _DuplicateKey:
+    """Return the object of key-value pairs, or the first of its keys that is repeated."""
+    keys = [key for key, _ in pairs]
+    duplicates = (key for i, key in enumerate(keys) if key in keys[:i])
+    return dict(pairs) if len(set(keys)) == len(keys) else _DuplicateKey(next(duplicates))
+
+
+def _find_duplicate_key(data: Any, path: JsonPath = ()) -> JsonPath | None:
+    """Return the path of the first duplicate key in ``data``, the value at ``path``; else None."""
+    if isinstance(data, _DuplicateKey):
+        return (*path, data.key)
     children = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
-    found = (_repeated_key(child, (*path, key)) for key, child in children)
-    return next((where for where in found if where), None)
+    return next(filter(None, (_find_duplicate_key(child, (*path, key)) for key, child in children)), None)
 
 
 def _read_json(path: Path) -> Any:
+    """Return the JSON value of a UTF-8 file.
+
+    Raises:
+        ConfigError: the file cannot be read, is not JSON, or an object in it has a key twice.
+    """
     try:
-        data = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_object)
-        repeated = _repeated_key(data)
+        data = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_unique_object)
+        duplicate = _find_duplicate_key(data)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: byte {error.start} is not UTF-8; expected a JSON file") from None
+        raise ConfigError(f"{path}: byte {error.start} is not UTF-8 (expected a JSON file)") from None
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-        hint = "; is the comma before it one too many?" if error.doc[: error.pos].rstrip()[-1:] == "," else ""
+        hint = "; is the comma before it superfluous?" if error.doc[: error.pos].rstrip()[-1:] == "," else ""
         raise ConfigError(f"{path}: {place}: not JSON: {error.msg}{hint}") from None
     except (RecursionError, ValueError) as error:
-        raise ConfigError(f"{path}: not JSON that can be used: {error}") from None
-    if repeated:
-        raise ConfigError(f"{path}: {format_path(repeated)}: this key stands twice in its object")
+        raise ConfigError(f"{path}: unusable JSON: {error}") from None
+    if duplicate:
+        raise ConfigError(f"{path}: {format_path(duplicate)}: duplicate key")
     return data

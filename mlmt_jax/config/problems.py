@@ -1,4 +1,4 @@
-"""What is wrong with a config, each with its JSON path, and how it is said in one line."""
+"""The problems of a config, each with its JSON path and a message of one line."""
 
 import difflib
 import json
@@ -12,114 +12,12 @@ from pydantic_core import ErrorDetails
 from mlmt_jax.config.blocks import BLOCKS
 from mlmt_jax.config.components import KINDS
 
-__all__ = ["JsonPath", "Problem", "field_problems", "format_path", "quoted", "suggestion"]
-
 JsonPath = tuple[str | int, ...]
 
-# Control characters, line ends and halves of characters that JSON leaves as they are.
+# Control characters, line separators and lone surrogates, which json.dumps does not escape.
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
-
-class Problem(NamedTuple):
-    """One thing that is wrong."""
-
-    path: JsonPath  # where, as keys and indices from the top; () is the whole file
-    message: str  # what was found and what was expected
-    unknown_key: bool = False
-
-
-def format_path(path: JsonPath) -> str:
-    """A path as people write it: ``tasks[2].model.spec_layer``."""
-    text = ""
-    for part in path:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        elif re.fullmatch(r"[\w$-]{1,60}", part):
-            text += f".{part}" if text else part
-        else:
-            text += f"[{quoted(part)}]"
-    return text
-
-
-def quoted(value: object, limit: int = 60) -> str:
-    """A value as JSON has it, cut to one short line; what no terminal should get is escaped."""
-    try:
-        text = json.dumps(value, ensure_ascii=False, default=str)
-    except RecursionError:
-        text = "..."
-    text = _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
-    return text if len(text) <= limit else f"{text[: limit - 3]}..."
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown name: the nearest known one, or all of them."""
-    known = list(dict.fromkeys(known))
-    by_lower_case = {candidate.lower(): candidate for candidate in reversed(known)}
-    near = difflib.get_close_matches(name.lower(), by_lower_case, n=1, cutoff=0.5)
-    if near:
-        return f"did you mean {quoted(by_lower_case[near[0]])}?"
-    return f"known: {', '.join(map(quoted, known)) or 'none'}"
-
-
-def field_problems(error: ValidationError) -> list[Problem]:
-    """What pydantic found, unknown keys first: a misspelt key is why another one is missing."""
-    details = [detail for detail in error.errors(include_url=False) if not _is_echo(detail)]
-    return sorted(map(_field_problem, details), key=lambda problem: not problem.unknown_key)
-
-
-def _is_echo(detail: ErrorDetails) -> bool:
-    # A list whose entries are refused is also reported as having none.
-    return detail["type"] == "too_short" and len(detail["input"]) >= detail.get("ctx", {})["min_length"]
-
-
-def _field_problem(detail: ErrorDetails) -> Problem:
-    loc, kind, found = detail["loc"], detail["type"], detail["input"]
-    # pydantic names the kind of a component between its index and its keys; the file has no such level.
-    path = loc[:2] + loc[3:] if loc[:1] == ("components",) else loc
-    match kind:
-        case "extra_forbidden":
-            known = _keys(loc[:-1])
-            return Problem(path, f"unknown key; {suggestion(str(loc[-1]), known)}", unknown_key=True)
-        case "missing" if isinstance(loc[-1], int):
-            return Problem(path[:-1], _got(found, "a pair [width, number]"))
-        case "missing":
-            return Problem(path, "missing, and it has no default")
-        case "union_tag_not_found":
-            return Problem((*path, "model"), f"missing; expected one of {_listed(KINDS)}")
-        case "union_tag_invalid":
-            return Problem((*path, "model"), _not_one_of(found["model"], list(KINDS)))
-        case "literal_error":
-            return Problem(path, _not_one_of(found, _literals(detail)))
-    return Problem(path, _got(found, _expected(detail)))
-
-
-def _got(found: object, expected: str) -> str:
-    return f"got {quoted(found)}; expected {expected}"
-
-
-def _not_one_of(found: object, choices: Sequence[str]) -> str:
-    near = suggestion(found, choices) if isinstance(found, str) else ""
-    message = _got(found, _one_of(choices))
-    return f"{message}; {near}" if near.startswith("did you mean") else message
-
-
-def _one_of(choices: Sequence[str]) -> str:
-    return quoted(choices[0]) if len(choices) == 1 else f"one of {_listed(choices)}"
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(map(quoted, names))
-
-
-def _literals(detail: ErrorDetails) -> list[str]:
-    return re.findall(r"'([^']*)'", detail.get("ctx", {})["expected"])
-
-
-def _keys(loc: JsonPath) -> list[str]:
-    block = BLOCKS[tuple(part for part in loc if isinstance(part, str))]
-    return [field.alias or name for name, field in block.model_fields.items()]
-
-
+# What pydantic's error types expect, in the words of JSON.
 _EXPECTED = {
     "int_type": "an integer",
     "float_type": "a number",
@@ -133,22 +31,107 @@ _EXPECTED = {
     "tuple_type": "a list",
     "model_type": "an object",
     "model_attributes_type": "an object",
-    "greater_than": "a number > {gt}",
-    "greater_than_equal": "a number >= {ge}",
-    "less_than": "a number < {lt}",
-    "less_than_equal": "a number <= {le}",
+    "greater_than": "a number > {gt:.10g}",
+    "greater_than_equal": "a number >= {ge:.10g}",
+    "less_than": "a number < {lt:.10g}",
+    "less_than_equal": "a number <= {le:.10g}",
     "too_short": "a list that is not empty",
     "too_long": "a pair [width, number]",
 }
 
 
-_BOUNDS = ("gt", "ge", "lt", "le")
+class Problem(NamedTuple):
+    """A reason to refuse a config."""
+
+    path: JsonPath  # keys and indices from the top; () is the whole file
+    message: str  # the problem, the value in the config and the expected one
+    is_unknown_key: bool = False
 
 
-def _expected(detail: ErrorDetails) -> str:
-    template = _EXPECTED.get(detail["type"])
-    if template is None:
-        # The fields' own validators raise errors whose message is what was expected.
-        return detail["msg"]
-    context = detail.get("ctx", {})
-    return template.format(**{bound: f"{context[bound]:.10g}" for bound in _BOUNDS if bound in context})
+def format_path(path: JsonPath) -> str:
+    """Return a JSON path as text, such as ``tasks[2].model.spec_layer``; the empty path gives ``""``."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif re.fullmatch(r"[\w$-]{1,60}", part):
+            text += f".{part}" if text else part
+        else:
+            text += f"[{quoted(part)}]"
+    return text
+
+
+def quoted(value: object, limit: int = 60) -> str:
+    """Return a value as one line of JSON, cut to ``limit`` characters; unprintable characters are escaped."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    except RecursionError:
+        text = "..."
+    text = _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def invalid_value(value: object, expected: str) -> str:
+    """Return the message that refuses ``value``; ``expected`` describes a valid one."""
+    return f"invalid value (got {quoted(value)}, expected {expected})"
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return the end of a message about an unknown name: the nearest known name, or else all known names."""
+    known = list(dict.fromkeys(known))
+    by_lower_case = {candidate.lower(): candidate for candidate in reversed(known)}
+    nearest = difflib.get_close_matches(name.lower(), by_lower_case, n=1, cutoff=0.5)
+    if nearest:
+        return f"did you mean {quoted(by_lower_case[nearest[0]])}?"
+    return f"known: {_listed(known) or 'none'}"
+
+
+def field_problems(error: ValidationError) -> list[Problem]:
+    """Return the problems that pydantic reports.
+
+    Unknown keys come first, because a misspelt key is the reason why a required one is missing.
+    """
+    problems = [_field_problem(detail) for detail in error.errors(include_url=False) if not _is_echo(detail)]
+    return sorted(problems, key=lambda problem: not problem.is_unknown_key)
+
+
+def _is_echo(detail: ErrorDetails) -> bool:
+    """Return True if an error only repeats others: pydantic calls a list of refused entries too short."""
+    return detail["type"] == "too_short" and len(detail["input"]) >= detail.get("ctx", {})["min_length"]
+
+
+def _field_problem(detail: ErrorDetails) -> Problem:
+    """Translate an error of pydantic: its location into a path of the file, its type into a message."""
+    location, value, context = detail["loc"], detail["input"], detail.get("ctx", {})
+    # pydantic inserts the kind of a component between its index and its keys; the file has no such level.
+    path = location[:2] + location[3:] if location[0:1] == ("components",) else location
+    match detail["type"]:
+        case "extra_forbidden":
+            block = BLOCKS[tuple(part for part in location[:-1] if isinstance(part, str))]
+            keys = [field.alias or name for name, field in block.model_fields.items()]
+            return Problem(path, f"unknown key; {suggestion(str(path[-1]), keys)}", is_unknown_key=True)
+        case "missing" if isinstance(location[-1], int):
+            return Problem(path[:-1], invalid_value(value, "a pair [width, number]"))
+        case "missing":
+            return Problem(path, "required key is missing")
+        case "union_tag_not_found":
+            return Problem((*path, "model"), f"required key is missing (expected one of {_listed(KINDS)})")
+        case "union_tag_invalid":
+            return Problem((*path, "model"), _invalid_choice(value["model"], list(KINDS)))
+        case "literal_error":
+            return Problem(path, _invalid_choice(value, re.findall(r"'([^']*)'", context["expected"])))
+        case error_type if error_type in _EXPECTED:
+            return Problem(path, invalid_value(value, _EXPECTED[error_type].format_map(context)))
+    # The message of an error that a field's own validator raises is the description of a valid value.
+    return Problem(path, invalid_value(value, detail["msg"]))
+
+
+def _invalid_choice(value: object, choices: Sequence[str]) -> str:
+    """Return the message that refuses ``value``, with the valid choices and, if there is one, the nearest."""
+    message = invalid_value(value, f"one of {_listed(choices)}" if len(choices) > 1 else quoted(choices[0]))
+    hint = suggestion(value, choices) if isinstance(value, str) else ""
+    return f"{message}; {hint}" if hint.startswith("did you mean") else message
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(quoted, names))

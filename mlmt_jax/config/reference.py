@@ -1,59 +1,55 @@
-"""The reference of the config file, from the models: a JSON Schema and Markdown tables."""
+"""The reference of the config file, generated from its models: a JSON Schema and Markdown tables.
+
+A test compares the tables with the ones in ``configs/README.md``.
+"""
 
 from typing import Any
 
 from mlmt_jax.config.blocks import BLOCKS, Config
 from mlmt_jax.config.problems import quoted
 
-__all__ = ["json_schema", "markdown_reference"]
-
-_MAX_LISTED = 8  # choices that a cell lists; more are left to the field's description
+_MAX_LISTED = 8  # choices in a cell; the description of a field with more choices names their source
 
 
 def json_schema() -> dict[str, Any]:
-    """The schema of the whole file, for editors."""
+    """Return the JSON Schema of the config file."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Config.model_json_schema()}
 
 
 def markdown_reference() -> str:
-    """One table a block: key, type, default and meaning of every field."""
+    """Return one Markdown table for each block, with key, type, default and description of every field."""
     return "\n\n".join(_table(path) for path in BLOCKS) + "\n"
 
 
 def _table(path: tuple[str, ...]) -> str:
+    """Return the section of one block: heading, summary, table."""
     schema = BLOCKS[path].model_json_schema()
     required = schema.get("required", ())
-    rows = [
-        (f"`{key}`", _type(field), _default(key, field, required), field["description"])
-        for key, field in schema["properties"].items()
-    ]
-    # A bar inside a cell would end it.
-    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
-    head = ["| key | type | default | meaning |", "|---|---|---|---|"]
-    summary = schema["description"].split("\n\n")[0]
-    return "\n".join([f"#### {_heading(path)}", "", summary, "", *head, *lines])
+    lines = [f"### {_heading(path)}", "", schema["description"].split("\n\n")[0], ""]
+    lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
+    for key, field in schema["properties"].items():
+        default = "required" if key in required else _default(field["default"])
+        # An unescaped bar ends a cell.
+        cells = [cell.replace("|", "\\|") for cell in (_type(field), default, field["description"])]
+        lines.append(f"| `{key}` | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def _heading(path: tuple[str, ...]) -> str:
-    match path:
-        case ():
-            return "The file"
-        case ("components", kind):
-            return f'`components[]` with `"model": "{kind}"`'
-        case ("training",):
-            return "`training`"
-    return f"`{'.'.join([f'{path[0]}[]', *path[1:]])}`"
+    if not path:
+        return "The file"
+    if path[0] == "components":
+        return f'`components[]` with `"model": "{path[1]}"`'
+    block = path[0] if path[0] == "training" else f"{path[0]}[]"
+    return f"`{'.'.join([block, *path[1:]])}`"
 
 
-def _default(key: str, field: dict[str, Any], required: list[str]) -> str:
-    if key in required:
-        return "required"
-    default = field.get("default")
-    return "see its table" if isinstance(default, dict) else f"`{quoted(default)}`"
+def _default(value: Any) -> str:
+    return "see its table" if isinstance(value, dict) else f"`{quoted(value)}`"
 
 
 def _type(field: dict[str, Any]) -> str:
-    """What a field takes, in words, from its JSON Schema."""
+    """Return the type of a field in words, from its JSON Schema."""
     match field:
         case {"$ref": _} | {"oneOf": _}:
             return "object"
@@ -63,8 +59,8 @@ def _type(field: dict[str, Any]) -> str:
             return f"`{quoted(value)}`"
         case {"enum": values} if len(values) <= _MAX_LISTED:
             return " or ".join(f"`{quoted(value)}`" for value in values)
-        case {"prefixItems": pair}:
-            return f"[{', '.join(_type(item) for item in pair)}]"
+        case {"prefixItems": items}:
+            return f"[{', '.join(_type(item) for item in items)}]"
         case {"items": item}:
             return f"list of {_type(item)}"
         case {"type": "boolean"}:
@@ -73,7 +69,7 @@ def _type(field: dict[str, Any]) -> str:
 
 
 def _range(field: dict[str, Any]) -> str:
-    """Bounds in words: ``from 1``, ``> 0``, ``in [0, 1)``."""
+    """Return the bounds of a number in words: ``" from 1"``, ``" > 0"``, ``" in [0, 1)"``, or ``""``."""
     low, above = field.get("minimum"), field.get("exclusiveMinimum")
     high, below = field.get("maximum"), field.get("exclusiveMaximum")
     if low is None and above is None:

@@ -1,4 +1,4 @@
-"""``python -m mlmt_jax.configure``: writes a config file from data files and a few flags."""
+"""The command that writes a config file from data files and a few flags."""
 
 from mlmt_jax.configure.config_writer import main
 

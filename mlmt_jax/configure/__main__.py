@@ -1,4 +1,4 @@
-"""The command line."""
+"""The entry point of ``python -m mlmt_jax.configure``."""
 
 from mlmt_jax.cli.entry import run
 from mlmt_jax.configure import main

@@ -1,4 +1,4 @@
-"""``python -m mlmt_jax.convert``: brings a checkpoint of the original PyTorch code over as a run."""
+"""The command that converts a checkpoint of the original PyTorch code to a run folder."""
 
 from mlmt_jax.convert.run_writer import main
 

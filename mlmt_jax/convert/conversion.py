@@ -1,13 +1,13 @@
-"""From a checkpoint of the original to a run: config, vocabulary and parameters."""
+"""The conversion of a checkpoint of the original to a run: config, vocabulary and parameters."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mlmt_jax.config import Config, parse_config
-from mlmt_jax.convert.torch_file import MODELS, Checkpoint
+from mlmt_jax.convert.torch_file import MODELS, Checkpoint, Place
 from mlmt_jax.convert.weights import Rows, task_params
 from mlmt_jax.corpus.corpora import Corpus, Vocabulary
 from mlmt_jax.corpus.dataset import Dataset
@@ -17,13 +17,11 @@ from mlmt_jax.model.build import gate_name
 from mlmt_jax.text.tag_schemes import is_bioes
 from mlmt_jax.types import Params
 
-__all__ = ["Run", "assemble"]
-
-_PADDING, _UNKNOWN = 0, 1  # rows of the original's tables
+_UNKNOWN = 1  # row of the unknown word or character in the original's tables; row 0 is padding
 _PADDING_LABEL = "<$PAD$>"
-_COLUMNS = {1: {}, 2: {"token_col": 1, "label_col": 3}}  # of names, and of parts of speech in CoNLL-U
-# What torch.nn.functional calls them. Only those that compute the same: its gelu is not jax's.
-_ACTIVATIONS = {
+
+#: Activation functions by their names in torch.nn.functional. Others, such as gelu, differ from jax.nn.
+ACTIVATIONS = {
     **{name: name for name in ("celu", "elu", "leaky_relu", "relu", "relu6", "selu", "sigmoid", "tanh")},
     "hardtanh": "hard_tanh",
     "logsigmoid": "log_sigmoid",
@@ -31,9 +29,18 @@ _ACTIVATIONS = {
     "softsign": "soft_sign",
 }
 
+# Keys of a task and the flags of the original scripts.
+_TASK_FLAGS = {
+    "learning_rate": "lr",
+    "momentum": "momentum",
+    "decay_rate": "decay_rate",
+    "decay_step": "decay_step",
+    "gradient_clipping": "grad_clipping",
+}
+
 
 class Run(NamedTuple):
-    """What a run folder holds."""
+    """The content of a run folder."""
 
     config: Config
     corpus: Corpus  # without sentences
@@ -41,51 +48,46 @@ class Run(NamedTuple):
 
 
 class _Task(NamedTuple):
-    """A task model with the names that it gets here."""
+    """A task model with its names in the run."""
 
     name: str
     language: str
-    kind: str
-    components: dict[str, str]  # by role
+    kind: str  # of tags
+    components: dict[str, str]  # by role, the gate included
 
 
-def assemble(checkpoint: Checkpoint, output: Path) -> Run:
-    """Lays out all task models of a checkpoint.
+def convert_checkpoint(checkpoint: Checkpoint, output: Path) -> Run:
+    """Convert all task models of a checkpoint.
 
     Args:
-        checkpoint: of the original.
-        output: the run folder, which the config names.
+        checkpoint: content of the original's file.
+        output: run folder, which the config names.
 
     Raises:
-        RunError: for what has no counterpart here.
-        ConfigError: for training arguments that no config can have.
+        RunError: a part of the checkpoint has no counterpart here.
+        ConfigError: the training arguments are invalid in a config.
     """
-    tasks, params = [], {}
-    words, tags = {}, {}
-    characters = _names(checkpoint, "char", _UNKNOWN + 1)
+    tasks, params, words, tags = [], {}, {}, {}
+    characters = _indices(checkpoint, "char", _UNKNOWN + 1)
     for character in characters:
         if len(character) != 1:
-            raise RunError(f"{checkpoint.path}: vocab.char: holds {character!r}; expected single characters")
-    single = "lstm_crf" in checkpoint.models
-    for key, state in checkpoint.models.items():
+            raise RunError(f"{checkpoint.path}: vocab.char: not a single character (got {character!r})")
+    is_single = "lstm_crf" in checkpoint.models
+    for key, tensors in checkpoint.models.items():
         place = MODELS[key]
-        tokens = _names(checkpoint, "token" if single else f"token_{place.language}", _UNKNOWN + 1)
-        labels = _names(checkpoint, "label" if single else f"label_{place.kind}", 0)
-        rows = Rows(list(tokens.values()), list(characters.values()), list(labels.values()))
-        parts = task_params(f"{checkpoint.path}: model.{key}", state, rows)
-        task = _task(place.task, place.language, place.kind, parts)
+        tokens = _indices(checkpoint, "token" if is_single else f"token_{place.language}", _UNKNOWN + 1)
+        labels = _indices(checkpoint, "label" if is_single else f"label_{place.kind}", 0)
+        rows = Rows(*(list(indices.values()) for indices in (tokens, characters, labels)))
+        parts = task_params(f"{checkpoint.path}: model.{key}", tensors, rows)
+        task = _task(place, parts)
         tasks.append(task)
         for role, subtree in parts.items():
             name = task.components[role]
-            if name in params and not _equal(params[name], subtree):
-                raise RunError(
-                    f"{checkpoint.path}: model.{key}: its {role} differs from that of another task model;\n"
-                    f"expected one {name!r} that they share"
-                )
-            params[name] = subtree
-        words[task.components["word_embed"]] = WordVocab(
-            tuple(tokens), checkpoint.args.get("word_ignore_case") is True, fall_back=False
-        )
+            if not _are_equal(params.setdefault(name, subtree), subtree):
+                message = f"its {role} differs from that of another task model (expected a shared {name!r})"
+                raise RunError(f"{checkpoint.path}: model.{key}: {message}")
+        is_lower_case = checkpoint.args.get("word_ignore_case") is True
+        words[task.components["word_embed"]] = WordVocab(tuple(tokens), is_lower_case, fall_back=False)
         tags[task.kind] = tuple(labels)
     spans = {kind: _are_bioes(labels) for kind, labels in tags.items()}
     vocabulary = Vocabulary(words, CharacterVocab(tuple(characters)), tags, spans)
@@ -93,69 +95,81 @@ def assemble(checkpoint: Checkpoint, output: Path) -> Run:
     return Run(config, _corpus(tasks, vocabulary), params)
 
 
-def _names(checkpoint: Checkpoint, key: str, first: int) -> dict[str, int]:
-    """A vocabulary's names in the order of their indices, without those for padding and the unknown."""
+def _indices(checkpoint: Checkpoint, key: str, first: int) -> dict[str, int]:
+    """Return the indices of a vocabulary's names in ascending order.
+
+    Args:
+        checkpoint: content of the original's file.
+        key: name of the vocabulary.
+        first: smallest index to keep; smaller ones are those of padding and the unknown.
+
+    Raises:
+        RunError: the vocabulary is missing or empty, or two names have one index.
+    """
+    place = f"{checkpoint.path}: vocab.{key}"
     if key not in checkpoint.vocab:
-        raise RunError(f"{checkpoint.path}: vocab.{key} is missing; expected a dict from names to indices")
-    # The padding label has an index of its own in some versions and shares that of a real label in others.
+        raise RunError(f"{place} is missing (expected a dict of indices by name)")
+    # The padding label has its own index in some versions and that of a real label in others.
     kept = {
         name: index
         for name, index in sorted(checkpoint.vocab[key].items(), key=lambda item: item[1])
         if index >= first and not (key.startswith("label") and name == _PADDING_LABEL)
     }
     if not kept:
-        raise RunError(f"{checkpoint.path}: vocab.{key}: holds no names; expected those of a trained model")
+        raise RunError(f"{place}: no names (expected those of a trained model)")
     if len(set(kept.values())) < len(kept):
-        raise RunError(f"{checkpoint.path}: vocab.{key}: two names have one index; expected one each")
+        raise RunError(f"{place}: two names have one index (expected different indices)")
     return kept
 
 
-def _task(name: str, language: int, kind: int, parts: Mapping[str, Params]) -> _Task:
+def _task(place: Place, roles: Mapping[str, Params]) -> _Task:
+    """Return the names of a task model and of its components; `roles` are those that it has."""
     names = {
-        "word_embed": f"word_embed_{language}",
+        "word_embed": f"word_embed_{place.language}",
         "char_embed": "char_embed",
         "char_highway": "char_highway",
         "lstm": "lstm",
-        "univ_layer": f"univ_linear_{kind}",
-        "spec_layer": f"spec_linear_{kind}_{language}",
-        "gate": gate_name(name),
-        "crf": f"crf_{kind}",
+        "univ_layer": f"univ_linear_{place.kind}",
+        "spec_layer": f"spec_linear_{place.kind}_{place.language}",
+        "gate": gate_name(place.task),
+        "crf": f"crf_{place.kind}",
     }
-    components = {role: names[role] for role in parts}
-    return _Task(name, f"language_{language}", f"task_{kind}", components)
+    components = {role: names[role] for role in roles}
+    return _Task(place.task, f"language_{place.language}", f"task_{place.kind}", components)
 
 
-def _equal(a: Any, b: Any) -> bool:
+def _are_equal(a: Any, b: Any) -> bool:
+    """Return True if two trees of dicts and arrays are equal."""
     if isinstance(a, Mapping):
-        return a.keys() == b.keys() and all(_equal(a[key], b[key]) for key in a)
+        return a.keys() == b.keys() and all(_are_equal(a[key], b[key]) for key in a)
     return np.array_equal(a, b)
 
 
-def _are_bioes(labels: tuple[str, ...]) -> bool:
-    """Whether the labels are of spans in BIOES, which is what span scores are made for here."""
+def _are_bioes(labels: Sequence[str]) -> bool:
+    """Return True if the labels mark spans in BIOES, the scheme of span scores."""
     return all(map(is_bioes, labels)) and any(label[0] in "ES" for label in labels)
 
 
-def _corpus(tasks: list[_Task], vocabulary: Vocabulary) -> Corpus:
-    datasets = {}
-    for task in tasks:
-        scheme = "bioes" if vocabulary.spans[task.kind] else "none"
-        datasets[task.name] = Dataset(
+def _corpus(tasks: Sequence[_Task], vocabulary: Vocabulary) -> Corpus:
+    """Return a corpus without sentences, with a data set for each task model."""
+    datasets = {
+        task.name: Dataset(
             name=task.name,
-            language=task.language,
             task=task.kind,
-            scheme=scheme,
+            scheme="bioes" if vocabulary.spans[task.kind] else "none",
             bare=False,
             splits={"train": []},
             sample=np.zeros(0, np.int64),
             available=0,
             findings=(),
         )
+        for task in tasks
+    }
     return Corpus(datasets, vocabulary, {}, {}, np.zeros(0, bool), [])
 
 
-def _config(checkpoint: Checkpoint, tasks: list[_Task], params: Params, output: Path) -> dict[str, Any]:
-    """The config as JSON values. How the original was trained is told as far as its arguments are known."""
+def _config(checkpoint: Checkpoint, tasks: Sequence[_Task], params: Params, output: Path) -> dict[str, Any]:
+    """Return the config as JSON values; training settings come from the arguments that the checkpoint has."""
     args = checkpoint.args
     components: dict[str, dict[str, Any]] = {}
     for task in tasks:
@@ -163,10 +177,11 @@ def _config(checkpoint: Checkpoint, tasks: list[_Task], params: Params, output: 
             if role != "gate":
                 components[name] = {"name": name, **_component(role, params[name], checkpoint)}
         components[task.components["word_embed"]]["language"] = task.language
-    single = "lstm_crf" in checkpoint.models and "train_tgt" not in args
+    # The single-task script has the flags --train, ..., the others --train_tgt, ...
+    has_suffix = "lstm_crf" not in checkpoint.models or "train_tgt" in args
     return {
-        "training": {"output": str(output), "max_epoch": 1, **_given(args, max_epoch="max_epoch")},
-        "datasets": [_dataset(task, "" if single else f"_{task.name}", args) for task in tasks],
+        "training": {"output": str(output), "max_epoch": 1, **_settings(args, {"max_epoch": "max_epoch"})},
+        "datasets": [_dataset(task, f"_{task.name}" if has_suffix else "", args) for task in tasks],
         "tasks": [
             {
                 "name": task.name,
@@ -174,18 +189,11 @@ def _config(checkpoint: Checkpoint, tasks: list[_Task], params: Params, output: 
                 "task": task.kind,
                 "dataset": task.name,
                 "ref": task.name == tasks[0].name,
-                **_given(
-                    args,
-                    learning_rate="lr",
-                    momentum="momentum",
-                    decay_rate="decay_rate",
-                    decay_step="decay_step",
-                    gradient_clipping="grad_clipping",
-                ),
+                **_settings(args, _TASK_FLAGS),
                 "model": {
                     **{role: name for role, name in task.components.items() if role != "gate"},
-                    **_given(args, embed_dropout="embed_dropout"),
-                    **_given(args, embed_dropout="feat_dropout", lstm_dropout="lstm_dropout"),
+                    **_settings(args, {"embed_dropout": "embed_dropout"}),
+                    **_settings(args, {"embed_dropout": "feat_dropout", "lstm_dropout": "lstm_dropout"}),
                 },
             }
             for task in tasks
@@ -194,49 +202,59 @@ def _config(checkpoint: Checkpoint, tasks: list[_Task], params: Params, output: 
     }
 
 
-def _given(args: Mapping[str, Any], **keys: str) -> dict[str, Any]:
-    """Keys of the config with the original's arguments, where it has them."""
-    return {key: args[name] for key, name in keys.items() if args.get(name) is not None}
+def _settings(args: Mapping[str, Any], flags: Mapping[str, str]) -> dict[str, Any]:
+    """Return the values of the original's flags by key of the config; absent flags are left out.
+
+    Args:
+        args: arguments of the original script.
+        flags: flag of each key.
+    """
+    return {key: args[flag] for key, flag in flags.items() if args.get(flag) is not None}
 
 
 def _dataset(task: _Task, suffix: str, args: Mapping[str, Any]) -> dict[str, Any]:
-    files = _given(args, **{split: f"{split}{suffix}" for split in ("train", "dev", "test")})
+    """Return the config of a task model's data set; ``suffix`` is that of its flags."""
+    files = _settings(args, {split: f"{split}{suffix}" for split in ("train", "dev", "test")})
     return {
         "name": task.name,
         "language": task.language,
         "task": task.kind,
-        "parser": _COLUMNS[int(task.kind[-1])],
+        # The second kind of tags is parts of speech, in CoNLL-U.
+        "parser": {"token_col": 1, "label_col": 3} if task.kind == "task_2" else {},
         "files": {"train": "unknown", "dev": "unknown", **files},
-        **_given(args, batch_size="batch_size"),
+        **_settings(args, {"batch_size": "batch_size"}),
     }
 
 
 def _component(role: str, subtree: Params, checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return the config of a component, without its name, from its role and the shapes of its parameters."""
     args = checkpoint.args
     match role:
         case "word_embed":
-            dimension = subtree["table"].shape[1]
             ignore_case = args.get("word_ignore_case") is True
-            return {"model": "embedding", "dimension": dimension, "ignore_case": ignore_case}
+            return {"model": "embedding", "dimension": subtree["table"].shape[1], "ignore_case": ignore_case}
         case "char_embed":
             kernels = [subtree[f"kernel_{i}"].shape for i in range(len(subtree) // 2)]
             filters = [[width, count] for width, _, count in kernels]
             return {"model": "char_cnn", "dimension": subtree["table"].shape[1], "filters": filters}
         case "char_highway":
-            activation = args.get("charhw_func", "selu")  # the older scripts know no other
-            if activation not in _ACTIVATIONS:
-                raise RunError(
-                    f"{checkpoint.path}: args.charhw_func: got {activation!r};\n"
-                    f"expected one that jax.nn computes as PyTorch does: {', '.join(_ACTIVATIONS)}"
+            activation = args.get("charhw_func", "selu")  # the only one of the older scripts
+            if activation not in ACTIVATIONS:
+                values = (
+                    f"got {activation!r},\nexpected one that jax.nn has as well: {', '.join(ACTIVATIONS)}"
                 )
-            layers = len(subtree) // 2
-            return {"model": "highway", "num_layers": layers, "activation": _ACTIVATIONS[activation]}
+                raise RunError(f"{checkpoint.path}: args.charhw_func: invalid value ({values})")
+            return {
+                "model": "highway",
+                "num_layers": len(subtree) // 2,
+                "activation": ACTIVATIONS[activation],
+            }
         case "lstm":
-            ways, size, _ = subtree["recurrent_0"].shape
-            layers = len(subtree) // 3
-            return {"model": "lstm", "hidden_size": size, "bidirectional": ways == 2, "num_layers": layers}
+            directions, size, _ = subtree["recurrent_0"].shape
+            sizes = {"hidden_size": size, "num_layers": len(subtree) // 3}
+            return {"model": "lstm", "bidirectional": directions == 2, **sizes}
         case "crf":
-            # The original decodes without constraints, and its scores were trained without.
+            # The original trains and decodes without constraints.
             return {"model": "crf", "constrain": False}
     hidden = [len(layer["bias"]) for name, layer in subtree.items() if name.startswith("hidden_")]
     return {"model": "linear", "hidden": hidden}

@@ -1,53 +1,86 @@
-"""From flags to a run folder."""
+"""The command ``python -m mlmt_jax.convert``: a checkpoint of the original PyTorch code to a run folder."""
 
 import argparse
+import contextlib
 import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mlmt_jax.convert.torch_file import read_checkpoint
+from mlmt_jax.convert.torch_file import Checkpoint, read_checkpoint
 from mlmt_jax.errors import RunError
+from mlmt_jax.runs.atomic_files import write_errors
 
-__all__ = ["main"]
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m mlmt_jax.convert",
-        description="Brings a checkpoint of limteng-rpi/mlmt over as a run folder; needs PyTorch to read it.",
-    )
-    parser.add_argument("file", help="the checkpoint (.mdl)")
-    parser.add_argument("run", help="the run folder to write: a new or an empty one")
-    return parser
+if TYPE_CHECKING:
+    from mlmt_jax.convert.conversion import Run
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Writes the run folder and says which tasks it has.
+    """Write the run folder of a checkpoint and print its tasks.
+
+    Args:
+        argv: command-line arguments; None for those of the process.
 
     Raises:
-        InputError: on a file that cannot be brought over, or a folder that is not free.
+        InputError: the file cannot be converted, or the run folder exists and is not empty.
     """
-    args = _parser().parse_args(argv)
+    parser = argparse.ArgumentParser(
+        prog="python -m mlmt_jax.convert",
+        description="Convert a checkpoint of limteng-rpi/mlmt to a run folder. Reading it needs PyTorch.",
+    )
+    parser.add_argument("file", help="the checkpoint (.mdl)")
+    parser.add_argument("run", help="the run folder to write: a new or an empty folder")
+    args = parser.parse_args(argv)
     output = Path(os.path.realpath(args.run))
-    _check_free(output)
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise RunError(f"{output}: exists already (expected a new or an empty folder)")
     checkpoint = read_checkpoint(args.file)
-    from mlmt_jax.convert.conversion import assemble
-    from mlmt_jax.convert.writing import write_run
+    # Imported late: an unusable file is refused without loading JAX.
+    from mlmt_jax.convert.conversion import convert_checkpoint
     from mlmt_jax.training.processes import first_device
 
     first_device()
-    run = assemble(checkpoint, output)
-    write_run(run, checkpoint, output)
+    run = convert_checkpoint(checkpoint, output)
+    _write_run(run, checkpoint, output)
     print(f"Wrote {args.run}:")
+    vocabulary = run.corpus.vocabulary
     for task in run.config.tasks:
-        words = len(run.corpus.vocabulary.words[task.model.word_embed].words)
-        print(f"  {task.name}: {len(run.corpus.vocabulary.tags[task.task])} tags, {words} words")
+        words = len(vocabulary.words[task.model.word_embed].words)
+        print(f"  {task.name}: {len(vocabulary.tags[task.task])} tags, {words} words")
 
 
-def _check_free(output: Path) -> None:
-    try:
-        free = not output.exists() or (output.is_dir() and not any(output.iterdir()))
-    except OSError as error:
-        raise RunError(f"{output}: cannot be read: {error.strerror}") from None
-    if not free:
-        raise RunError(f"{output}: exists already; expected a new or an empty folder")
+def _write_run(run: "Run", checkpoint: Checkpoint, output: Path) -> None:
+    """Write a run completely or not at all: to a temporary sibling folder, which is then moved.
+
+    Args:
+        run: content of the run folder.
+        checkpoint: its source, for ``summary.json``.
+        output: the run folder, which is empty or does not exist.
+
+    Raises:
+        RunError: the folder cannot be written.
+    """
+    from mlmt_jax.runs.checkpoints import Checkpoints
+    from mlmt_jax.runs.folder import RunFolder
+    from mlmt_jax.runs.same_run import data_records
+    from mlmt_jax.training.device import versions
+
+    plain = (str, int, float, bool, type(None))
+    args = {key: value for key, value in checkpoint.args.items() if isinstance(value, plain)}
+    summary = {
+        "target": run.config.target.name,
+        "converted": {"file": checkpoint.path, "args": args},
+        "versions": versions(),
+        "scores": {},
+    }
+    with write_errors(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as temporary:
+            folder = RunFolder(Path(temporary) / "run")
+            folder.create(run.config, [(run.config, data_records(run.config, run.corpus))])
+            with contextlib.closing(Checkpoints(folder.checkpoints, folder.id)) as checkpoints:
+                checkpoints.save_best(0, run.params)
+                checkpoints.wait()
+            folder.write("summary.json", summary)
+            folder.path.replace(output)

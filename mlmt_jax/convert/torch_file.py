@@ -1,67 +1,66 @@
 # pyright: reportMissingImports=false
-"""The original's file: a torch pickle of tensors, vocabularies and arguments. Nothing in it is executed."""
+"""The checkpoint file of the original code: tensors, vocabularies, arguments; nothing in it is executed."""
 
 import os
 import re
 import warnings
 from collections.abc import Mapping
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from mlmt_jax.errors import RunError
 
-__all__ = ["MODELS", "Checkpoint", "read_checkpoint"]
+_CHECKPOINT = "a checkpoint of limteng-rpi/mlmt: a dict with model, vocab and args"
 
 
-class _Place(NamedTuple):
-    """Where the original's scripts put a task model."""
+class Place(NamedTuple):
+    """The place of a task model in the original scripts."""
 
-    task: str  # its name in their flags
+    task: str  # as in their flags
     language: int  # 1: the target's
-    kind: int  # of tags, 1: the target's
+    kind: int  # of tags; 1: the target's
 
 
-#: The keys under which the original keeps whole task models.
+#: The places of the task models, by their keys in the checkpoint.
 MODELS = {
-    "lstm_crf": _Place("tgt", 1, 1),
-    "lstm_crf_tgt": _Place("tgt", 1, 1),
-    "lstm_crf_cl": _Place("cl", 2, 1),
-    "lstm_crf_ct": _Place("ct", 1, 2),
-    "lstm_crf_clct": _Place("clct", 2, 2),
+    "lstm_crf": Place("tgt", 1, 1),
+    "lstm_crf_tgt": Place("tgt", 1, 1),
+    "lstm_crf_cl": Place("cl", 2, 1),
+    "lstm_crf_ct": Place("ct", 1, 2),
+    "lstm_crf_clct": Place("clct", 2, 2),
 }
 
 
 class Checkpoint(NamedTuple):
-    """What a file holds, as NumPy arrays and plain values."""
+    """The content of a checkpoint file as NumPy arrays and plain values."""
 
     path: str
-    models: dict[
-        str, dict[str, np.ndarray]
-    ]  # by key of MODELS, the target first: float32, by state-dict name
-    vocab: dict[str, dict[str, int]]  # "token", "label" and "char", or "token_1", ...: indices by name
-    args: dict[str, Any]  # the flags of the training script
+    models: dict[str, dict[str, np.ndarray]]  # float32 state dicts by key of MODELS, the target first
+    vocab: dict[str, dict[str, int]]  # "token", "label" and "char", or "token_1", ...: index of each name
+    args: dict[str, Any]  # flags of the training script
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
-    """Reads a checkpoint of the original's ``train_single.py`` or one of its multi-task scripts.
+    """Read a checkpoint of the original ``train_single.py`` or of a multi-task script.
+
+    Args:
+        path: the ``.mdl`` file.
 
     Raises:
-        RunError: where PyTorch is missing; for a file that cannot be read, that is damaged, that is no such
-            checkpoint, or whose pickle holds anything but tensors and plain values.
+        RunError: PyTorch is not installed; the file cannot be read, is damaged or is no such checkpoint; or
+            its pickle has anything but tensors and plain values.
     """
     name = os.fspath(path)
     state = _load(name)
-    expected = "expected a checkpoint of limteng-rpi/mlmt: a dict with model, vocab and args"
-    if not isinstance(state, Mapping):
-        raise RunError(f"{name}: is of type {type(state).__name__}; {expected}")
+    _check_dict(name, state, _CHECKPOINT)
     for key in ("model", "vocab", "args"):
         if not isinstance(state.get(key), Mapping):
-            found = ", ".join(repr(key) for key in list(state)[:8])
-            raise RunError(f"{name}: has no dict {key!r} (its keys: {found});\n{expected}")
+            keys = ", ".join(repr(key) for key in list(state)[:8])
+            raise RunError(f"{name}: no dict {key!r} (got the keys {keys};\nexpected {_CHECKPOINT})")
     models = {key: state["model"][key] for key in MODELS if key in state["model"]}
     if not models or MODELS[next(iter(models))].task != "tgt":
-        raise RunError(f"{name}: model: has neither 'lstm_crf' nor 'lstm_crf_tgt'; {expected}")
+        raise RunError(f"{name}: model: no 'lstm_crf' or 'lstm_crf_tgt' (expected {_CHECKPOINT})")
     return Checkpoint(
         name,
         {key: _arrays(f"{name}: model.{key}", tensors) for key, tensors in models.items()},
@@ -70,71 +69,77 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     )
 
 
+def _check_dict(place: str, value: Any, expected: str) -> None:
+    if not isinstance(value, Mapping):
+        raise RunError(f"{place}: wrong type (got {type(value).__name__}, expected {expected})")
+
+
 def _load(path: str) -> Any:
+    """Return the unpickled content of a file; PyTorch refuses everything but tensors and plain values."""
     try:
         import torch
     except ImportError:
-        raise RunError(
-            'reading a checkpoint of the original needs PyTorch: pip install "mlmt-jax[convert]"'
-        ) from None
+        raise RunError('PyTorch is needed to read the file: pip install "mlmt-jax[convert]"') from None
     try:
-        stream = open(path, "rb")  # noqa: SIM115 - closed below; what fails here is not the content
+        stream = open(path, "rb")  # noqa: SIM115 - closed below; errors of opening differ from those of content
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror}") from None
     with stream, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what torch says about old formats, nothing is to be done
+        warnings.simplefilter("ignore")  # the user cannot act on torch's warnings about old formats
         try:
             return torch.load(stream, map_location="cpu", weights_only=True)
-        except Exception as error:  # what a damaged or made-up file leads to is as good as anything
-            _refuse(path, error)
+        except Exception as error:  # a damaged or manipulated file can raise any error
+            raise _refusal(path, str(error), type(error).__name__) from None
 
 
-def _refuse(path: str, error: Exception) -> NoReturn:
-    text = str(error)
-    if found := re.search(r"GLOBAL (\S+)", text):
-        raise RunError(
-            f"{path}: refused, nothing of it was executed: its pickle holds {found[1]};\n"
-            "expected tensors, dicts, texts and numbers alone"
-        ) from None
-    # Of a refused pickle torch tells at length how to read it all the same; the reason stands below.
-    below = text.partition("WeightsUnpickler error:")[2] or text.partition("trusted source.")[2] or text
-    reason = next((line.strip() for line in below.splitlines() if line.strip()), "it ends too early")
-    kind = type(error).__name__
-    raise RunError(f"{path}: not a whole PyTorch checkpoint ({kind}: {reason[:150]})") from None
+def _refusal(path: str, text: str, error_type: str) -> RunError:
+    """Return the error for a file that PyTorch does not load, from the text and type of PyTorch's error."""
+    if refused_name := re.search(r"GLOBAL (\S+)", text):
+        return RunError(
+            f"{path}: refused, and nothing in it was executed (got {refused_name[1]} in its pickle,\n"
+            "expected only tensors, dicts, strings and numbers)"
+        )
+    # torch first explains at length how to load the file nevertheless; the reason follows.
+    reason = text.partition("WeightsUnpickler error:")[2] or text.partition("trusted source.")[2] or text
+    reason = next((line.strip() for line in reason.splitlines() if line.strip()), "the file ends too early")
+    return RunError(f"{path}: not a complete PyTorch checkpoint ({error_type}: {reason[:150]})")
 
 
-def _arrays(where: str, tensors: Any) -> dict[str, np.ndarray]:
+def _arrays(place: str, tensors: Any) -> dict[str, np.ndarray]:
+    """Return a state dict as float32 arrays; raise ``RunError`` unless all are dense, finite float tensors.
+
+    Args:
+        place: file and key, for messages.
+        tensors: the state dict.
+    """
     import torch
 
-    if not isinstance(tensors, Mapping):
-        raise RunError(f"{where}: is of type {type(tensors).__name__}; expected a state dict")
+    _check_dict(place, tensors, "a state dict")
     arrays = {}
     for key, tensor in tensors.items():
         if not isinstance(tensor, torch.Tensor):
-            raise RunError(f"{where}.{key}: is of type {type(tensor).__name__}; expected a tensor")
-        dense = tensor.layout == torch.strided and tensor.device.type == "cpu"
-        if not (dense and tensor.is_floating_point()):
-            raise RunError(
-                f"{where}.{key}: is a tensor of {tensor.dtype}, {tensor.layout}; expected dense floats"
-            )
+            raise RunError(f"{place}.{key}: wrong type (got {type(tensor).__name__}, expected a tensor)")
+        is_dense = tensor.layout == torch.strided and tensor.device.type == "cpu"
+        if not (is_dense and tensor.is_floating_point()):
+            raise RunError(f"{place}.{key}: got {tensor.dtype}, {tensor.layout} (expected dense floats)")
         arrays[str(key)] = tensor.detach().to(torch.float32).numpy()
         if not np.isfinite(arrays[str(key)]).all():
-            raise RunError(f"{where}.{key}: holds numbers that are not finite; expected a trained model's")
+            raise RunError(f"{place}.{key}: values that are not finite (expected those of a trained model)")
     return arrays
 
 
-def _indices(where: str, table: Any) -> dict[str, int]:
-    if not isinstance(table, Mapping):
-        raise RunError(f"{where}: is of type {type(table).__name__}; expected a dict from names to indices")
+def _indices(place: str, table: Any) -> dict[str, int]:
+    """Return a vocabulary; raise ``RunError`` unless it maps strings of valid Unicode to indices >= 0.
+
+    Args:
+        place: file and key, for messages.
+        table: the vocabulary.
+    """
+    _check_dict(place, table, "a dict of indices by name")
     for name, index in table.items():
-        whole = isinstance(index, int) and not isinstance(index, bool) and index >= 0
-        if not (whole and _is_text(name)):
-            raise RunError(f"{where}: holds {name!r}: {index!r}; expected a text and an index >= 0")
+        is_index = isinstance(index, int) and not isinstance(index, bool) and index >= 0
+        # UTF-8 files cannot hold lone surrogates.
+        if not (is_index and isinstance(name, str)) or re.search("[\ud800-\udfff]", name):
+            entry = f"got {name!r}: {index!r}, expected a string and an index >= 0"
+            raise RunError(f"{place}: invalid entry ({entry})")
     return dict(table)
-
-
-def _is_text(name: Any) -> bool:
-    try:
-        return isinstance(name, str) and name.encode() is not None
-    except UnicodeEncodeError:  # half a surrogate pair: no file of UTF-8 holds it
-        return False

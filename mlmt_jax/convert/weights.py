@@ -1,6 +1,6 @@
-"""The original's state dict of one task model, as our components' parameters by role."""
+"""The parameters of one task model, from its state dict in the original code."""
 
-from collections.abc import Mapping
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -8,176 +8,174 @@ import numpy as np
 from mlmt_jax.errors import RunError
 from mlmt_jax.types import Params
 
-__all__ = ["Rows", "task_params"]
-
-Array = np.ndarray
+Shape = tuple[int, int]  # (inputs, outputs)
 
 
 class Rows(NamedTuple):
-    """Which rows of the original's tables are ours, in our order; row 0 is padding there, 1 unknown."""
+    """The rows of the original's tables to keep, in order; there, row 0 is padding and row 1 is unknown."""
 
-    words: list[int]  # after the unknown word
-    characters: list[int]  # after the unknown character
+    words: list[int]  # without the unknown word
+    characters: list[int]  # without the unknown character
     tags: list[int]
 
 
-def task_params(where: str, state: Mapping[str, Array], rows: Rows) -> dict[str, Params]:
-    """Lays out a task model's parameters.
+def task_params(place: str, tensors: dict[str, np.ndarray], rows: Rows) -> dict[str, Params]:
+    """Convert the parameters of a task model.
 
     Args:
-        where: what messages name as the place.
-        state: the state dict of an ``LstmCrf``.
-        rows: what of its tables and tag scores is kept.
+        place: file and key, for messages.
+        tensors: state dict of an ``LstmCrf``, float32.
+        rows: words, characters and tags to keep.
 
     Returns:
-        The subtrees by role, "gate" among them where there is a specific layer.
+        Parameters by role; "gate" is a role of models with a specific layer.
 
     Raises:
-        RunError: for a tensor that is missing, is of another shape, or has no counterpart here.
+        RunError: a tensor is missing, has another shape, or has no counterpart here.
     """
-    left = _State(where, dict(state))
-    words = left.table("word_embedding.weight", rows.words)
-    letters, features = _char_cnn(left, rows.characters)
-    parts = {"word_embed": {"table": words}, "char_embed": letters}
-    if highway := _highway(left, features):
-        parts["char_highway"] = highway
-    parts["lstm"] = _lstm(left, words.shape[1] + features)
-    ways, size, _ = parts["lstm"]["recurrent_0"].shape
-    states = ways * size
-    outputs = len(left.array("crf.transition", None, None)) - 2  # two of its states are start and end
-    left.check_indices("crf.transition", rows.tags, outputs)
-    parts["univ_layer"] = _head(left, "univ_fc_layer", states, outputs, rows.tags)
-    if left.has("spec_fc_layer."):
-        parts["spec_layer"] = _head(left, "spec_fc_layer", states, outputs, rows.tags)
-        parts["gate"] = _linear(left, "spec_gate", states, outputs, rows.tags)
-    parts["crf"] = _crf(left, outputs, rows.tags)
-    left.check_empty()
-    return parts
+    state = _State(place, tensors)
+    words = state.table("word_embedding.weight", rows.words)
+    params = {"word_embed": {"table": words}, "char_embed": _char_cnn(state, rows.characters)}
+    # Each filter has one bias and gives one feature.
+    features = sum(len(array) for name, array in params["char_embed"].items() if name.startswith("bias_"))
+    if highway := _highway(state, features):
+        params["char_highway"] = highway
+    params["lstm"] = _lstm(state, words.shape[1] + features)
+    directions, size, _ = params["lstm"]["recurrent_0"].shape
+    # The last two states of the original's CRF are start and end.
+    tag_count = len(state.array("crf.transition", None, None)) - 2
+    state.check_indices("crf.transition", rows.tags, tag_count)
+    shape = (directions * size, tag_count)
+    params["univ_layer"] = _head(state, "univ_fc_layer", shape, rows.tags)
+    if state.has("spec_fc_layer."):
+        params["spec_layer"] = _head(state, "spec_fc_layer", shape, rows.tags)
+        params["gate"] = _linear(state, "spec_gate", shape, rows.tags)
+    params["crf"] = _crf(state, tag_count, rows.tags)
+    state.check_all_read()
+    return params
 
 
 class _State:
-    """A state dict from which tensors are taken, checked, until none is left."""
+    """A state dict that checks the tensors that are read and remembers which ones are."""
 
-    def __init__(self, where: str, arrays: dict[str, Array]):
-        self.where, self._arrays = where, arrays
-        self._taken: set[str] = set()
+    def __init__(self, place: str, arrays: dict[str, np.ndarray]):
+        self._place, self._arrays = place, arrays
+        self._read: set[str] = set()
 
     def has(self, prefix: str) -> bool:
+        """Return True if the name of a tensor begins with ``prefix``."""
         return any(key.startswith(prefix) for key in self._arrays)
 
-    def array(self, key: str, *shape: int | None) -> Array:
-        """A tensor of a shape, in which None stands for any size from 1."""
+    def layer_count(self, prefix: str, suffix: str = ".") -> int:
+        """Return the number of layers i = 0, 1, ... with tensors named ``{prefix}{i}{suffix}...``."""
+        return next(i for i in itertools.count() if not self.has(f"{prefix}{i}{suffix}"))
+
+    def array(self, key: str, *shape: int | None) -> np.ndarray:
+        """Return a tensor; None in ``shape`` stands for any size from 1.
+
+        Raises:
+            RunError: the tensor is missing or has another shape.
+        """
         if key not in self._arrays:
-            raise RunError(f"{self.where}: {key} is missing; expected it in an LSTM-CRF of the original")
+            raise RunError(f"{self._place}: {key} is missing (expected an LSTM-CRF of the original)")
         array = self._arrays[key]
-        fits = len(array.shape) == len(shape) and all(
-            found == size if size is not None else found > 0
-            for found, size in zip(array.shape, shape, strict=True)
-        )
-        if not fits:
-            wanted = ", ".join("any" if size is None else str(size) for size in shape)
-            raise RunError(f"{self.where}: {key} has shape {tuple(array.shape)}; expected ({wanted})")
-        self._taken.add(key)
+        sizes = zip(array.shape, shape, strict=False)
+        fits = all(size == expected if expected is not None else size > 0 for size, expected in sizes)
+        if array.ndim != len(shape) or not fits:
+            expected = ", ".join("any" if size is None else str(size) for size in shape)
+            raise RunError(f"{self._place}: {key} has shape {array.shape} (expected ({expected}))")
+        self._read.add(key)
         return array
 
-    def table(self, key: str, rows: list[int]) -> Array:
-        """The unknown row of a table and those asked for."""
+    def table(self, key: str, rows: list[int]) -> np.ndarray:
+        """Return the unknown row of a table, then the given rows: (1 + rows, d)."""
         array = self.array(key, None, None)
         self.check_indices(key, rows, len(array))
         return array[[1, *rows]]
 
     def check_indices(self, key: str, indices: list[int], size: int) -> None:
+        """Raise ``RunError`` if an index of the vocabulary is not less than ``size``."""
         if max(indices) >= size:
-            raise RunError(
-                f"{self.where}: {key} ends at row {size - 1}; the vocabulary expects {max(indices)}"
-            )
+            message = f"got {size} rows, expected more than {max(indices)} for the vocabulary"
+            raise RunError(f"{self._place}: {key} is too short ({message})")
 
-    def check_empty(self) -> None:
-        extra = sorted(self._arrays.keys() - self._taken)
+    def check_all_read(self) -> None:
+        """Raise ``RunError`` if a tensor has not been read."""
+        extra = sorted(self._arrays.keys() - self._read)
         if extra:
             more = f" and {len(extra) - 1} more" if len(extra) > 1 else ""
             raise RunError(
-                f"{self.where}: {extra[0]}{more} cannot be brought over: this model has no such part"
+                f"{self._place}: {extra[0]}{more} cannot be converted: this model has no such part"
             )
 
 
-def _char_cnn(left: _State, characters: list[int]) -> tuple[Params, int]:
-    """The parameters, and the features a word."""
-    table = left.table("char_embedding.embedding.weight", characters)
-    found: Params = {"table": table}
-    features = i = 0
-    while i == 0 or left.has(f"char_embedding.convs.{i}."):
-        # (filters, 1, width, d): the original reads a word as an image of one channel.
-        weight = left.array(f"char_embedding.convs.{i}.weight", None, 1, None, table.shape[1])
-        found[f"kernel_{i}"] = weight[:, 0].transpose(1, 2, 0)
-        found[f"bias_{i}"] = left.array(f"char_embedding.convs.{i}.bias", len(weight))
-        features += len(weight)
-        i += 1
-    return found, features
+def _char_cnn(state: _State, characters: list[int]) -> Params:
+    """Convert the character CNN: kernels (width, d, filters)."""
+    table = state.table("char_embedding.embedding.weight", characters)
+    params: Params = {"table": table}
+    for i in range(max(1, state.layer_count("char_embedding.convs."))):
+        # (filters, 1, width, d): in the original, a word is an image of one channel.
+        weight = state.array(f"char_embedding.convs.{i}.weight", None, 1, None, table.shape[1])
+        params[f"kernel_{i}"] = weight[:, 0].transpose(1, 2, 0)
+        params[f"bias_{i}"] = state.array(f"char_embedding.convs.{i}.bias", len(weight))
+    return params
 
 
-def _highway(left: _State, size: int) -> Params:
-    # Its two published versions spell the name differently.
-    transform = "non_linear" if left.has("char_highway.non_linear.") else "nonlinear"
-    found: Params = {}
-    i = 0
-    while left.has(f"char_highway.gate.{i}."):
-        found[f"gate_{i}"] = _linear(left, f"char_highway.gate.{i}", size, size)
-        found[f"transform_{i}"] = _linear(left, f"char_highway.{transform}.{i}", size, size)
-        i += 1
-    return found
+def _highway(state: _State, features: int) -> Params:
+    """Convert the highway layers; return {} if there are none."""
+    # The two published versions spell the name differently.
+    transform = "non_linear" if state.has("char_highway.non_linear.") else "nonlinear"
+    params: Params = {}
+    for i in range(state.layer_count("char_highway.gate.")):
+        params[f"gate_{i}"] = _linear(state, f"char_highway.gate.{i}", (features, features))
+        params[f"transform_{i}"] = _linear(state, f"char_highway.{transform}.{i}", (features, features))
+    return params
 
 
-def _lstm(left: _State, features: int) -> Params:
-    # Both have their gates in the order i, f, g, o; of its two biases a gate, which are added, ours has one.
-    ways = ("", "_reverse") if left.has("lstm.weight_ih_l0_reverse") else ("",)
-    found: Params = {}
-    size = i = 0
-    while i == 0 or left.has(f"lstm.weight_ih_l{i}"):
-        size = left.array(f"lstm.weight_hh_l{i}", None, size or None).shape[1]
-        layer = [
-            (
-                left.array(f"lstm.weight_ih_l{i}{way}", 4 * size, features).T,
-                left.array(f"lstm.weight_hh_l{i}{way}", 4 * size, size).T,
-                left.array(f"lstm.bias_ih_l{i}{way}", 4 * size)
-                + left.array(f"lstm.bias_hh_l{i}{way}", 4 * size),
-            )
-            for way in ways
-        ]
-        for name, arrays in zip(("kernel", "recurrent", "bias"), zip(*layer, strict=True), strict=True):
-            found[f"{name}_{i}"] = np.stack(arrays)
-        features = size * len(ways)
-        i += 1
-    return found
+def _lstm(state: _State, features: int) -> Params:
+    """Convert the LSTM: kernels (directions, features, 4 * size), with the gates in the order i, f, g, o."""
+    directions = ("", "_reverse") if state.has("lstm.weight_ih_l0_reverse") else ("",)
+
+    def stacked(name: str, *shape: int) -> np.ndarray:
+        return np.stack([state.array(f"lstm.{name}{direction}", *shape) for direction in directions])
+
+    params: Params = {}
+    size = None
+    for i in range(max(1, state.layer_count("lstm.weight_ih_l", ""))):
+        size = state.array(f"lstm.weight_hh_l{i}", None, size).shape[1]
+        params[f"kernel_{i}"] = stacked(f"weight_ih_l{i}", 4 * size, features).swapaxes(1, 2)
+        params[f"recurrent_{i}"] = stacked(f"weight_hh_l{i}", 4 * size, size).swapaxes(1, 2)
+        # The original adds two biases for each gate.
+        params[f"bias_{i}"] = stacked(f"bias_ih_l{i}", 4 * size) + stacked(f"bias_hh_l{i}", 4 * size)
+        features = size * len(directions)
+    return params
 
 
-def _linear(left: _State, name: str, inputs: int, outputs: int, kept: list[int] | None = None) -> Params:
-    kernel = left.array(f"{name}.weight", outputs, inputs).T
-    bias = left.array(f"{name}.bias", outputs)
-    return (
-        {"kernel": kernel, "bias": bias} if kept is None else {"kernel": kernel[:, kept], "bias": bias[kept]}
-    )
+def _linear(state: _State, name: str, shape: Shape, kept: list[int] | slice = slice(None)) -> Params:
+    """Convert a linear layer; ``kept`` selects the outputs to keep."""
+    inputs, outputs = shape
+    kernel = state.array(f"{name}.weight", outputs, inputs).T
+    return {"kernel": kernel[:, kept], "bias": state.array(f"{name}.bias", outputs)[kept]}
 
 
-def _head(left: _State, name: str, inputs: int, outputs: int, kept: list[int]) -> Params:
-    if not left.has(f"{name}.linears."):
-        return _linear(left, name, inputs, outputs, kept)
-    found: Params = {}
-    i = 0
-    while left.has(f"{name}.linears.{i}."):
-        size = len(left.array(f"{name}.linears.{i}.weight", None, inputs))
-        found[f"hidden_{i}"] = _linear(left, f"{name}.linears.{i}", inputs, size)
+def _head(state: _State, name: str, shape: Shape, kept: list[int]) -> Params:
+    """Convert a layer of tag scores: a linear layer, or hidden layers and an output layer."""
+    layers = state.layer_count(f"{name}.linears.")
+    if not layers:
+        return _linear(state, name, shape, kept)
+    params: Params = {}
+    inputs, outputs = shape
+    for i in range(layers):
+        size = len(state.array(f"{name}.linears.{i}.weight", None, inputs))
+        params[f"hidden_{i}"] = _linear(state, f"{name}.linears.{i}", (inputs, size))
         inputs = size
-        i += 1
-    return found | {"output": _linear(left, f"{name}.output_linear", inputs, outputs, kept)}
+    return params | {"output": _linear(state, f"{name}.output_linear", (inputs, outputs), kept)}
 
 
-def _crf(left: _State, outputs: int, kept: list[int]) -> Params:
-    # There, transition[to, from], and of the states the last two are start and end.
-    transition = left.array("crf.transition", outputs + 2, outputs + 2)
-    start, end = outputs, outputs + 1
-    return {
-        "transitions": transition[np.ix_(kept, kept)].T,
-        "start": transition[kept, start],
-        "end": transition[end, kept],
-    }
+def _crf(state: _State, tag_count: int, kept: list[int]) -> Params:
+    """Convert the CRF: transitions[from, to], start and end scores of the tags to keep."""
+    # In the original, transition[to, from].
+    transition = state.array("crf.transition", tag_count + 2, tag_count + 2)
+    between = transition[np.ix_(kept, kept)].T
+    start, end = transition[kept, tag_count], transition[tag_count + 1, kept]
+    return {"transitions": between, "start": start, "end": end}

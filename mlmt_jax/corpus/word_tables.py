@@ -1,88 +1,125 @@
-"""Word tables: the words of each embedding component, and the vectors that they start from."""
+"""Word tables: the words of each embedding component, and the vectors from which their rows start."""
 
 from collections import Counter
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
 from mlmt_jax.config import Config, EmbeddingConfig
 from mlmt_jax.corpus.vectors import Vectors, read_vectors
-from mlmt_jax.corpus.vocabulary import WordVocab, build_word_vocab, fallback_forms
+from mlmt_jax.corpus.vocabulary import WordVocab, fallback_forms
 from mlmt_jax.text.findings import Finding, Findings
 
-__all__ = ["VectorFiles", "rare_rows", "word_table"]
+_MIN_COVERAGE = 0.05  # share of the training words below which the vectors seem to be of another language
 
 
-class VectorFiles:
-    """The vector files of a config, each read once however many samples of the data want words of it."""
-
-    def __init__(self, config: Config, others: Iterable[str] = ()):
-        """``others``: all words that samples could hold, where there is more than one."""
-        self._config = config
-        self._others = _forms(others)
-        self._read: dict[str, tuple[Vectors, Findings]] = {}
-
-    def path(self, spec: EmbeddingConfig) -> Path:
-        """Where a component's file is."""
-        assert spec.file is not None
-        return self._config.path(spec.file)
-
-    def read(self, spec: EmbeddingConfig, words: Iterable[str]) -> tuple[Vectors, Findings]:
-        """The first ``max_words`` vectors of a component's file, and those of the given words."""
-        wanted = _forms(words)
-        if spec.name not in self._read:
-            self._read[spec.name] = read_vectors(
-                self.path(spec), spec.dimension, max_words=spec.max_words, wanted=wanted | self._others
-            )
-        vectors, findings = self._read[spec.name]
-        if self._others:
-            keep = [i for i, word in enumerate(vectors.words) if i < spec.max_words or word in wanted]
-            vectors = Vectors([vectors.words[i] for i in keep], vectors.matrix[keep])
-        return vectors, findings
+#: Words of a file with their vectors, and the findings of the file.
+VectorFile = tuple[Vectors, Findings]
 
 
-def _forms(words: Iterable[str]) -> frozenset[str]:
-    return frozenset(form for word in words for form in fallback_forms(word))
+class PretrainedRows(NamedTuple):
+    """The rows of a word table that start from a vector file; all others start from random numbers."""
+
+    rows: np.ndarray  # (k,) int64, ascending
+    vectors: np.ndarray  # (k, d) float32
 
 
-def word_table(
-    spec: EmbeddingConfig, counts: Counter[str], files: VectorFiles
-) -> tuple[WordVocab, tuple[np.ndarray, np.ndarray] | None, list[Finding]]:
-    """The words of an embedding component, the rows that have a vector with those vectors, and what is odd.
+class WordTable(NamedTuple):
+    """The contents of one embedding component before training."""
+
+    vocab: WordVocab
+    pretrained: PretrainedRows | None  # None if no row has a vector
+    rare: np.ndarray  # (vocab.size,) bool, true for words that occur once in the training data
+    findings: list[Finding]  # about the vector file
+
+
+def read_component_vectors(config: Config, spec: EmbeddingConfig, words: Iterable[str]) -> VectorFile | None:
+    """Read the first `max_words` vectors of a component's file, and those of the fallback forms of words.
+
+    Returns:
+        Vectors and findings of the file; None if the component has no file.
+
+    Raises:
+        DataError: if the file cannot be read as vectors of the component's dimension.
+    """
+    if spec.file is None:
+        return None
+    path = config.path(spec.file)
+    return read_vectors(path, spec.dimension, max_words=spec.max_words, wanted=_forms(words))
+
+
+def _forms(words: Iterable[str]) -> set[str]:
+    """Return the fallback forms of all words, the words themselves among them."""
+    return {form for word in words for form in fallback_forms(word)}
+
+
+def build_word_table(spec: EmbeddingConfig, counts: Counter[str], file: VectorFile | None) -> WordTable:
+    """Build the word table of an embedding component.
 
     Args:
         spec: the component.
-        counts: training words of its tasks and how often each occurs.
-        files: where vectors come from.
+        counts: the training words of its tasks, and how often each occurs.
+        file: result of `read_component_vectors` for these words or more; further vectors are dropped.
     """
-    if spec.file is None:
-        vocab, _ = build_word_vocab(counts, None, ignore_case=spec.ignore_case, keep_file=False)
-        return vocab, None, []
-    vectors, findings = files.read(spec, counts)
-    vocab, pretrained = build_word_vocab(
-        counts, vectors, ignore_case=spec.ignore_case, keep_file=spec.vocabulary == "file"
-    )
-    assert pretrained is not None
-    with_vector = set(pretrained[0].tolist())
-    covered = sum(count for word, count in counts.items() if vocab.row(word) in with_vector)
-    total = sum(counts.values())
-    about_coverage: list[Finding] = []
-    if covered < 0.05 * total:
+    vectors = _needed_vectors(file[0], spec.max_words, counts) if file else None
+    keep_file = spec.vocabulary == "file"
+    vocab, pretrained = build_word_vocab(counts, vectors, ignore_case=spec.ignore_case, keep_file=keep_file)
+    occurrences = np.zeros(vocab.size, np.int64)
+    for word, count in counts.items():
+        occurrences[vocab.row(word)] += count
+    rare = occurrences == 1
+    if file is None or vectors is None or pretrained is None:
+        return WordTable(vocab, None, rare, [])
+    findings = list(file[1])
+    covered, total = int(occurrences[pretrained.rows].sum()), sum(counts.values())
+    if covered < _MIN_COVERAGE * total:
         example = next(iter(counts))
         text = (
             f"vectors cover {covered / total:.1%} of the {total} training words of {spec.name!r}: another "
             f"language, script or tokenisation? (the file has {vectors.words[0]!r}, the data {example!r})"
         )
-        about_coverage.append(Finding(findings.path, None, text))
-    if not len(pretrained[0]):
-        pretrained = None
-    return vocab, pretrained, [*findings, *about_coverage]
+        findings.append(Finding(file[1].path, None, text))
+    return WordTable(vocab, pretrained if len(pretrained.rows) else None, rare, findings)
 
 
-def rare_rows(vocab: WordVocab, counts: Counter[str]) -> np.ndarray:
-    """(rows,) bool, those of words that occur once."""
-    seen = np.zeros(vocab.size, np.int64)
+def _needed_vectors(vectors: Vectors, max_words: int, words: Iterable[str]) -> Vectors:
+    """Return the first vectors and those of the fallback forms of words."""
+    forms = _forms(words)
+    kept = [i for i, word in enumerate(vectors.words) if i < max_words or word in forms]
+    if len(kept) == len(vectors.words):  # always for a single sample: saves a copy of the matrix
+        return vectors
+    return Vectors([vectors.words[i] for i in kept], vectors.matrix[kept])
+
+
+def build_word_vocab(
+    counts: Mapping[str, int], vectors: Vectors | None, *, ignore_case: bool, keep_file: bool
+) -> tuple[WordVocab, PretrainedRows | None]:
+    """Build the words of a table: those of the vector file in its order, then the other training words.
+
+    Training words are sorted by falling count, then alphabetically.
+
+    Args:
+        counts: the training words, and how often each occurs.
+        vectors: the vectors of the file; None if there is no file.
+        ignore_case: lower-case all words.
+        keep_file: keep words that only the file has, for sentences that are tagged later.
+
+    Returns:
+        The vocabulary, and the rows that have a vector; None if there is no file. A training word that the
+        file lacks starts from the vector of the word of the file that it falls back to.
+    """
+    normal = str.lower if ignore_case else str
+    training = Counter()
     for word, count in counts.items():
-        seen[vocab.row(word)] += count
-    return seen == 1
+        training[normal(word)] += count
+    words: dict[str, None] = {}
+    if vectors is not None and keep_file:
+        words.update(dict.fromkeys(map(normal, vectors.words)))
+    words.update(dict.fromkeys(sorted(training, key=lambda word: (-training[word], word))))
+    vocab = WordVocab(tuple(words), ignore_case)
+    if vectors is None:
+        return vocab, None
+    sources = WordVocab(tuple(vectors.words)).rows(vocab.words)  # the row among the file's words; 0: none
+    rows = np.flatnonzero(sources)
+    return vocab, PretrainedRows(rows + 1, vectors.matrix[sources[rows] - 1])

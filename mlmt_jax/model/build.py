@@ -52,7 +52,7 @@ def build_model(config: Config, sizes: Sizes) -> Model:
 
 def _build_task(config: Config, sizes: Sizes, task: TaskConfig) -> TaskModel:
     tags = tuple(sizes.tags[task.task])
-    names = task.model.uses()
+    names = task.model.component_names()
 
     def part(role: str) -> Part:
         component = config.component(names[role])

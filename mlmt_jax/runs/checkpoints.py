@@ -32,7 +32,7 @@ _EXTRA_BYTES = 1 << 17  # room for the seal, and for what the run writes meanwhi
 
 
 class StoredState(NamedTuple):
-    """What is known of a saved state without its arrays."""
+    """A saved state without its arrays."""
 
     step: int
     path: Path

@@ -1,60 +1,41 @@
-"""A complete, small config to break in one place at a time."""
+"""A complete, small config, and the message that refuses it after an edit."""
 
 from typing import Any
 
 import pytest
+from config_edits import Refusal, edited
+from task_grid import task_grid
+
+from mlmt_jax.config import parse_config
+from mlmt_jax.errors import ConfigError
 
 
 @pytest.fixture
 def four_tasks() -> dict[str, Any]:
     """Two languages, two tasks, every kind of component; every role is filled."""
-    pairs = [("xho", "ner"), ("zul", "ner"), ("xho", "pos"), ("zul", "pos")]
-    linears = [f"{task}_{kind}" for task in ("ner", "pos") for kind in ("univ", "xho", "zul")]
-    return {
-        "training": {"max_step": 100},
-        "datasets": [
-            {
-                "name": f"{language}_{task}",
-                "language": language,
-                "task": task,
-                "parser": {"token_col": 0, "label_col": 1},
-                "files": {split: f"{language}.{task}.{split}.txt" for split in ("train", "dev", "test")},
-            }
-            for language, task in pairs
-        ],
-        "tasks": [
-            {
-                "name": f"{language} {task}",
-                "language": language,
-                "task": task,
-                "dataset": f"{language}_{task}",
-                "ref": (language, task) == ("xho", "ner"),
-                "model": {
-                    "word_embed": f"{language}_words",
-                    "char_embed": "chars",
-                    "char_highway": "highway",
-                    "lstm": "lstm",
-                    "univ_layer": f"{task}_univ",
-                    "spec_layer": f"{task}_{language}",
-                    "crf": f"{task}_crf",
-                },
-            }
-            for language, task in pairs
-        ],
-        "components": [
-            {
-                "name": "xho_words",
-                "model": "embedding",
-                "language": "xho",
-                "dimension": 50,
-                "file": "xho.vec",
-            },
-            {"name": "zul_words", "model": "embedding", "language": "zul", "dimension": 50},
-            {"name": "chars", "model": "char_cnn", "dimension": 25, "filters": [[2, 20], [3, 30]]},
-            {"name": "highway", "model": "highway"},
-            {"name": "lstm", "model": "lstm", "hidden_size": 171},
-            *({"name": name, "model": "linear"} for name in linears),
-            {"name": "ner_crf", "model": "crf"},
-            {"name": "pos_crf", "model": "crf"},
-        ],
-    }
+    data = task_grid(
+        [("xho", "ner"), ("zul", "ner"), ("xho", "pos"), ("zul", "pos")],
+        {
+            "xho_words": {"model": "embedding", "language": "xho", "dimension": 50, "file": "xho.vec"},
+            "zul_words": {"model": "embedding", "language": "zul", "dimension": 50},
+            "chars": {"model": "char_cnn", "dimension": 25, "filters": [[2, 20], [3, 30]]},
+            "highway": {"model": "highway"},
+            "lstm": {"model": "lstm", "hidden_size": 171},
+        },
+    )
+    for dataset in data["datasets"]:
+        dataset["parser"] = {"token_col": 0, "label_col": 1}
+    return data
+
+
+@pytest.fixture
+def refusal(four_tasks: dict[str, Any]) -> Refusal:
+    """Return a function that edits the config and returns the message that refuses it."""
+
+    def refuse(edits: dict[str, Any]) -> str:
+        with pytest.raises(ConfigError) as caught:
+            parse_config(edited(four_tasks, edits), source="c.json")
+        assert str(caught.value).startswith("c.json: ")
+        return str(caught.value).removeprefix("c.json: ")
+
+    return refuse

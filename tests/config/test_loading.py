@@ -1,4 +1,4 @@
-"""From files and overrides to configs: defaults, paths, overrides, unreadable files."""
+"""Loading of config files: defaults, paths, overrides, unreadable files."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ from mlmt_jax.errors import ConfigError
 
 @pytest.fixture
 def file(four_tasks: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The config in a folder of its own, with all data files; the working directory is beside it."""
+    """Write the config and its data files to a folder `configs`; work in its sibling `work`."""
     folder = tmp_path / "configs"
     folder.mkdir()
     (tmp_path / "work").mkdir()
@@ -33,7 +33,7 @@ def refusal(path: Path, *overrides: str) -> str:
     return str(caught.value)
 
 
-def test_defaults(file: Path) -> None:
+def test_missing_keys_have_the_documented_defaults(file: Path) -> None:
     config = load_config(file)
     training, target, dataset = config.training, config.target, config.datasets[0]
     assert (training.eval_freq, training.max_step, training.max_epoch) == (1000, 100, None)
@@ -57,7 +57,7 @@ def test_defaults(file: Path) -> None:
     assert (target.model.embed_dropout, target.model.lstm_dropout, target.model.linear_dropout) == (0, 0, 0)
 
 
-def test_look_ups(file: Path) -> None:
+def test_blocks_are_found_by_name(file: Path) -> None:
     config = load_config(file)
     assert config.target.name == "xho ner"
     assert config.dataset("zul_pos").language == "zul"
@@ -66,11 +66,11 @@ def test_look_ups(file: Path) -> None:
     assert isinstance(encoder, LSTMConfig)
     assert (words.max_words, words.vocabulary, encoder.output_size) == (400_000, "file", 342)
     assert config.datasets[0].files.by_split == {
-        "train": "xho.ner.train.txt",
-        "dev": "xho.ner.dev.txt",
-        "test": "xho.ner.test.txt",
+        "train": "xho.ner.train",
+        "dev": "xho.ner.dev",
+        "test": "xho.ner.test",
     }
-    assert config.tasks[3].model.uses() == {
+    assert config.tasks[3].model.component_names() == {
         "word_embed": "zul_words",
         "char_embed": "chars",
         "char_highway": "highway",
@@ -81,7 +81,7 @@ def test_look_ups(file: Path) -> None:
     }
 
 
-def test_data_starts_at_the_file_and_output_at_the_working_directory(file: Path) -> None:
+def test_data_is_relative_to_the_file_and_output_to_the_working_directory(file: Path) -> None:
     config = load_config(Path("../configs/four.json"))
     assert config.data_root == file.parent
     assert config.path("a/b.txt") == file.parent / "a" / "b.txt"
@@ -89,23 +89,23 @@ def test_data_starts_at_the_file_and_output_at_the_working_directory(file: Path)
     assert config.training.output == Path("runs/four")
 
 
-def test_data_root_of_the_file_starts_at_the_file(file: Path, four_tasks: dict[str, Any]) -> None:
+def test_a_data_root_in_the_file_is_relative_to_the_file(file: Path, four_tasks: dict[str, Any]) -> None:
     file.write_text(json.dumps({"data_root": "../work", **four_tasks}), encoding="utf-8")
     assert load_config(file, check_files=False).data_root == Path.cwd()
 
 
-def test_data_root_of_the_command_line_starts_at_the_working_directory(file: Path) -> None:
+def test_a_data_root_by_override_is_relative_to_the_working_directory(file: Path) -> None:
     assert load_config(file, ["data_root=../configs"]).data_root == file.parent
     assert load_config(file, [f"data_root={file.parent}"]).data_root == file.parent
 
 
-def test_a_resolved_config_loads_again_as_equal(file: Path) -> None:
+def test_a_resolved_config_parses_to_an_equal_config(file: Path) -> None:
     config = load_config(file, ["tasks.0.gpu=true", "datasets.0.sample=0.5", "training.patience=3"])
     text = json.dumps(config.resolved(), allow_nan=False)
     assert parse_config(json.loads(text)) == config
 
 
-def test_overrides(file: Path) -> None:
+def test_overrides_set_values_and_later_ones_win(file: Path) -> None:
     config = load_config(
         file,
         [
@@ -132,7 +132,7 @@ def test_overrides(file: Path) -> None:
     assert config.datasets[0].parser.scheme == "io"
 
 
-def test_an_override_adds_a_block_that_is_not_there(file: Path, four_tasks: dict[str, Any]) -> None:
+def test_an_override_adds_a_missing_block(file: Path, four_tasks: dict[str, Any]) -> None:
     del four_tasks["training"], four_tasks["datasets"][0]["parser"]
     file.write_text(json.dumps(four_tasks), encoding="utf-8")
     config = load_config(file, ["training.max_epoch=4", "datasets.0.parser.scheme=bioes"])
@@ -148,9 +148,9 @@ def test_an_override_adds_a_block_that_is_not_there(file: Path, four_tasks: dict
             "tasks.0.model.lstm=lstn",
             'tasks[0].model.lstm: component "lstn" is not defined; did you mean "lstm"?',
         ),
-        ("training.max_step=many", 'training.max_step: got "many"; expected an integer'),
-        ("training.max_step=-1", "training.max_step: got -1; expected a number >= 1"),
-        ("tasks.0.momentum=NaN", "tasks[0].momentum: got NaN; expected a finite number"),
+        ("training.max_step=many", 'training.max_step: invalid value (got "many", expected an integer)'),
+        ("training.max_step=-1", "training.max_step: invalid value (got -1, expected a number >= 1)"),
+        ("tasks.0.momentum=NaN", "tasks[0].momentum: invalid value (got NaN, expected a finite number)"),
         ("tasks.4.prob=1", "tasks has no entry 4; known: 0 to 3"),
         ("tasks.-1.prob=1", 'tasks has no entry "-1"; known: 0 to 3'),
         ("tasks.first.prob=1", 'tasks has no entry "first"; known: 0 to 3'),
@@ -159,26 +159,30 @@ def test_an_override_adds_a_block_that_is_not_there(file: Path, four_tasks: dict
         ("=3", "expected PATH=VALUE, such as training.max_step=200"),
     ],
 )
-def test_a_bad_override_is_refused_by_its_text(file: Path, override: str, message: str) -> None:
+def test_an_invalid_override_is_refused_by_its_text(file: Path, override: str, message: str) -> None:
     assert refusal(file, "training.seed=2", override) == f"--set {override}: {message}"
 
 
-def test_a_problem_of_the_file_is_not_blamed_on_an_override(file: Path, four_tasks: dict[str, Any]) -> None:
+def test_a_problem_of_the_file_is_not_attributed_to_an_override(
+    file: Path, four_tasks: dict[str, Any]
+) -> None:
     four_tasks["training"]["seed"] = "x"
     file.write_text(json.dumps(four_tasks), encoding="utf-8")
-    assert refusal(file, "training.max_step=2") == f'{file}: training.seed: got "x"; expected an integer'
-
-
-def test_missing_files_are_named_with_the_nearest_one(file: Path) -> None:
-    (file.parent / "zul.pos.dev.txt").rename(file.parent / "zul.pos.dev.text")
-    path = file.parent / "zul.pos.dev.txt"
-    assert refusal(file) == (
-        f'{file}: datasets[3].files.dev: no such file: {path}; did you mean "zul.pos.dev.text"?'
+    assert refusal(file, "training.max_step=2") == (
+        f'{file}: training.seed: invalid value (got "x", expected an integer)'
     )
-    assert load_config(file, check_files=False).datasets[3].files.dev == "zul.pos.dev.txt"
 
 
-def test_missing_vectors_and_folders(file: Path) -> None:
+def test_a_missing_file_is_named_with_the_nearest_file(file: Path) -> None:
+    path = file.parent / "zul.pos.dev"
+    path.rename(file.parent / "zul.pos.devel")
+    assert refusal(file) == (
+        f'{file}: datasets[3].files.dev: no such file: {path}; did you mean "zul.pos.devel"?'
+    )
+    assert load_config(file, check_files=False).datasets[3].files.dev == "zul.pos.dev"
+
+
+def test_missing_vector_files_and_folders_are_named(file: Path) -> None:
     override = "components.0.file=vectors/xho.vec"
     folder = file.parent / "vectors"
     assert refusal(file, override) == (
@@ -193,23 +197,23 @@ def test_missing_vectors_and_folders(file: Path) -> None:
         ('{"training": {"max_step": 1,}}', r"line 1, column 2[89]: not JSON: .*comma.*"),
         ('{\n "tasks": [1 2]\n}', r"line 2, column 14: not JSON: .*"),
         ("", r"line 1, column 1: not JSON: .*"),
-        ('{"training": {"seed": 1, "seed": 2}}', r"training\.seed: this key stands twice in its object"),
-        ('{"tasks": [{}, {"a": 1, "b": 1, "a": 1}]}', r"tasks\[1\]\.a: this key stands twice in its object"),
-        ("[" * 100_000, r"not JSON that can be used: .*"),
-        ("[1]", r"got \[1\]; expected an object"),
+        ('{"training": {"seed": 1, "seed": 2}}', r"training\.seed: duplicate key"),
+        ('{"tasks": [{}, {"a": 1, "b": 1, "a": 1}]}', r"tasks\[1\]\.a: duplicate key"),
+        ("[" * 100_000, r"unusable JSON: .*"),
+        ("[1]", r"invalid value \(got \[1\], expected an object\)"),
     ],
 )
-def test_a_file_that_is_no_json_object(tmp_path: Path, text: str, message: str) -> None:
+def test_a_file_without_a_json_object_is_refused(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "c.json"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=rf"c\.json: {message}$"):
         load_config(path)
 
 
-def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+def test_a_missing_or_undecodable_file_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path / "c.json") == f"{tmp_path}/c.json: cannot be read: No such file or directory"
     (tmp_path / "c.json").write_bytes(b'{"a": "\xff"}')
-    assert refusal(tmp_path / "c.json") == f"{tmp_path}/c.json: byte 7 is not UTF-8; expected a JSON file"
+    assert refusal(tmp_path / "c.json") == f"{tmp_path}/c.json: byte 7 is not UTF-8 (expected a JSON file)"
 
 
 def test_a_byte_order_mark_is_accepted(file: Path) -> None:
@@ -217,19 +221,19 @@ def test_a_byte_order_mark_is_accepted(file: Path) -> None:
     assert load_config(file) == parse_config(load_config(file).resolved())
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not allow such names")
 @pytest.mark.parametrize("name", ["dn\udcff/four.json", "rn\udcff.json"])
-def test_a_config_whose_path_is_no_text(file: Path, name: str) -> None:
+def test_a_config_path_that_is_not_unicode_is_refused(file: Path, name: str) -> None:
     path = file.parent / name
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(file.read_bytes())
-    said = refusal(path)
-    assert said.isascii()
+    message = refusal(path)
+    assert message.isascii()
     key = "data_root" if "/" in name else "training.output"
-    assert f"{key}: got " in said
-    assert "udcff" in said
+    assert f"{key}: invalid value (got " in message
+    assert "udcff" in message
 
 
-def test_an_index_of_many_digits(file: Path) -> None:
-    said = refusal(file, f"tasks.{'9' * 5000}.x=1")
-    assert said.endswith(f'tasks has no entry "{"9" * 56}...; known: 0 to 3')
+def test_an_index_of_many_digits_is_refused(file: Path) -> None:
+    message = refusal(file, f"tasks.{'9' * 5000}.x=1")
+    assert message.endswith(f'tasks has no entry "{"9" * 56}...; known: 0 to 3')

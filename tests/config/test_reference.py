@@ -1,4 +1,4 @@
-"""The JSON Schema, the reference tables, and the configs that come with the project."""
+"""The JSON Schema, the reference tables, and the configs in `configs/`."""
 
 import json
 import re
@@ -32,13 +32,13 @@ def printed(capsys: pytest.CaptureFixture[str], *flags: str) -> str:
 
 
 def keys(value: Any) -> set[str]:
-    """Every key of every object in a JSON value."""
+    """Return every key of every object in a JSON value."""
     if isinstance(value, dict):
         return set(value).union(*map(keys, value.values()))
     return set().union(*map(keys, value)) if isinstance(value, list) else set()
 
 
-def test_schema_is_json_with_a_comment_for_every_field(capsys: pytest.CaptureFixture[str]) -> None:
+def test_schema_is_json_with_a_description_of_every_field(capsys: pytest.CaptureFixture[str]) -> None:
     schema = json.loads(printed(capsys))
     assert schema["$schema"].startswith("https://json-schema.org/")
     blocks = [schema, *schema["$defs"].values()]
@@ -54,7 +54,7 @@ def test_schema_is_json_with_a_comment_for_every_field(capsys: pytest.CaptureFix
 
 def test_reference_has_every_field_with_its_default(capsys: pytest.CaptureFixture[str]) -> None:
     schema = json.loads(printed(capsys))
-    tables = printed(capsys, "--reference").split("#### ")[1:]
+    tables = printed(capsys, "--reference").split("### ")[1:]
     by_summary = {table.split("\n")[2]: table for table in tables}
     blocks = [schema, *schema["$defs"].values()]
     assert len(tables) == len(blocks)
@@ -98,13 +98,13 @@ def test_shipped_configs_load(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["masakhane_xho.json", "masakhane_xho_single.json"])
-def test_the_real_corpora_are_where_the_configs_say(name: str, shared_data: Path) -> None:
+def test_shipped_configs_find_the_real_corpora(name: str, shared_data: Path) -> None:
     config = load_config(CONFIGS / name, [f"data_root={shared_data}"])
     assert config.datasets[0].sample == 200
 
 
 def original_example(folder: str) -> dict[str, Any]:
-    """The published example's structure and keys, those without a meaning here among them."""
+    """Return a config with the structure and the keys of the published example."""
 
     def dataset(language: str, task: str) -> dict[str, Any]:
         columns = {"ner": (0, 1), "pos": (1, 3)}[task]
@@ -207,7 +207,7 @@ def original_example(folder: str) -> dict[str, Any]:
     }
 
 
-def test_the_original_example_loads_as_it_is(tmp_path: Path) -> None:
+def test_the_published_example_loads(tmp_path: Path) -> None:
     data = original_example(str(tmp_path))
     assert len(data["components"]) == 13
     files = [file for dataset in data["datasets"] for file in dataset["files"].values()]
@@ -220,7 +220,7 @@ def test_the_original_example_loads_as_it_is(tmp_path: Path) -> None:
     assert [task.prob for task in config.tasks] == [1.0, 0.1, 1.0, 0.1]
 
 
-def test_the_shipped_example_has_the_structure_of_the_original(tmp_path: Path) -> None:
+def test_the_shipped_example_has_the_structure_of_the_published_one(tmp_path: Path) -> None:
     original = original_example(str(tmp_path))
     shipped = json.loads((CONFIGS / "example.json").read_text(encoding="utf-8"))
     assert keys(shipped) == keys(original)

@@ -1,4 +1,4 @@
-"""The command line that writes config files."""
+"""The command that writes config files."""
 
 import errno
 import gzip
@@ -27,7 +27,7 @@ POS = "".join(f"{word}\t{tag}\n" for word, tag in WORDS * 3)
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working directory, with a corpus of each kind in ``data`` and vectors of two lengths."""
+    """Work in a folder with a corpus of each kind and vectors of two formats in ``data``."""
     data = tmp_path / "data"
     data.mkdir()
     for split in ("train", "dev", "test"):
@@ -59,7 +59,9 @@ def read(path: str) -> dict[str, Any]:
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
-def test_multi(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_multi_configures_four_tasks_that_share_components(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     vectors = ["--word_embed_1", "data/one.vec", "--word_embed_2", "data/two.vec.gz"]
     main(["multi", *files("tgt", "cl", "ct", "clct"), *vectors, "--languages", "nld,afr"])
     config = load_config("multi.json")
@@ -72,7 +74,7 @@ def test_multi(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (1, 3, "\t", "auto"),
         (0, 1, "\t", "auto"),
     ]
-    uses = [task.model.uses() for task in config.tasks]
+    uses = [task.model.component_names() for task in config.tasks]
     assert uses[3] == {
         "word_embed": "afr_word_embed",
         "char_embed": "char_embed",
@@ -81,13 +83,13 @@ def test_multi(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "spec_layer": "pos_afr_linear",
         "crf": "pos_crf",
     }
-    # Sharing as in the paper: vectors by language, heads by task, specific layers by neither.
+    # As in the paper: a language shares word vectors, a task shares the CRF, no two share a specific layer.
     assert [use["word_embed"] for use in uses] == ["nld_word_embed", "afr_word_embed"] * 2
     assert [use["crf"] for use in uses] == ["ner_crf", "ner_crf", "pos_crf", "pos_crf"]
     assert len({use["spec_layer"] for use in uses}) == 4
-    told = capsys.readouterr().out
-    assert "nld ner: 2 training sentences, token in column 0, tag in column 1" in told
-    assert told.endswith("python -m mlmt_jax.train multi.json\n")
+    output = capsys.readouterr().out
+    assert "nld ner: 2 training sentences, token in column 0, tag in column 1" in output
+    assert output.endswith("python -m mlmt_jax.train multi.json\n")
 
 
 def test_defaults_are_those_of_the_original_scripts(folder: Path) -> None:
@@ -95,7 +97,7 @@ def test_defaults_are_those_of_the_original_scripts(folder: Path) -> None:
     data = read("single.json")
     (task,) = data["tasks"]
     components = {component["name"]: component for component in data["components"]}
-    # But for the epochs: two sentences are a batch, and 1000 steps are the fewest.
+    # Except the epochs: the two sentences are one batch, and a run has at least 1000 steps.
     assert data["training"] == {"max_epoch": 1000, "eval_freq": 50}
     assert data["datasets"][0]["batch_size"] == 10
     assert "test" not in data["datasets"][0]["files"]
@@ -113,7 +115,7 @@ def test_defaults_are_those_of_the_original_scripts(folder: Path) -> None:
     assert (components["lstm"]["hidden_size"], components["lstm"]["forget_bias"]) == (100, 0.0)
 
 
-def test_flags(folder: Path) -> None:
+def test_flags_set_the_values_of_the_config(folder: Path) -> None:
     flags = "--use_highway --charhw_layer 2 --charhw_func selu --charcnn_filters 2,20;3,30 --gpu"
     flags += " --word_embed_dim 7 --word_ignore_case --max_epoch 9 --lr 0.02 --feat_dropout 0"
     flags += " --lstm_hidden_size 171 --lstm_forget_bias 1 --output other.json"
@@ -133,7 +135,7 @@ def test_flags(folder: Path) -> None:
     assert (components["lstm"]["hidden_size"], components["lstm"]["forget_bias"]) == (171, 1.0)
 
 
-def test_cross_lingual_and_cross_task(folder: Path) -> None:
+def test_cross_lingual_and_cross_task_configure_two_tasks(folder: Path) -> None:
     main(["cross-lingual", *files("tgt", "cl", test=False)])
     lingual = load_config("cross-lingual.json")
     assert [(task.language, task.task) for task in lingual.tasks] == [("lang1", "ner"), ("lang2", "ner")]
@@ -143,14 +145,14 @@ def test_cross_lingual_and_cross_task(folder: Path) -> None:
     assert all(task.model.spec_layer is None for task in tasks.tasks)
 
 
-def test_a_target_of_single_words(folder: Path) -> None:
+def test_a_target_with_tags_of_single_words_is_named_pos(folder: Path) -> None:
     target = ["--train_tgt", "data/ct.train", "--dev_tgt", "data/ct.dev"]
     main(["cross-task", *target, "--train_ct", "data/tgt.train", "--dev_ct", "data/tgt.dev"])
     config = load_config("cross-task.json")
     assert [task.task for task in config.tasks] == ["pos", "ner"]
 
 
-def test_paths_are_found_from_the_config_file(folder: Path) -> None:
+def test_paths_are_relative_to_the_config_file(folder: Path) -> None:
     (folder / "real" / "deep").mkdir(parents=True)
     (folder / "link").symlink_to(folder / "real" / "deep")
     main([*SINGLE, "--output", "link/c.json", "--word_embed", str(folder / "data" / "one.vec")])
@@ -159,16 +161,16 @@ def test_paths_are_found_from_the_config_file(folder: Path) -> None:
     assert config.path("../../data/one.vec").samefile("data/one.vec")
 
 
-def test_an_epoch_decides_how_often_is_evaluated(folder: Path) -> None:
+def test_the_evaluation_frequency_is_one_epoch(folder: Path) -> None:
     (folder / "data" / "tgt.train").write_text(NER * 301, encoding="utf-8")
     main(SINGLE)
     training = load_config("single.json").training
     assert (training.eval_freq, training.max_epoch) == (61, 100)
 
 
-def test_an_existing_config_is_kept(folder: Path) -> None:
+def test_an_existing_config_is_kept_without_force(folder: Path) -> None:
     (folder / "single.json").write_text("mine", encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"^single.json: exists already; expected --force or "):
+    with pytest.raises(ConfigError, match=r"^single.json: exists already \(expected --force or "):
         main(SINGLE)
     assert (folder / "single.json").read_text(encoding="utf-8") == "mine"
     main([*SINGLE, "--force"])
@@ -178,35 +180,38 @@ def test_an_existing_config_is_kept(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([*SINGLE, "--lr", "-1"], "single.json: tasks[0].learning_rate: got -1.0; expected a number > 0"),
+        (
+            [*SINGLE, "--lr", "-1"],
+            "single.json: tasks[0].learning_rate: invalid value (got -1.0, expected a number > 0)",
+        ),
         (
             [*SINGLE, "--batch_size", "0"],
-            "single.json: datasets[0].batch_size: got 0; expected a number >= 1",
+            "single.json: datasets[0].batch_size: invalid value (got 0, expected a number >= 1)",
         ),
         ([*SINGLE, "--output", "no/c.json"], "no/c.json: cannot be written: No such file or directory"),
         (
             ["cross-lingual", *files("tgt", "cl"), "--languages", "nld"],
-            "--languages nld: 1 given; expected 2",
+            "--languages nld: too few names (got 1, expected 2)",
         ),
         (
             ["cross-lingual", *files("tgt"), "--train_cl", "data/ct.train", "--dev_cl", "data/ct.dev"],
-            "--train_cl data/ct.train: has tags of single words; expected spans, "
-            "as its task has in the target's language",
+            "--train_cl data/ct.train: not the kind of tags of this task in the target's language "
+            "(got tags of single words, expected spans)",
         ),
         (
             ["cross-task", *files("tgt"), "--train_ct", "data/cl.train", "--dev_ct", "data/cl.dev"],
-            "both tasks look like ner; expected names that tell them apart, such as --tasks ner,chunk",
+            "both tasks look like ner (expected two names, such as --tasks ner,chunk)",
         ),
     ],
 )
-def test_refusals(folder: Path, arguments: list[str], message: str) -> None:
+def test_unusable_files_and_flags_are_refused(folder: Path, arguments: list[str], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         main(arguments)
     assert str(caught.value) == message
     assert not list(folder.glob("*.json"))
 
 
-def test_a_file_of_another_format_than_the_training_file(folder: Path) -> None:
+def test_a_file_of_another_format_than_the_training_file_is_refused(folder: Path) -> None:
     (folder / "data" / "tgt.dev").write_text("Piet\n\nJan\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"^data/tgt.dev:1:5: "):
         main(SINGLE)
@@ -217,13 +222,15 @@ def test_a_file_of_another_format_than_the_training_file(folder: Path) -> None:
     [
         (["--test", "data/tgt.tst"], "argument --test: no such file: data/tgt.tst"),
         (["--charcnn_filters", "2;3"], "expected width,number pairs such as 2,25;3,25"),
-        (["--languages", "nld,nld"], "expected different names with commas between them"),
-        (["--languages", "nld/be,afr"], "got 'nld/be,afr'; expected different names"),
+        (["--languages", "nld,nld"], "expected different names separated by commas"),
+        (["--languages", "nld/be,afr"], "got 'nld/be,afr', expected different names"),
         (["--charhw_func", "rely"], "argument --charhw_func: invalid choice: 'rely'"),
         (["--train_tgt", "data/tgt.train"], "unrecognized arguments: --train_tgt"),
     ],
 )
-def test_bad_flags(folder: Path, flags: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_flags_are_refused_by_the_parser(
+    folder: Path, flags: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as caught:
         main([*SINGLE, *flags])
     assert caught.value.code == 2
@@ -232,29 +239,29 @@ def test_bad_flags(folder: Path, flags: list[str], message: str, capsys: pytest.
 
 def test_errors_end_with_status_2_and_no_traceback(folder: Path) -> None:
     (folder / "single.json").touch()
-    ended = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "mlmt_jax.configure", *SINGLE], capture_output=True, text=True, check=False
     )
-    assert ended.returncode == 2
-    assert ended.stderr == "error: single.json: exists already; expected --force or another --output\n"
+    assert process.returncode == 2
+    assert process.stderr == "error: single.json: exists already (expected --force or another --output)\n"
 
 
-def test_paths_stay_as_they_were_given(folder: Path) -> None:
+def test_absolute_paths_stay_absolute(folder: Path) -> None:
     (folder / "configs").mkdir()
-    own = str(folder / "data" / "tgt.train")
-    main(["single", "--train", own, "--dev", "data/tgt.dev", "--output", "configs/a.json"])
-    assert read("configs/a.json")["datasets"][0]["files"] == {"train": own, "dev": "../data/tgt.dev"}
+    train = str(folder / "data" / "tgt.train")
+    main(["single", "--train", train, "--dev", "data/tgt.dev", "--output", "configs/a.json"])
+    assert read("configs/a.json")["datasets"][0]["files"] == {"train": train, "dev": "../data/tgt.dev"}
 
 
-def test_a_config_that_cannot_be_written_leaves_the_one_before(
+def test_a_failed_write_keeps_the_previous_config(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def full(*_: object) -> None:
+    def raise_disk_full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     main(SINGLE)
     before = read("single.json")
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", raise_disk_full)
     assert status(main, *SINGLE, "--force", "--batch_size", "3") == 2
     assert "No space left on device" in capsys.readouterr().err
     assert read("single.json") == before
@@ -262,7 +269,7 @@ def test_a_config_that_cannot_be_written_leaves_the_one_before(
 
 
 @pytest.mark.parametrize("output", [".", "", "data/tgt.dev"])
-def test_a_config_takes_the_place_of_nothing_else(folder: Path, output: str) -> None:
+def test_a_config_never_replaces_a_folder_or_a_data_file(folder: Path, output: str) -> None:
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     with pytest.raises(ConfigError, match="--output"):
         main([*SINGLE, "--output", output, "--force"])

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlmt_jax.corpus.vectors import read_dimension, read_vectors
+from mlmt_jax.corpus.vector_records import read_dimension
+from mlmt_jax.corpus.vectors import read_vectors
 from mlmt_jax.errors import DataError
 
 WORDS = ["de", "Gent", "t ex", "10 000", ",", "#", "é", "a\xa0b"]
@@ -200,7 +201,7 @@ LONG = as_text([f"w{i}" for i in range(5000)], np.random.default_rng(1).normal(s
         (b" 1 2\n\xff 3 4\n", 2, [": all its words are empty, too long or not UTF-8"]),
         (as_binary(["a"], MATRIX[:1], newline=True).replace(b"a ", b"\xe9 "), 5, ["not UTF-8"]),
         ("a 1 2\n".encode("utf-16"), 2, [":1: looks like UTF-16", "save it as"]),
-        (b"x" * 2_000_000, 2, [":1: the first line has no end"]),
+        (b"x" * 2_000_000, 2, [":1: the line has no end in 1 MiB"]),
         (BINARIES["binary"][:-1], 5, ["ends within word 3", "promises 3 words"]),
         (BINARIES["binary"][:30], 5, ["ends within word 2"]),
         (BINARIES["binary"].replace(b"3 5\n", b"999999999 5\n"), 5, ["ends within word 4", "999999999"]),

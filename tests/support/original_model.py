@@ -20,7 +20,7 @@ WORDS = ("Sarel", "Steyn", "woont", "4 uur", "oont.")  # all of five characters
 
 
 class Convolutions(nn.Module):
-    """Character features: every filter's largest value over the places of a word."""
+    """Character features: the maximum of every filter over the positions in a word."""
 
     def __init__(self, characters: int, dimension: int = 6):
         super().__init__()
@@ -28,13 +28,13 @@ class Convolutions(nn.Module):
         self.convs = nn.ModuleList(nn.Conv2d(1, count, (width, dimension)) for width, count in FILTERS)
 
     def forward(self, chars: Tensor) -> Tensor:
-        """(n, c) -> (n, features)."""
+        """Return the features of n words, (n, c) -> (n, features)."""
         image = self.embedding(chars)[:, None]
         return torch.cat([torch.relu(conv(image)).amax((2, 3)) for conv in self.convs], 1)
 
 
 class Gates(nn.Module):
-    """Highway layers; ``spelling`` is that of the older or of the newer version."""
+    """Highway layers; ``spelling`` is their name in the older or in the newer version."""
 
     def __init__(self, spelling: str, layers: int, activation: str):
         super().__init__()
@@ -44,7 +44,7 @@ class Gates(nn.Module):
         self.spelling, self.activation = spelling, getattr(nn.functional, activation)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, features) -> (n, features)."""
+        """Return the transformed features, (n, features) -> (n, features)."""
         for gate, transform in zip(self.gate, getattr(self, self.spelling), strict=True):
             share = torch.sigmoid(gate(x))
             x = x + share * (self.activation(transform(x)) - x)
@@ -52,7 +52,7 @@ class Gates(nn.Module):
 
 
 class Hidden(nn.Module):
-    """A head with one hidden layer."""
+    """A layer of label scores with one hidden layer."""
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__()
@@ -60,7 +60,7 @@ class Hidden(nn.Module):
         self.output_linear = nn.Linear(4, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, inputs) -> (n, outputs)."""
+        """Return the scores, (n, inputs) -> (n, outputs)."""
         return self.output_linear(torch.tanh(self.linears[0](x)))
 
 
@@ -75,7 +75,7 @@ class Transitions(nn.Module):
 
 
 class LstmCrf(nn.Module):
-    """One task model over modules that others may hold too."""
+    """One task model; other task models may share its modules."""
 
     def __init__(self, **parts: nn.Module):
         super().__init__()
@@ -86,22 +86,22 @@ class LstmCrf(nn.Module):
             self.spec_gate = nn.Linear(spec.in_features, spec.out_features)
 
     def forward(self, words: list[int], chars: list[list[int]]) -> np.ndarray:
-        """Label scores of one sentence, (n, labels)."""
-        own: Any = self
-        letters = own.char_embedding(torch.tensor(chars))
+        """Return the label scores of one sentence, (n, labels)."""
+        parts: Any = self
+        letters = parts.char_embedding(torch.tensor(chars))
         if hasattr(self, "char_highway"):
-            letters = own.char_highway(letters)
-        states, _ = own.lstm(torch.cat([own.word_embedding(torch.tensor(words)), letters], 1))
-        scores = own.univ_fc_layer(states)
+            letters = parts.char_highway(letters)
+        states, _ = parts.lstm(torch.cat([parts.word_embedding(torch.tensor(words)), letters], 1))
+        scores = parts.univ_fc_layer(states)
         if hasattr(self, "spec_fc_layer"):
             share = torch.sigmoid(self.spec_gate(states))
-            scores = share * own.spec_fc_layer(states) + (1 - share) * scores
+            scores = share * parts.spec_fc_layer(states) + (1 - share) * scores
         return scores.detach().numpy()
 
     def best(self, scores: np.ndarray) -> list[int]:
-        """The best labels, from all there are."""
-        own: Any = self
-        transition = own.crf.transition.detach().numpy()
+        """Return the best labels, found by enumeration."""
+        parts: Any = self
+        transition = parts.crf.transition.detach().numpy()
         start, end = len(transition) - 2, len(transition) - 1
 
         def score(path: tuple[int, ...]) -> float:
@@ -112,26 +112,26 @@ class LstmCrf(nn.Module):
 
 
 def heads(labels: int, dead: int | None, *, specific: int = 0, hidden: bool = False) -> list[nn.Module]:
-    """The universal head and so many specific ones; the dead label is never the best."""
-    made: list[Any] = [Hidden(14, labels) if hidden else nn.Linear(14, labels)]
-    made += [nn.Linear(14, labels) for _ in range(specific)]
-    for head in made:
+    """Return the universal layer of label scores and specific ones; the label ``dead`` is never the best."""
+    layers: list[Any] = [Hidden(14, labels) if hidden else nn.Linear(14, labels)]
+    layers += [nn.Linear(14, labels) for _ in range(specific)]
+    for head in layers:
         if dead is not None:
             last = head.output_linear if hidden else head
             last.bias.data[dead] = -30.0
-    return made
+    return layers
 
 
 def vocabulary(names: tuple[str, ...] | list[str], **special: int) -> dict[str, int]:
-    """Indices from 2 on, in another order than that of the dict."""
+    """Return indices from 2, in another order than that of the names."""
     indices = range(len(names) + 1, 1, -1)
     return dict(zip(names, indices, strict=True)) | special
 
 
 def newer(*, multi: bool = False, hidden: bool = False) -> tuple[dict[str, Any], dict[str, LstmCrf]]:
-    """What the newer scripts save: one task model, whatever they trained, and a padding label.
+    """Return what the newer scripts save, and the model: the target alone, with a padding label.
 
-    With several tasks a label has the padding label's index; the last score then belongs to none.
+    With several tasks, a label has the index of the padding label, and the last score belongs to no label.
     """
     torch.manual_seed(multi + 2 * hidden)
     letters = sorted(set("".join(WORDS)) - {"y"})
@@ -175,7 +175,7 @@ def newer(*, multi: bool = False, hidden: bool = False) -> tuple[dict[str, Any],
 
 
 def older_multi() -> tuple[dict[str, Any], dict[str, LstmCrf]]:
-    """What the older script saves: four task models that share components, without a padding label."""
+    """Return what the older script saves, and its four task models, without a padding label."""
     torch.manual_seed(4)
     letters = sorted(set("".join(WORDS)) - {"y"})
     tokens = {1: ("sarel", "steyn", "woont"), 2: ("woont", "steyn", "4 uur", "oont.")}
@@ -211,7 +211,7 @@ def older_multi() -> tuple[dict[str, Any], dict[str, LstmCrf]]:
 
 
 def indices(state: dict[str, Any], task: str, words: list[str]) -> tuple[list[int], list[list[int]]]:
-    """A sentence as the original's numbers."""
+    """Return the word and character indices of a sentence in the original."""
     vocab = state["vocab"]
     tokens = vocab["token"] if "token" in vocab else vocab["token_2" if task.startswith("cl") else "token_1"]
     lower = state["args"].get("word_ignore_case")
@@ -220,27 +220,27 @@ def indices(state: dict[str, Any], task: str, words: list[str]) -> tuple[list[in
 
 
 def labels_of(state: dict[str, Any], task: str) -> dict[int, str]:
-    """The labels by index, without padding."""
+    """Return the labels by index, without the padding label."""
     vocab = state["vocab"]
     names = vocab["label"] if "label" in vocab else vocab["label_2" if "ct" in task else "label_1"]
     return {index: name for name, index in names.items() if name != PAD}
 
 
 def save(state: Any, path: Path, *, old_format: bool = False) -> Path:
-    """Writes a file as PyTorch does, or as it did before 1.6."""
+    """Write a file in the format of PyTorch, or in that before version 1.6."""
     torch.save(state, path, _use_new_zipfile_serialization=not old_format)
     return path
 
 
 def save_from_gpu(state: Any, path: Path) -> Path:
-    """Writes a file in the old format as if its tensors were on a GPU."""
+    """Write a file in the old format as if its tensors were on a GPU."""
     data = save(state, path, old_format=True).read_bytes()
     swaps = {
         b"ctorch\nFloatStorage\n": b"ctorch.cuda\nFloatStorage\n",
         b"X\x03\0\0\0cpu": b"X\x06\0\0\0cuda:0",
     }
-    for there, instead in swaps.items():
-        assert there in data
-        data = data.replace(there, instead)
+    for cpu, gpu in swaps.items():
+        assert cpu in data
+        data = data.replace(cpu, gpu)
     path.write_bytes(data)
     return path

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 from dense import DenseSentence, dense_chars, dense_words, pack_dense
 from tag_oracles import well_formed
+from task_grid import only_tasks, task_grid
 
 from mlmt_jax.config import Config, parse_config
 from mlmt_jax.model import Model, build_model, init_params
@@ -27,68 +28,28 @@ def small_config(
     roles: dict[str, Any] | None = None,
     **components: dict[str, Any],
 ) -> Config:
-    """The config of the task models (language, task), the first of them the target.
+    """Return the config of the task models of `pairs`, the first of them the target.
 
     Args:
-        pairs: of language and task.
-        roles: what all tasks have otherwise under "model"; None takes a key out.
-        components: what the component of that name has otherwise.
+        pairs: language and task of each task model.
+        roles: values under "model" that replace those of every task; None removes a key.
+        components: by component, values that are added to its config.
     """
-
-    def wiring(language: str, task: str) -> dict[str, Any]:
-        own = {
-            "word_embed": f"{language}_words",
-            "char_embed": "chars",
-            "char_highway": "highway",
-            "lstm": "lstm",
-            "univ_layer": f"{task}_univ",
-            "spec_layer": f"{task}_{language}",
-            "crf": f"{task}_crf",
-        } | (roles or {})
-        return {role: name for role, name in own.items() if name is not None}
-
-    tasks = [
+    data = task_grid(
+        pairs,
         {
-            "name": f"{language} {task}",
-            "language": language,
-            "task": task,
-            "dataset": f"{language}_{task}",
-            "ref": (language, task) == pairs[0],
-            "model": wiring(language, task),
-        }
-        for language, task in pairs
-    ]
-    known = {
-        "chars": {"model": "char_cnn", "dimension": 3, "filters": [[2, 4], [3, 3]]},
-        "highway": {"model": "highway", "num_layers": 2, "activation": "selu"},
-        "lstm": {"model": "lstm", "hidden_size": 6},
-    }
-    for language, task in pairs:
-        known[f"{language}_words"] = {"model": "embedding", "dimension": 5}
-        known[f"{task}_univ"] = known[f"{task}_{language}"] = {"model": "linear"}
-        known[f"{task}_crf"] = {"model": "crf"}
-    used = {name for task in tasks for name in task["model"].values()}
-    datasets = [
-        {
-            "name": f"{language}_{task}",
-            "language": language,
-            "task": task,
-            "files": {"train": "train.txt", "dev": "dev.txt"},
-        }
-        for language, task in pairs
-    ]
-    return parse_config(
-        {
-            "training": {"max_step": 1},
-            "datasets": datasets,
-            "tasks": tasks,
-            "components": [
-                {"name": name, **spec, **components.get(name, {})}
-                for name, spec in known.items()
-                if name in used
-            ],
-        }
+            "chars": {"model": "char_cnn", "dimension": 3, "filters": [[2, 4], [3, 3]]},
+            "highway": {"model": "highway", "num_layers": 2, "activation": "selu"},
+            "lstm": {"model": "lstm", "hidden_size": 6},
+            **{f"{language}_words": {"model": "embedding", "dimension": 5} for language, _ in pairs},
+        },
     )
+    for task in data["tasks"]:
+        model = task["model"] | (roles or {})
+        task["model"] = {role: name for role, name in model.items() if name is not None}
+    for component in data["components"]:
+        component |= components.get(component["name"], {})
+    return parse_config(only_tasks(data, *(task["name"] for task in data["tasks"])))
 
 
 def random_params(model: Model, seed: int = 10) -> Params:

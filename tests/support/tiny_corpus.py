@@ -1,9 +1,12 @@
-"""A corpus and a config so small that a four-task run trains in seconds."""
+"""A corpus and a config with which a run of four tasks trains in seconds."""
 
+import copy
 import json
 import random
 from pathlib import Path
 from typing import Any
+
+from task_grid import only_tasks, task_grid
 
 NAMES = {
     "nld": (["Piet", "Jan", "Mies", "Anna"], ["Gent", "Delft", "Breda"], ["woont", "werkt", "slaapt"]),
@@ -13,14 +16,14 @@ SENTENCES = 12
 SCHEMES = {"nld": "iob2", "afr": "iob1"}
 TARGET = "nld ner"
 TASKS = ("nld ner", "afr ner", "nld pos", "afr pos")
-TRAINED_STEPS = 24  # of the run that the tests share
+TRAINED_STEPS = 24  # steps of the run that tests share
 EVAL_FREQ = 8
 
 Token = tuple[str, str, str]  # word, IOB2 tag, part of speech
 
 
 def sentences(language: str, seed: int, count: int = SENTENCES) -> list[list[Token]]:
-    """Sentences of 1 to 6 words, of Afrikaans 1 to 4; two spans of one type touch in some."""
+    """Return sentences of 1 to 6 words, in Afrikaans 1 to 4; some have two adjacent spans of one type."""
     choose = random.Random(f"{language} {seed}").choice
     people, places, verbs = NAMES[language]
     made: list[list[Token]] = []
@@ -41,7 +44,7 @@ def sentences(language: str, seed: int, count: int = SENTENCES) -> list[list[Tok
 
 
 def ner_lines(made: list[list[Token]], language: str) -> str:
-    """Words and tags: parted by spaces in IOB2, or by tabs in IOB1, after a comment."""
+    """Return the text of a column file: IOB2 after spaces (Dutch), or a comment, then IOB1 after tabs."""
     if SCHEMES[language] == "iob2":
         return "\n\n".join("\n".join(f"{word} {tag}" for word, tag, _ in one) for one in made) + "\n"
     blocks = []
@@ -56,7 +59,7 @@ def ner_lines(made: list[list[Token]], language: str) -> str:
 
 
 def pos_lines(made: list[list[Token]]) -> str:
-    """CoNLL-U with a comment and a multi-word range before each sentence."""
+    """Return the text of a CoNLL-U file with a comment and a multi-word range before each sentence."""
     blocks = []
     for number, one in enumerate(made):
         rows = [f"{i}\t{word}\t_\t{pos}\t_\t_\t0\t_\t_\t_" for i, (word, _, pos) in enumerate(one, 1)]
@@ -65,107 +68,66 @@ def pos_lines(made: list[list[Token]]) -> str:
 
 
 def config() -> dict[str, Any]:
-    """Two languages, two tasks, every kind of component, tiny sizes."""
-    pairs = [(language, task) for task in ("ner", "pos") for language in ("nld", "afr")]
-    parsers: dict[str, dict[str, Any]] = {"ner": {}, "pos": {"token_col": 1, "label_col": 3}}
-    return {
-        "training": {
-            "max_step": TRAINED_STEPS,
-            "eval_freq": EVAL_FREQ,
-            "seed": 3,
-            "aux_task_weight": 0.5,
-            "aux_language_weight": 0.5,
-            "eval_batch_size": 16,
+    """Return a config of two languages, two tasks, every kind of component and tiny sizes."""
+    data = task_grid(
+        [(language, task) for task in ("ner", "pos") for language in ("nld", "afr")],
+        {
+            "nld_words": {"model": "embedding", "dimension": 4, "file": "nld.vec"},
+            "afr_words": {"model": "embedding", "dimension": 4},
+            "chars": {"model": "char_cnn", "dimension": 3, "filters": [[2, 5]]},
+            "highway": {"model": "highway"},
+            "lstm": {"model": "lstm", "hidden_size": 5},
         },
-        "datasets": [
-            {
-                "name": f"{language}_{task}",
-                "language": language,
-                "task": task,
-                "batch_size": 4,
-                "parser": parsers[task],
-                "files": {split: f"{language}.{task}.{split}" for split in ("train", "dev", "test")},
-            }
-            for language, task in pairs
-        ],
-        "tasks": [
-            {
-                "name": f"{language} {task}",
-                "language": language,
-                "task": task,
-                "dataset": f"{language}_{task}",
-                "ref": f"{language} {task}" == TARGET,
-                "learning_rate": 0.2,
-                "decay_step": 100,
-                "model": {
-                    "word_embed": f"{language}_words",
-                    "char_embed": "chars",
-                    "char_highway": "highway",
-                    "lstm": "lstm",
-                    "univ_layer": f"{task}_univ",
-                    "spec_layer": f"{task}_{language}",
-                    "crf": f"{task}_crf",
-                    "lstm_dropout": 0.1,
-                },
-            }
-            for language, task in pairs
-        ],
-        "components": [
-            {"name": "nld_words", "model": "embedding", "dimension": 4, "file": "nld.vec"},
-            {"name": "afr_words", "model": "embedding", "dimension": 4},
-            {"name": "chars", "model": "char_cnn", "dimension": 3, "filters": [[2, 5]]},
-            {"name": "highway", "model": "highway"},
-            {"name": "lstm", "model": "lstm", "hidden_size": 5},
-            *({"name": f"{task}_univ", "model": "linear"} for task in ("ner", "pos")),
-            *({"name": f"{task}_{language}", "model": "linear"} for language, task in pairs),
-            *({"name": f"{task}_crf", "model": "crf"} for task in ("ner", "pos")),
-        ],
+    )
+    data["training"] = {
+        "max_step": TRAINED_STEPS,
+        "eval_freq": EVAL_FREQ,
+        "seed": 3,
+        "aux_task_weight": 0.5,
+        "aux_language_weight": 0.5,
+        "eval_batch_size": 16,
     }
-
-
-def of_tasks(data: dict[str, Any], *names: str) -> dict[str, Any]:
-    """The config with these task models alone, and what they use."""
-    tasks = [task for task in data["tasks"] if task["name"] in names]
-    used = {name for task in tasks for name in task["model"].values() if isinstance(name, str)}
-    return {
-        **data,
-        "datasets": [own for own in data["datasets"] if own["name"] in {task["dataset"] for task in tasks}],
-        "tasks": tasks,
-        "components": [part for part in data["components"] if part["name"] in used],
-    }
+    for dataset in data["datasets"]:
+        columns = {"token_col": 1, "label_col": 3} if dataset["task"] == "pos" else {}
+        dataset |= {"batch_size": 4, "parser": columns}
+    for task in data["tasks"]:
+        task |= {"learning_rate": 0.2, "decay_step": 100}
+        task["model"]["lstm_dropout"] = 0.1
+    return data
 
 
 def without_characters(data: dict[str, Any]) -> dict[str, Any]:
-    """The config with word vectors alone, which compiles in half the time."""
-    letters = ("char_embed", "char_highway")
-    tasks = []
+    """Return a config without character features, which compiles in half the time."""
+    data = copy.deepcopy(data)
     for task in data["tasks"]:
-        model = {role: name for role, name in task["model"].items() if role not in letters}
-        tasks.append({**task, "model": {**model, "use_char_embedding": False}})
-    kinds = ("char_cnn", "highway")
-    components = [part for part in data["components"] if part["model"] not in kinds]
-    return {**data, "tasks": tasks, "components": components}
+        del task["model"]["char_embed"], task["model"]["char_highway"]
+        task["model"]["use_char_embedding"] = False
+    return only_tasks(data, *(task["name"] for task in data["tasks"]))
 
 
 def lean(name: str, **training: Any) -> dict[str, Any]:
-    """One task model alone, without characters, specific layer and dropout: the quickest to compile."""
+    """Return a config of one task model without characters, specific layer and dropout; it compiles fastest.
+
+    Args:
+        name: the task model, which becomes the target.
+        training: values of the block `training`.
+    """
     data = without_characters(config())
     for task in data["tasks"]:
-        for role in ("spec_layer", "lstm_dropout"):
-            del task["model"][role]
-        task["ref"] = True  # it will be the only one
-    return {**of_tasks(data, name), "training": {**data["training"], **training}}
+        del task["model"]["spec_layer"], task["model"]["lstm_dropout"]
+        task["ref"] = True  # only one task model remains
+    return {**only_tasks(data, name), "training": {**data["training"], **training}}
 
 
 def write_config(folder: Path, data: dict[str, Any], name: str = "tiny.json") -> Path:
-    """Writes a config into a folder and gives its path."""
+    """Write a config to a folder; return its path."""
     path = folder / name
     path.write_text(json.dumps(data), encoding="utf-8")
     return path
 
 
 def write_corpus(folder: Path) -> Path:
-    """Writes all files and the config into a folder; gives the config's path."""
+    """Write the data files, the vectors and the config to a folder; return the config's path."""
     folder.mkdir(parents=True, exist_ok=True)
     for language in NAMES:
         for seed, split in enumerate(("train", "dev", "test")):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import reference_step
 import tiny_corpus
+from task_grid import only_tasks
 
 from mlmt_jax.config import load_config
 from mlmt_jax.training.plan import draw_task
@@ -22,7 +23,7 @@ STEPS, FEW_STEPS = 300, 40
 
 def config_of(tiny_config: Path, trainable: bool) -> Path:
     # Two tasks that share words, characters, LSTM: each with a learning rate of its own.
-    data = tiny_corpus.of_tasks(tiny_corpus.config(), "nld ner", "nld pos")
+    data = only_tasks(tiny_corpus.config(), "nld ner", "nld pos")
     for i, task in enumerate(data["tasks"]):
         task["model"] |= {"embed_dropout": 0.2, "lstm_dropout": 0.4}
         task |= {"learning_rate": 0.03 - 0.01 * i, "decay_step": 50}
