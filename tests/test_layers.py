@@ -1,4 +1,4 @@
-"""What may import what, read from the sources; and what importing costs."""
+"""The layers of the package: each file imports only lower layers, and importing loads no more than needed."""
 
 import ast
 import subprocess
@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "mlmt_jax"
 
-#: What each layer holds, the lowest first. A file imports only units of lower layers, and its own unit.
+#: The units of each layer, the lowest first. A file imports only units of lower layers, and its own unit.
 LAYERS = (
     {"errors", "types", "crf", "metrics"},
     {"config", "text"},
@@ -24,7 +24,7 @@ LAYERS = (
     {"check", "configure", "convert", "tag_files", "cli"},
     {"train", "evaluate", "predict", "export"},
 )
-COMMANDS = len(LAYERS) - 1  # the layer of every ``__main__``
+COMMANDS = len(LAYERS) - 1  # the layer of every `__main__.py`
 LAYER_OF = {unit: layer for layer, units in enumerate(LAYERS) for unit in units}
 # The only parts that may import a library.
 OWNERS = {
@@ -40,6 +40,8 @@ LONGEST = 350
 
 
 class Import(NamedTuple):
+    """An import statement of a file."""
+
     file: Path
     line: int
     module: str
@@ -49,7 +51,7 @@ class Import(NamedTuple):
 
 
 def imports(file: Path) -> Iterator[Import]:
-    """All imports of a file, those within functions and for type checkers as well."""
+    """Yield all imports of a file, also those within functions and for type checkers."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (Import(file, node.lineno, alias.name) for alias in node.names)
@@ -63,12 +65,12 @@ def imports(file: Path) -> Iterator[Import]:
 
 
 def unit_of(file: Path) -> str:
-    """The part of the package that a file belongs to: its subpackage, or the module itself."""
+    """Return the unit that a file belongs to: a subpackage, or a module of the package."""
     return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
 def sources() -> dict[Path, str]:
-    # The package's own __init__ names the tagger, and loads it when it is asked for.
+    """Return the unit of each file. The package's `__init__.py`, which loads the taggers lazily, has none."""
     return {file: unit_of(file) for file in sorted(PACKAGE.rglob("*.py")) if file != PACKAGE / "__init__.py"}
 
 
@@ -76,9 +78,9 @@ def layer_of(file: Path) -> int:
     return COMMANDS if file.name == "__main__.py" else LAYER_OF[unit_of(file)]
 
 
-def inner(one: Import) -> str | None:
-    """The part of the package that is imported, if one is."""
-    package, _, rest = one.module.partition(".")
+def imported_unit(statement: Import) -> str | None:
+    """Return the unit of the package that is imported, if there is one."""
+    package, _, rest = statement.module.partition(".")
     return rest.split(".")[0] if package == "mlmt_jax" else None
 
 
@@ -87,32 +89,32 @@ def test_the_table_is_complete() -> None:
 
 
 def test_a_layer_imports_only_lower_layers() -> None:
-    wrong = [
+    violations = [
         str(statement)
         for file, unit in sources().items()
         for statement in imports(file)
-        if (other := inner(statement)) not in (None, unit) and LAYER_OF[other] >= layer_of(file)
+        if (imported := imported_unit(statement)) not in (None, unit) and LAYER_OF[imported] >= layer_of(file)
     ]
-    assert not wrong
+    assert not violations
 
 
 def test_the_crf_imports_nothing_of_the_package() -> None:
     files = [file for file, unit in sources().items() if unit == "crf"]
     assert files
-    assert {inner(statement) for file in files for statement in imports(file)} <= {None, "crf"}
+    assert {imported_unit(statement) for file in files for statement in imports(file)} <= {None, "crf"}
 
 
-def test_libraries_have_their_places() -> None:
-    wrong = [
-        str(one)
+def test_libraries_are_imported_only_by_their_owners() -> None:
+    violations = [
+        str(statement)
         for file, unit in sources().items()
-        for one in imports(file)
-        if unit not in OWNERS.get(one.module.split(".")[0], {unit})
+        for statement in imports(file)
+        if unit not in OWNERS.get(statement.module.split(".")[0], {unit})
     ]
-    assert not wrong
+    assert not violations
 
 
-def test_no_file_is_long_and_none_is_a_drawer() -> None:
+def test_no_file_is_long_or_has_a_vague_name() -> None:
     files = [
         file for folder in ("mlmt_jax", "tests", "bench", "configs") for file in (ROOT / folder).rglob("*.py")
     ]
@@ -142,16 +144,16 @@ def test_no_file_is_long_and_none_is_a_drawer() -> None:
         ("import mlmt_jax.convert", ["jax", "flax", "optax", "orbax", "torch"]),
     ],
 )
-def test_what_importing_does_not_load(statement: str, absent: list[str]) -> None:
+def test_importing_does_not_load(statement: str, absent: list[str]) -> None:
     code = f"{statement}\nimport sys\nprint(*sorted(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    loaded = done.stdout.split()
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = result.stdout.split()
     assert not set(absent) & set(loaded)
 
 
 def test_the_crf_loads_nothing_of_the_package_but_itself() -> None:
     code = "import sys, mlmt_jax.crf\nprint(*(name for name in sys.modules if name.startswith('mlmt_jax')))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    others = [name for name in done.stdout.split() if not name.startswith("mlmt_jax.crf")]
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    others = [name for name in result.stdout.split() if not name.startswith("mlmt_jax.crf")]
     assert others == ["mlmt_jax"]
-    assert "mlmt_jax.crf.inference" in done.stdout
+    assert "mlmt_jax.crf.inference" in result.stdout
