@@ -26,26 +26,10 @@ class RunFolder:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-
-    @property
-    def checkpoints(self) -> Path:
-        """Folder of the checkpoints (orbax)."""
-        return self.path / "checkpoints"
-
-    @property
-    def metrics(self) -> Path:
-        """One JSON object a line for each evaluation."""
-        return self.path / "metrics.jsonl"
-
-    @property
-    def summary(self) -> Path:
-        """Scores of the best checkpoint; it exists once the run is finished."""
-        return self.path / "summary.json"
-
-    @property
-    def divergence(self) -> Path:
-        """Step and message of a replica that diverged."""
-        return self.path / "diverged.json"
+        self.checkpoints = self.path / "checkpoints"  # folder of the checkpoints (orbax)
+        self.metrics = self.path / "metrics.jsonl"  # one JSON object a line for each evaluation
+        self.summary = self.path / "summary.json"  # scores of the best checkpoint, once the run is finished
+        self.divergence = self.path / "diverged.json"  # step and message of a replica that diverged
 
     def replica(self, number: int) -> "RunFolder":
         """Return the folder of a replica, a whole run folder itself; raise RunError if it is a link."""
@@ -131,6 +115,7 @@ class RunFolder:
         write_identity(self.path, identity._replace(checksums={**identity.checksums, name: [new]}))
 
     def _replace(self, name: str, text: str) -> None:
+        """Write a file of the folder, whole or not at all; raise RunError if the system refuses."""
         with write_errors(self.path / name):
             replace_text(self.path / name, text)
 
@@ -201,4 +186,5 @@ class RunFolder:
 
 
 def _json_text(name: str, data: Any) -> str:
+    """Return the text of a JSON file; only ``vocab.json``, which is long, is on one line."""
     return json.dumps(data, ensure_ascii=False, indent=None if name == "vocab.json" else 2) + "\n"

@@ -192,6 +192,7 @@ class ReplicaGroup:
         return [params] if self._is_single else self._split(params)
 
     def _put(self, values: Any, axes: PartitionSpec = _REPLICA_AXIS) -> jax.Array:
+        """Return a NumPy array on the devices; on a mesh, spread over them by ``axes``."""
         if self._mesh is None:
             return jax.numpy.asarray(values)
         # Each process has the whole array on its host, and hands the parts to its devices.

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from mlmt_jax.batches.prefetch import BatchesAhead, default_processes
+from mlmt_jax.batches.prefetch import PrefetchedBatches, default_workers
 from mlmt_jax.config import Config
 from mlmt_jax.errors import ConfigError
 from mlmt_jax.training import processes
@@ -95,12 +95,12 @@ class ReplicaSet:
             for group, numbers in zip(self._groups, self._numbers, strict=True)
         ]
 
-    def prefetch(self, plan: Iterator[PlannedStep]) -> BatchesAhead:
+    def prefetch(self, plan: Iterator[PlannedStep]) -> PrefetchedBatches:
         """Return the steps of a plan with the placed batches of all groups; close it at the end."""
-        workers = default_processes(jax.default_backend())
+        workers = default_workers(jax.default_backend())
         if workers:  # Each worker process would choose the shapes anew.
             _ = [batches.shapes for group in self._groups for batches in group.batches.values()]
-        return BatchesAhead(
+        return PrefetchedBatches(
             [group.batches for group in self._groups],
             plan,
             lambda batches: [g.place(batch) for g, batch in zip(self._groups, batches, strict=True)],
