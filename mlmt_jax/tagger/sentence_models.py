@@ -198,16 +198,16 @@ def read_marginals(
         pairs: (n - 1, t, t) marginals of neighbours.
         gold: (n,) int tags, -1 if unknown; for `tags_and_losses` alone.
     """
-    markov = MarkovChain.from_marginals(words, pairs)
+    tag_chain = MarkovChain.from_marginals(words, pairs)
     if isinstance(reader, NBest):
-        return markov.k_best(reader.k)
-    tags = markov.k_best(1)[0][0]
+        return tag_chain.k_best(reader.k)
+    tags = tag_chain.k_best(1)[0][0]
     if reader is readers.tags_and_probabilities:
-        return tags, words, markov.path_log_probabilities(tags)
+        return tags, words, tag_chain.path_log_probabilities(tags)
     if reader is readers.tags_and_losses and gold is not None:
         if np.any(gold < 0):
             return tags, np.array(np.nan)
         smallest = np.log(np.finfo(np.float32).tiny)
-        return tags, -np.sum(np.maximum(markov.path_log_probabilities(gold), smallest))
+        return tags, -np.sum(np.maximum(tag_chain.path_log_probabilities(gold), smallest))
     assert reader is readers.best_tags
     return (tags,)

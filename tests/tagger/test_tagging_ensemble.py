@@ -13,6 +13,7 @@ import pytest
 import tiny_corpus
 from command_lines import status
 from config_edits import edited
+from task_grid import only_tasks
 
 from mlmt_jax import Ensemble, Tagger
 from mlmt_jax.corpus.dataset import bioes_sentences
@@ -258,7 +259,7 @@ def test_the_training_words_of_all_members_are_seen_words(replicas: Replicas) ->
 
 def test_an_ensemble_tags_with_the_requested_task(tiny_config: Path, tmp_path: Path) -> None:
     corpus = Path(shutil.copytree(tiny_config.parent, tmp_path / "corpus"))
-    data = tiny_corpus.of_tasks(tiny_corpus.config(), "nld ner", "nld pos")
+    data = only_tasks(tiny_corpus.config(), "nld ner", "nld pos")
     data["training"] |= {"max_step": 1, "eval_freq": 1, "replicas": 2}
     run = tmp_path / "run"
     train([str(tiny_corpus.write_config(corpus, data, "two.json")), "--output", str(run)])
