@@ -130,7 +130,7 @@ def test_a_run_may_lack_the_words_of_its_training_data(folder: RunFolder) -> Non
     data = folder.read("vocab.json")
     del data["seen"]
     folder.write("vocab.json", data)
-    assert folder.vocabulary()[0].seen == {}
+    assert folder.vocabulary()[0].training_words == {}
 
 
 def test_the_data_may_move(folder: RunFolder, config: Config, tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ import pytest
 import tiny_corpus
 from command_lines import status
 from config_edits import edited
+from task_grid import only_tasks
 
 from mlmt_jax import Ensemble, Tagger
-from mlmt_jax.corpus.dataset import label
+from mlmt_jax.corpus.dataset import bioes_sentences
 from mlmt_jax.errors import RunError
 from mlmt_jax.evaluate import main as evaluate
 from mlmt_jax.model import tags_and_losses
@@ -39,7 +40,7 @@ class Replicas:
 
     def dev_sentences(self) -> list[Sentence]:
         sentences, findings = read_conll(self.dev, self.members[0].column_format)
-        return label(sentences, self.members[0].scheme, findings)
+        return bioes_sentences(sentences, self.members[0].scheme, findings)
 
 
 @pytest.fixture(scope="module")
@@ -251,14 +252,14 @@ def test_the_training_words_of_all_members_are_seen_words(replicas: Replicas) ->
     config, vocabulary, schemes, _ = replicas.members[1].model.context
     params = replicas.members[1].model.params
     # A run from before the training words were kept.
-    older = Tagger(config, replace(vocabulary, seen={}), schemes, params)
+    older = Tagger(config, replace(vocabulary, training_words={}), schemes, params)
     assert Ensemble(replicas.members).evaluate(sentences).by_words is not None
     assert Ensemble([replicas.members[0], older]).evaluate(sentences).by_words is None
 
 
 def test_an_ensemble_tags_with_the_requested_task(tiny_config: Path, tmp_path: Path) -> None:
     corpus = Path(shutil.copytree(tiny_config.parent, tmp_path / "corpus"))
-    data = tiny_corpus.of_tasks(tiny_corpus.config(), "nld ner", "nld pos")
+    data = only_tasks(tiny_corpus.config(), "nld ner", "nld pos")
     data["training"] |= {"max_step": 1, "eval_freq": 1, "replicas": 2}
     run = tmp_path / "run"
     train([str(tiny_corpus.write_config(corpus, data, "two.json")), "--output", str(run)])
