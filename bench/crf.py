@@ -1,4 +1,4 @@
-"""How fast is ``mlmt_jax.crf``, and how much memory does it need, beside other CRFs?
+"""Benchmark of the CRF: how fast is ``mlmt_jax.crf``, and how much memory does it need, beside others?
 
 Measured, for each task and shape (B sentences, n words in the longest one, t tags, float32):
 
