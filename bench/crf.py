@@ -237,6 +237,7 @@ def measure_scaling(grids: Mapping[str, Sequence[Shape]], repeats: int) -> dict[
 
 
 def _shape(text: str) -> Shape:
+    """Parse B,n,t."""
     B, n, t = map(int, text.split(","))
     return B, n, t
 

@@ -60,7 +60,7 @@ def segmentations(length: int, types: Sequence[str], start: int = 0) -> Iterator
 
 
 def touching(spans: Sequence[OracleSpan]) -> bool:
-    """Whether two adjacent spans have one type, which IO cannot write."""
+    """Return True if two adjacent spans have the same type, which IO cannot write."""
     return any(a[0] == b[0] and a[2] + 1 == b[1] for a in spans for b in spans)
 
 
