@@ -34,7 +34,7 @@ from timing import interleaved
 from mlmt_jax.batches.encode import encode_sentences
 from mlmt_jax.batches.encoded_sentences import from_spellings
 from mlmt_jax.batches.packing import assemble, needs_of
-from mlmt_jax.batches.prefetch import BatchesAhead, default_processes
+from mlmt_jax.batches.prefetch import PrefetchedBatches, default_workers
 from mlmt_jax.cli.environment import keep_freed_memory
 from mlmt_jax.config import Config
 from mlmt_jax.runs.checkpoints import Checkpoints
@@ -109,8 +109,8 @@ class Training:
         own = setup.batches[self._name]
         self.sentences = sum(len(own.indices(step)) for step in range(steps))
         plan = cycle(PlannedStep(step, self._name, step) for step in range(steps))
-        self._batches = BatchesAhead(
-            [setup.batches], plan, processes=default_processes(jax.default_backend())
+        self._batches = PrefetchedBatches(
+            [setup.batches], plan, workers=default_workers(jax.default_backend())
         )
 
     def __call__(self) -> None:

@@ -20,6 +20,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,10 @@ from step_costs import multiply_adds, step_parts
 from synthetic import load_with_data
 from timing import interleaved, measure_machine
 
-from mlmt_jax.batches.prefetch import BatchesAhead, default_processes
+from mlmt_jax.batches.prefetch import PrefetchedBatches, default_workers
 from mlmt_jax.batches.transfer import FlatBatch, unflatten
 from mlmt_jax.cli.environment import keep_freed_memory
-from mlmt_jax.training.plan import draws
+from mlmt_jax.training.plan import plan_steps
 from mlmt_jax.training.replica_group import ReplicaGroup
 from mlmt_jax.training.setup import Setup, fresh_state, prepare
 from mlmt_jax.training.tables import table
@@ -43,27 +44,12 @@ ROOT = Path(__file__).resolve().parents[1]
 BLOCKS = 5
 
 
-class Draws:
-    """The batches of a run from its first step on, as the training loop draws them."""
-
-    def __init__(
-        self, setup: Setup, place: Callable[[Any], Any] = lambda batch: batch, processes: int | None = None
-    ):
-        """``processes``: that assemble ahead (``BatchesAhead``)."""
-        none = dict.fromkeys(setup.model.tasks, 0)
-        self._drawn = draws(setup.weights, 0, none)
-        self._batches = BatchesAhead(
-            [setup.batches], draws(setup.weights, 0, none), lambda batches: place(batches[0]), processes
-        )
-
-    def next(self) -> tuple[str, Any]:
-        """The next step's task model and batch."""
-        name, task_step = next(self._drawn)
-        return name, self._batches.take(name, task_step)
-
-    def close(self) -> None:
-        """Ends what assembles ahead."""
-        self._batches.close()
+def planned_batches(
+    setup: Setup, place: Callable[[Any], Any] = lambda batch: batch, workers: int | None = None
+) -> PrefetchedBatches:
+    """Return the batches of a run from its first step on; ``workers`` as for ``PrefetchedBatches``."""
+    plan = plan_steps(setup.weights, 0, dict.fromkeys(setup.model.tasks, 0))
+    return PrefetchedBatches([setup.batches], plan, lambda batches: place(batches[0]), workers)
 
 
 class Ours:
@@ -121,11 +107,9 @@ def _shape(batch: Batch) -> tuple[int, ...]:
 
 def shapes(setup: Setup, steps: int) -> dict[tuple[str, tuple[int, ...]], list[Batch]]:
     """The batches of the first steps by task model and shape."""
-    drawn = Draws(setup)
     found = collections.defaultdict(list)
-    for _ in range(steps):
-        name, batch = drawn.next()
-        found[name, _shape(batch)].append(batch)
+    for step, batch in islice(planned_batches(setup), steps):
+        found[step.task, _shape(batch)].append(batch)
     return found
 
 
@@ -148,20 +132,20 @@ def compile_peer(setup: Setup, start: Any, steps: int, limit: float) -> tuple[Pe
 
     It compiles for sizes, not shapes: batches of one shape of ours may be several programs of its.
     """
-    side, drawn, started = Peer(setup, start), Draws(setup), time.perf_counter()
+    side, started = Peer(setup, start), time.perf_counter()
     for trainer in side.trainers.values():
         trainer.compile()
-    for _ in range(steps):
-        side.step(*drawn.next())
+    for step, batch in islice(planned_batches(setup), steps):
+        side.step(step.task, batch)
         if time.perf_counter() - started > limit:
             return None
     return side, time.perf_counter() - started
 
 
-def timed_block(side: Ours | Peer, drawn: Draws, steps: int) -> tuple[float, float]:
+def timed_block(side: Ours | Peer, batches: PrefetchedBatches, steps: int) -> tuple[float, float]:
     """Seconds of so many steps, and their mean loss."""
     started = time.perf_counter()
-    losses = [side.step(*drawn.next()) for _ in range(steps)]
+    losses = [side.step(step.task, batch) for step, batch in islice(batches, steps)]
     side.wait()
     seconds = time.perf_counter() - started
     return seconds, float(np.mean([float(loss) for loss in losses]))
@@ -175,10 +159,10 @@ def peak_mebibytes() -> float:
 def measure_parts(setup: Setup, ours: Ours, batches: dict[Any, list[Batch]], steps: int) -> dict[str, Any]:
     """Milliseconds of the parts of a step, on a batch of the most frequent task model and shape."""
     (name, shape), several = max(batches.items(), key=lambda item: len(item[1]))
-    batch, drawn = several[0], Draws(setup)
+    batch, planned = several[0], planned_batches(setup)
     started = time.perf_counter()
     for _ in range(steps):
-        drawn.next()
+        next(planned)
     host = (time.perf_counter() - started) / steps
     task, optimizer = setup.model.tasks[name], setup.optimizers[name]
     parts = step_parts(task, optimizer, ours.params, batch, jax.random.key(0))
@@ -216,31 +200,30 @@ def measure(setup: Setup, steps: int, *, compiled: bool, limit: float) -> dict[s
             print(f"torch.compile: {failed}; left out")
         else:
             sides["torch.compile"], results["compile seconds"]["torch.compile"] = found
-    drawn = {
-        name: Draws(setup, side.place, default_processes(jax.default_backend()))
+    planned = {
+        name: planned_batches(setup, side.place, default_workers(jax.default_backend()))
         for name, side in sides.items()
     }
     blocks: dict[str, list[float]] = {name: [] for name in sides}
     losses: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(BLOCKS):
         for name, side in sides.items():
-            seconds, loss = timed_block(side, drawn[name], steps // BLOCKS)
+            seconds, loss = timed_block(side, planned[name], steps // BLOCKS)
             blocks[name].append(seconds)
             losses[name].append(loss)
-    for own in drawn.values():
-        own.close()
+    for prefetched in planned.values():
+        prefetched.close()
     results["peak MiB"]["all"] = peak_mebibytes()
     if used := (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use"):
         results["peak MiB"]["ours, of the device"] = used / 2**20
     work = np.zeros((BLOCKS, 3))  # sentences, words, multiply-adds
-    counted = Draws(setup)
+    counted = planned_batches(setup)
     for row in work:
-        for _ in range(steps // BLOCKS):
-            name, batch = counted.next()
+        for step, batch in islice(counted, steps // BLOCKS):
             row += (
                 np.sum(batch.sentences.lengths > 0),
                 np.sum(batch.sentences.lengths),
-                multiply_adds(setup.model.tasks[name], batch),
+                multiply_adds(setup.model.tasks[step.task], batch),
             )
     rate = 2 * measure_machine().multiply_adds
     results["matmul GFLOP/s"] = rate / 1e9

@@ -10,7 +10,7 @@ from mlmt_jax.text.columns import Sentence
 
 
 def encode(
-    vocabulary: Vocabulary, word_embed: str, task: str, examples: Iterable[Sentence]
+    vocabulary: Vocabulary, word_embed: str, task: str, sentences: Iterable[Sentence]
 ) -> EncodedSentences:
     """Encode labelled sentences for a task model.
 
@@ -18,12 +18,12 @@ def encode(
         vocabulary: the run's vocabulary.
         word_embed: the task model's embedding component.
         task: the task whose tag names are used; a tag that it lacks becomes -1.
-        examples: sentences with their tags.
+        sentences: sentences with their tags.
     """
-    examples = list(examples)
-    sentences = encode_sentences(vocabulary, word_embed, [example.tokens for example in examples])
-    tags = [tag for example in examples for tag in example.tags]
-    return sentences._replace(tags=encode_tags(vocabulary.tags[task], tags))
+    sentences = list(sentences)
+    encoded = encode_sentences(vocabulary, word_embed, [sentence.tokens for sentence in sentences])
+    tags = [tag for sentence in sentences for tag in sentence.tags]
+    return encoded._replace(tags=encode_tags(vocabulary.tags[task], tags))
 
 
 def encode_tags(names: Sequence[str], tags: Iterable[str]) -> np.ndarray:

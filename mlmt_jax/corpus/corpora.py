@@ -81,17 +81,13 @@ def _build_corpus(
         for spec in config.components
         if isinstance(spec, EmbeddingConfig)
     }
-    vocabulary = Vocabulary(
-        words={name: table.vocab for name, table in tables.items()},
-        characters=CharacterVocab(tuple(sorted(characters))),
-        tags=tags,
-        spans=spans,
-        seen={name: frozenset(dataset.training_words) for name, dataset in datasets.items()},
-    )
-    is_rare = [characters[char] == 1 for char in vocabulary.characters.characters]
+    words = {name: table.vocab for name, table in tables.items()}
+    character_vocab = CharacterVocab(tuple(sorted(characters)))
+    training_words = {name: frozenset(dataset.training_words) for name, dataset in datasets.items()}
+    is_rare = [characters[char] == 1 for char in character_vocab.characters]
     return Corpus(
         datasets,
-        vocabulary,
+        Vocabulary(words, character_vocab, tags, spans, training_words),
         pretrained={name: table.pretrained for name, table in tables.items() if table.pretrained},
         rare_words={name: table.rare for name, table in tables.items()},
         rare_characters=np.array([False, False, *is_rare]),

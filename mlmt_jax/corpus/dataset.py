@@ -80,16 +80,10 @@ def make_dataset(config: Config, spec: DatasetConfig, sentences: Mapping[str, li
     if isinstance(spec.sample, int) and spec.sample > len(kept):
         text = f"{len(kept)} training sentences, fewer than the sample of {spec.sample}: all are taken"
         findings["train"].note(text)
-    return Dataset(
-        spec.name,
-        spec.task,
-        scheme,
-        bare=scheme == "io" and has_bare_labels(itertools.chain(*tags.values())),
-        splits={**splits, "train": [train[i] for i in kept]},
-        sample=np.array(kept, np.int64),
-        available=len(kept),
-        findings=tuple(itertools.chain(*findings.values())),
-    )
+    bare = scheme == "io" and has_bare_labels(itertools.chain(*tags.values()))
+    splits["train"] = [train[i] for i in kept]
+    sample, all_findings = np.array(kept, np.int64), tuple(itertools.chain(*findings.values()))
+    return Dataset(spec.name, spec.task, scheme, bare, splits, sample, len(kept), all_findings)
 
 
 def draw_sample(whole: Dataset, spec: DatasetConfig, seed: int) -> Dataset:

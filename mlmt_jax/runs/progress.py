@@ -36,6 +36,10 @@ class Progress(NamedTuple):
             evaluated=step,
         )
 
+    def has_ended(self, patience: int | None) -> bool:
+        """Return True if the last ``patience`` evaluations brought no better score; None ends no run."""
+        return patience is not None and self.stale >= patience
+
     def without_best(self) -> "Progress":
         """Return the progress as if the run had not been evaluated yet: its best parameters are lost."""
         evaluated = min(self.evaluated, self.step - 1)

@@ -202,6 +202,6 @@ def _check_never_saved(replica: ReplicaOnDisk, eval_freq: int) -> None:
 
 def _end(replica: ReplicaOnDisk, choice: _Choice, patience: int | None) -> int | None:
     """Return the step at which a replica ended by patience or divergence; None if it did not."""
-    if choice.progress is not None and patience is not None and choice.progress.stale >= patience:
+    if choice.progress is not None and choice.progress.has_ended(patience):
         return choice.progress.step
     return None if replica.divergence is None else replica.divergence[0]

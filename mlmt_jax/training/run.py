@@ -101,9 +101,8 @@ def _finished_summary(
 
 def _have_all_ended(config: Config, start: Start) -> bool:
     """Return True if every replica has ended by divergence or patience."""
-    patience = config.training.patience
     return all(
-        number in start.divergences or (patience is not None and progress.stale >= patience)
+        number in start.divergences or progress.has_ended(config.training.patience)
         for number, progress in enumerate(start.progress)
     )
 
@@ -150,9 +149,9 @@ def _finish(
                 raise TrainingStopped(stop.signum, end.step)
             progress = end.progress[number]
             if progress.best_step is not None:  # None: it diverged before it was evaluated
-                shapes = replicas.state_shapes(number).params
-                params = replicas.pad(number, checkpoints[number].restore_best(progress.best_step, shapes))
-                scores = score_replica(replicas.setup(number), params, lambda task, split: True)
+                replica = replicas[number]
+                params = checkpoints[number].restore_best(progress.best_step, replica.shapes.params)
+                scores = score_replica(replica.setup, replica.pad(params), lambda task, split: True)
                 divergence = end.divergences.get(number)
                 summary = replica_summary(replicas.config, progress, scores, divergence)
                 replica_folder.write("summary.json", summary)

@@ -1,5 +1,6 @@
 """Which task is drawn how often."""
 
+import itertools
 from collections import Counter
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlmt_jax.config import Config, parse_config
-from mlmt_jax.training.plan import draw_task, task_weights
+from mlmt_jax.training.plan import draw_task, plan_steps, task_weights
 
 SENTENCES = {"nld ner": 49, "afr ner": 400, "nld pos": 900, "afr pos": 10_000}
 
@@ -87,3 +88,12 @@ def test_the_very_start_of_the_range(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_has_no_weight_is_never_drawn(values: list[float], step: int) -> None:
     weights = {str(i): value for i, value in enumerate(values)}
     assert weights[draw_task(weights, step)] > 0
+
+
+def test_a_plan_continues_from_a_step() -> None:
+    weights = {"a": 0.3, "b": 0.7}
+    plan = list(itertools.islice(plan_steps(weights, 0, {"a": 0, "b": 0}), 50))
+    assert [planned.step for planned in plan] == list(range(50))
+    assert [planned.task for planned in plan] == [draw_task(weights, step) for step in range(50)]
+    task_steps = {task: sum(planned.task == task for planned in plan[:20]) for task in weights}
+    assert list(itertools.islice(plan_steps(weights, 20, task_steps), 30)) == plan[20:]
