@@ -17,7 +17,6 @@ import numpy as np
 import poisoned_training
 import pytest
 import tiny_corpus
-from config_edits import edited
 from tiny_runs import newest_states, read_json, sampled_config, train_run
 
 from mlmt_jax.errors import InputError
@@ -155,7 +154,7 @@ def test_missing_device_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_failed_process_ends_all_soon(corpus: Path) -> None:
-    data = edited(sampled_config(data_parallel=2), {"training.max_step": 100_000})
+    data = sampled_config(data_parallel=2, max_step=100_000)
     tiny_corpus.write_config(corpus, data, "failing.json")
     started = time.monotonic()
     outputs = train_in_processes(
@@ -168,7 +167,7 @@ def test_failed_process_ends_all_soon(corpus: Path) -> None:
 
 
 def test_signal_stops_all_processes_at_one_step(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = edited(sampled_config(data_parallel=2), {"training.max_step": 100_000})
+    data = sampled_config(data_parallel=2, max_step=100_000)
     tiny_corpus.write_config(corpus, data, "stopping.json")
     monkeypatch.setenv("STOPPED", "1")
     program, folder = (failing_training.__file__,), corpus.parent / "stopping"
@@ -181,7 +180,7 @@ def test_signal_stops_all_processes_at_one_step(corpus: Path, monkeypatch: pytes
 
 def test_two_processes_agree_on_diverged_replicas(corpus: Path) -> None:
     # Only the first process evaluates: it alone knows the replicas that ended by patience or infinite losses.
-    data = edited(sampled_config(patience=1), {"training.eval_freq": 2, "training.max_step": 8})
+    data = sampled_config(patience=1, eval_freq=2, max_step=8)
     tiny_corpus.write_config(corpus, data, "poisoned.json")
     folder = corpus.parent / "poisoned"
     program = (str(Path(poisoned_training.__file__)),)

@@ -127,7 +127,7 @@ def test_missing_states_are_refused_unless_the_first_one_was_not_written(
         for path, data in before.items():
             assert path.name not in remaining or path.read_bytes() == data
             path.write_bytes(data)
-    # The folder as a crash before the first state would leave it.
+    # Simulate a crash before the first state was written.
     (folder / "summary.json").unlink()
     (folder / "metrics.jsonl").write_text('{"step": 1}\n', encoding="utf-8")
     shutil.rmtree(folder / "checkpoints" / "best" / "2", ignore_errors=True)

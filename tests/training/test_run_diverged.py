@@ -125,7 +125,7 @@ def test_run_ends_if_all_replicas_diverge(
 
     monkeypatch.setattr(ReplicaSet, "start", poisoned_start)
     monkeypatch.setattr(ReplicaSet, "step", counted_step)
-    data = edited(sampled_config(), {"training.eval_freq": 1000, "training.max_step": 1000})
+    data = sampled_config(eval_freq=1000, max_step=1000)
     with pytest.raises(DivergedError):
         train_run(corpus, data, "all poisoned", "--replicas", "2")
     assert len(steps) < 20

@@ -6,7 +6,6 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from config_edits import edited
 from tiny_runs import read_json, read_metrics, sampled_config, script_scores, train_run
 
 SEED = 3  # of the tiny config
@@ -55,7 +54,7 @@ def test_each_replica_leaves_the_folder_of_a_run_alone(corpus: Path) -> None:
 def test_patience_ends_each_replica_alone(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Scores of the replicas that are still training: the first replica is best at once.
     script_scores(monkeypatch, [0.5, 0.1, 0.4, 0.2, 0.3, 0.3])
-    data = edited(sampled_config(patience=1), {"training.eval_freq": 2, "training.max_step": 8})
+    data = sampled_config(patience=1, eval_freq=2, max_step=8)
     folder = train_run(corpus, data, "patient", "--replicas", "2")
     steps = [[record["step"] for record in read_metrics(folder / "replicas" / str(n))] for n in range(2)]
     assert steps == [[2, 4], [2, 4, 6, 8]]

@@ -7,7 +7,6 @@ from typing import Any
 
 import jax
 import pytest
-from config_edits import edited
 from tiny_runs import (
     assert_same_end,
     read_json,
@@ -40,7 +39,7 @@ def test_replicas_stopped_before_their_first_step_start_anew(
         with pytest.raises(SystemExit):
             train_run(corpus, sampled_config(), "at_once", "--replicas", "2")
     folder = corpus.parent / "at_once"
-    # The folder as a crash before the second replica was saved would leave it.
+    # Simulate a crash before the second replica was saved.
     shutil.rmtree(folder / "replicas" / "1" / "checkpoints" / "last" / "0")
     train_run(corpus, sampled_config(), "at_once", "--replicas", "2", "--resume")
     assert_same_end(corpus, folder, uninterrupted, 2)
@@ -67,7 +66,7 @@ def test_replicas_that_ended_at_different_steps_stay_unchanged(
     corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     script_scores(monkeypatch, [0.5, 0.1, 0.4, 0.2, 0.3, 0.4, 0.3])
-    data = edited(sampled_config(patience=1), {"training.eval_freq": 2, "training.max_step": 20})
+    data = sampled_config(patience=1, eval_freq=2, max_step=20)
     folder = train_run(corpus, data, "ended", "--replicas", "2")
     assert [len(read_metrics(folder / "replicas" / str(r))) for r in range(2)] == [2, 5]
     json_files = lambda: {path: path.read_bytes() for path in folder.rglob("*.json*")}
@@ -120,7 +119,7 @@ def test_stopped_replicas_are_resumed_from_a_common_step(
             train_run(corpus, sampled_config(), "stopped", "--replicas", "2")
     assert stopped.value.code == 128 + signal.SIGTERM
     folder = corpus.parent / "stopped"
-    # The folder as a crash between two writes would leave it: replica 1 lacks the newest state.
+    # Simulate a crash between two writes: replica 1 lacks the newest state.
     shutil.rmtree(folder / "replicas" / "1" / "checkpoints" / "last" / "6")
     train_run(corpus, sampled_config(), "stopped", "--replicas", "2", "--resume")
     assert_same_end(corpus, folder, uninterrupted, 2)
@@ -128,7 +127,7 @@ def test_stopped_replicas_are_resumed_from_a_common_step(
     train_run(corpus, sampled_config(), "stopped", "--replicas", "2", "--resume")
     assert "the run is finished" in capsys.readouterr().out
     summary, config = (read_json(folder, name) for name in ("summary.json", "config.json"))
-    # The folder as a crash before the last write would leave it.
+    # Simulate a crash before the last write.
     (folder / "summary.json").unlink()
     train_run(
         corpus, sampled_config(), "stopped", "--replicas", "2", "--resume", "--set", "training.max_step=4"
@@ -161,7 +160,7 @@ def test_states_without_a_common_step_are_refused(
 ) -> None:
     with monkeypatch.context() as patch:
         script_scores(patch, [0.5, 0.1, 0.4, 0.2, 0.3, 0.3])
-        data = edited(sampled_config(patience=1), {"training.eval_freq": 2, "training.max_step": 8})
+        data = sampled_config(patience=1, eval_freq=2, max_step=8)
         folder = train_run(corpus, data, "apart", "--replicas", "2")
     before = sorted(path for path in folder.rglob("*") if path.name != "config.json")
     with pytest.raises(RunError, match=r"no step of which all replicas have a state") as error:
