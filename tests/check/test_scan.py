@@ -168,7 +168,7 @@ WARNINGS: dict[str, tuple[dict[str, Any], str, str, str]] = {
         {"dev": "Piet O\nwerkt O\n"},
         "dev:1:6",
         "no span in the file: all 2 tags are O",
-        "a span F1 on it is 0",
+        "its span F1 is 0",
     ),
     "tags without a prefix": (
         {"test": TEST.replace("werkt O", "werkt LOC").replace("in O", "in B_LOC")},
