@@ -66,7 +66,7 @@ def step_parts(
     batch = jax.tree.map(jnp.asarray, batch)
     sentences = batch.sentences
     table = task.word_embed.name
-    own = {**task.own(params), table: {"table": params[table]["table"][batch.words.table_rows]}}
+    own = {**task.select(params), table: {"table": params[table]["table"][batch.words.table_rows]}}
     own = jax.tree.map(jnp.copy, own)  # a step gives its own parameters away
     words = batch.words._replace(table_rows=jnp.arange(len(batch.words.table_rows)))
 

@@ -28,7 +28,7 @@ def init_state(
 ) -> RunState:
     """The state before the first step."""
     opt_states = {
-        name: optimizer.init(model.tasks[name].own(params)) for name, optimizer in optimizers.items()
+        name: optimizer.init(model.tasks[name].select(params)) for name, optimizer in optimizers.items()
     }
     task_steps = {name: jnp.int32(0) for name in optimizers}
     synced = {

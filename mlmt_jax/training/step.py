@@ -128,7 +128,7 @@ def _update(
     # The model sees the batch's rows as the whole table.
     rows = jnp.arange(len(batch.words.table_rows))
     batch = batch._replace(words=batch.words._replace(table_rows=rows))
-    own = {**task.own(state.params), table: {"table": found.rows}}
+    own = {**task.select(state.params), table: {"table": found.rows}}
     opt_state = state.opt_states[task.name]
     if own_users:
         opt_state = with_momentum(opt_state, table, found.momenta[task.name])

@@ -31,7 +31,7 @@ def programs(setup: Setup) -> dict[str, str]:
     return {
         "step": program(step, setup.shapes, batch, jax.random.key(0)),
         "features": program(partial(word_features, task), params, batch.words),
-        "tags": program(partial(decode, task, read=tags_and_losses), params, x, batch.sentences),
+        "tags": program(partial(decode, task, reader=tags_and_losses), params, x, batch.sentences),
     }
 
 
