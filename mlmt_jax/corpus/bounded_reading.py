@@ -9,40 +9,37 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
 from mlmt_jax.errors import DataError
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _MAX_LINE_BYTES = 1 << 20
 _MAX_EMPTY_LINES = 10_000  # in a row
-# A gzip file may unpack to 4 MiB, or to 100 times its size if that is more.
-_MIN_UNPACKED_BYTES, _MAX_EXPANSION = 4 << 20, 100
 EXPANSION_PROBLEM = (
-    f"the gzip file unpacks to more than {_MAX_EXPANSION} times its size (expected word vectors);\n"
-    "if it holds word vectors, unpack it"
+    "the gzip file unpacks to more than 100 times its size (if it holds word vectors, unpack it)"
 )
 
 
 @contextmanager
-def open_vectors(path: str | os.PathLike[str]) -> Iterator[io.BufferedIOBase]:
+def open_vectors(path: str | Path) -> Iterator[io.BufferedIOBase]:
     """Open a vector file for reading bytes, through gzip if its content is gzip.
 
     Raises:
         DataError: if the file cannot be opened, read or unpacked, here or while the context is active; if
             it is in UTF-16.
     """
-    name = os.fspath(path)
     try:
         with open(path, "rb") as stream:
             is_gzip = stream.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
         with gzip.open(path, "rb") if is_gzip else open(path, "rb") as stream:
             if stream.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-                raise DataError(f"{name}:1: looks like UTF-16 (expected UTF-8);\nsave it as UTF-8")
+                raise DataError(f"{path}:1: looks like UTF-16 (expected UTF-8);\nsave it as UTF-8")
             yield stream
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{name}: damaged or cut short: {error} (expected a complete gzip file)") from None
+        raise DataError(f"{path}: damaged or cut short: {error} (expected a complete gzip file)") from None
     except OSError as error:
-        raise DataError(f"{name}: cannot be read: {error.strerror or error}") from None
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
 def read_lines(stream: io.BufferedIOBase, path: str, first: int) -> Iterator[tuple[int, bytes]]:
@@ -70,6 +67,5 @@ def read_lines(stream: io.BufferedIOBase, path: str, first: int) -> Iterator[tup
 
 
 def max_bytes(stream: io.BufferedIOBase, path: str) -> float:
-    """Return how many unpacked bytes of a file may be read: infinity unless it is gzip."""
-    is_gzip = isinstance(stream, gzip.GzipFile)
-    return max(_MIN_UNPACKED_BYTES, _MAX_EXPANSION * os.path.getsize(path)) if is_gzip else math.inf
+    """Return how many bytes may be read: 4 MiB of gzip, or 100 times its size if more; else infinity."""
+    return max(4 << 20, 100 * os.path.getsize(path)) if isinstance(stream, gzip.GzipFile) else math.inf

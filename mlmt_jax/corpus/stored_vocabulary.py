@@ -6,10 +6,8 @@ from mlmt_jax.config import Config, EmbeddingConfig
 from mlmt_jax.metrics.spans import Scheme
 from mlmt_jax.text.tag_schemes import is_bioes
 
-_SCHEMES = get_args(Scheme)
 
-
-def find_wrong(data: Any, config: Config) -> str | None:
+def find_problem(data: Any, config: Config) -> str | None:
     """Return the first problem of the content of `vocab.json`, with its JSON path; None if it is valid.
 
     A valid one has the types that `Vocabulary.from_json` expects, distinct words, characters and tags, and
@@ -69,6 +67,6 @@ def _is_word_table(value: Any) -> bool:
 
 def _is_scheme(value: Any) -> bool:
     """Return True if a value has a tag scheme and `bare`, which is true only for IO."""
-    if not isinstance(value, dict) or value.get("scheme") not in _SCHEMES:
+    if not isinstance(value, dict) or value.get("scheme") not in get_args(Scheme):
         return False
     return _is_bool(value.get("bare")) and (value["scheme"] == "io" or not value["bare"])

@@ -44,31 +44,30 @@ def task_tags(datasets: Mapping[str, Dataset]) -> tuple[dict[str, tuple[str, ...
     return tags, spans
 
 
-def check_tags(config: Config, spans: Mapping[str, bool]) -> Iterator[InputError]:
+def tag_errors(config: Config, spans: Mapping[str, bool]) -> Iterator[InputError]:
     """Yield an error for each setting that needs spans, of a task whose tags are not spans.
 
     Args:
         config: the config; such settings are the metric `span_f1` and a CRF's `constrain`.
         spans: whether the tags are spans, by task; a task that is missing is not checked.
     """
-    for i, task in enumerate(config.tasks):
-        if task.metric == "span_f1" and not spans.get(task.task, True):
+    tasks = [(i, task) for i, task in enumerate(config.tasks) if not spans.get(task.task, True)]
+    for i, task in tasks:
+        if task.metric == "span_f1":
             yield ConfigError(
                 f"tasks[{i}].metric: got 'span_f1', but the tags of {task.dataset!r} are not spans; "
                 "expected 'accuracy' or 'auto'"
             )
     for i, spec in enumerate(config.components):
-        if not isinstance(spec, CRFConfig) or not spec.constrain:
-            continue
-        for task in config.tasks:
-            if task.model.crf == spec.name and not spans.get(task.task, True):
+        for _, task in tasks:
+            if isinstance(spec, CRFConfig) and spec.constrain and task.model.crf == spec.name:
                 yield DataError(
                     f"components[{i}].constrain: got true, but the tags of {task.task!r} are not spans;\n"
                     "expected a span scheme (IOB1, IOB2, BIOES, IO), or constrain false"
                 )
 
 
-def unknown_tags(
+def find_unseen_tags(
     config: Config,
     datasets: Mapping[str, Dataset],
     tags: Mapping[str, tuple[str, ...]],

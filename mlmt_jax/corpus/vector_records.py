@@ -2,10 +2,10 @@
 
 import codecs
 import io
-import os
 import re
 from collections.abc import Iterator
 from itertools import takewhile
+from pathlib import Path
 from typing import NamedTuple
 
 from mlmt_jax.corpus.bounded_reading import EXPANSION_PROBLEM, max_bytes, open_vectors, read_lines
@@ -37,19 +37,19 @@ class _Header(NamedTuple):
     line_bytes: int  # including the line ending
 
 
-def read_dimension(path: str | os.PathLike[str]) -> int:
+def read_dimension(path: str | Path) -> int:
     """Return the dimension of a vector file, from its first line: a header, or a word and its numbers.
 
     Raises:
         DataError: if the first line is neither, or the file cannot be read.
     """
     with open_vectors(path) as stream:
-        _, line = next(read_lines(stream, os.fspath(path), 1), (1, b""))
+        _, line = next(read_lines(stream, str(path), 1), (1, b""))
     line = line.removeprefix(_BOM).strip()
     header = _HEADER.fullmatch(line)
     numbers = list(takewhile(NUMBER.fullmatch, reversed(line.split()[1:])))
     if not header and not numbers:
-        raise DataError(f"{os.fspath(path)}:1: expected a header, or a word and its numbers: {clip(line)}")
+        raise DataError(f"{path}:1: expected a header, or a word and its numbers: {clip(line)}")
     return int(header[2]) if header else len(numbers)
 
 
@@ -196,7 +196,7 @@ def _binary_records(
                 break
             chunk = stream.read(_CHUNK_BYTES)
             if not chunk:
-                raise DataError(f"{path}: ends within word {index} (the header promises {header.words})")
+                raise DataError(f"{path}: ends within word {index} (header: {header.words} words)")
             if stream.tell() > limit:
                 raise DataError(f"{path}: word {index}: {EXPANSION_PROBLEM}")
             buffer, start = buffer[start:] + chunk, 0

@@ -1,8 +1,8 @@
 """Word vectors from files: word2vec and fastText text, GloVe text, gzip of these, word2vec binary."""
 
-import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -25,14 +25,14 @@ class Vectors(NamedTuple):
 
 
 def read_vectors(
-    path: str | os.PathLike[str],
+    path: str | Path,
     dimension: int,
     *,
     max_words: int,
-    wanted: Collection[str] = (),
+    extra_words: Collection[str] = (),
     skip: Callable[[str], bool] = lambda word: False,
 ) -> tuple[Vectors, Findings]:
-    """Read the first `max_words` words of a vector file, and further words only if they are in `wanted`.
+    """Read the first `max_words` words of a vector file, and later words if they are in `extra_words`.
 
     The format follows from the content, not from the name. If a word occurs again, its first vector is
     used. A word that is empty, very long or not UTF-8 is left out with a finding. Reading stops once no
@@ -41,8 +41,8 @@ def read_vectors(
     Args:
         path: the file.
         dimension: numbers a word, d.
-        max_words: number of words to keep whether wanted or not.
-        wanted: words to keep wherever they are in the file.
+        max_words: words at the start of the file to keep.
+        extra_words: words to keep wherever they are in the file.
         skip: true for words that are neither counted nor kept.
 
     Returns:
@@ -57,11 +57,10 @@ def read_vectors(
     blocks = [np.empty((0, dimension), np.float32)]
     with open_vectors(path) as stream:
         records, is_binary = read_records(stream, dimension, findings)
-        parse = _parse_binary if is_binary else _parse_text
-        selected = _select(records, findings, max_words, wanted, skip)
+        selected = _select(records, findings, max_words, extra_words, skip)
         while block := list(islice(selected, _BLOCK)):
             words += (word for word, _ in block)
-            blocks.append(_parse_block([record for _, record in block], parse, dimension))
+            blocks.append(_parse_block([record for _, record in block], dimension, is_binary))
     return Vectors(words, np.concatenate(blocks)), findings
 
 
@@ -69,7 +68,7 @@ def _select(
     records: Iterable[Record],
     findings: Findings,
     max_words: int,
-    wanted: Collection[str],
+    extra_words: Collection[str],
     skip: Callable[[str], bool],
 ) -> Iterator[tuple[str, Record]]:
     """Yield the words that `read_vectors` keeps, with their records; stop once no further one can be needed.
@@ -78,7 +77,7 @@ def _select(
         DataError: if there is no record, or none with a usable word.
     """
     kept: set[str] = set()
-    missing = set(wanted)
+    missing = set(extra_words)
     record, is_usable = None, False
     for record in records:
         word = _decode(record, findings)
@@ -117,49 +116,41 @@ def _decode(record: Record, findings: Findings) -> str | None:
         return None
 
 
-#: (records, dimension) -> their vectors (records, d) float32; ValueError if a record is invalid.
-_Parse = Callable[[Sequence[Record], int], np.ndarray]
-
-
-def _parse_block(records: Sequence[Record], parse: _Parse, dimension: int) -> np.ndarray:
+def _parse_block(records: Sequence[Record], dimension: int, is_binary: bool) -> np.ndarray:
     """Return the vectors of many records, (records, d) float32.
 
     Raises:
         DataError: with the place of the first invalid record.
     """
     try:
-        return parse(records, dimension)
+        return _parse(records, dimension, is_binary)
     except ValueError:
         if len(records) == 1:
-            raise DataError(_describe_problem(records[0], parse, dimension)) from None
-        return np.concatenate([_parse_block([record], parse, dimension) for record in records])
+            raise DataError(_describe_problem(records[0], dimension, is_binary)) from None
+        return np.concatenate([_parse_block([record], dimension, is_binary) for record in records])
 
 
-def _parse_text(records: Sequence[Record], dimension: int) -> np.ndarray:
-    text = b" ".join(record.numbers for record in records)
-    if text.translate(None, _NUMBER_BYTES):  # nan, inf, 1_0 and other things that float() would accept
-        raise ValueError
-    # No record has more than `dimension` fields: their total is right only if each record has that many.
-    with np.errstate(over="ignore"):
-        return _to_matrix(np.array(text.split(), dtype=np.float32), len(records), dimension)
-
-
-def _parse_binary(records: Sequence[Record], dimension: int) -> np.ndarray:
-    numbers = np.frombuffer(b"".join(record.numbers for record in records), dtype="<f4")
-    return _to_matrix(numbers.astype(np.float32), len(records), dimension)
-
-
-def _to_matrix(numbers: np.ndarray, rows: int, dimension: int) -> np.ndarray:
-    """Return the numbers as (rows, dimension); ValueError if one is not finite or their count is another."""
+def _parse(records: Sequence[Record], dimension: int, is_binary: bool) -> np.ndarray:
+    """Return what `_parse_block` returns; ValueError if any record is invalid."""
+    fields = [record.numbers for record in records]
+    if is_binary:
+        numbers = np.frombuffer(b"".join(fields), dtype="<f4").astype(np.float32)
+    else:
+        text = b" ".join(fields)
+        if text.translate(None, _NUMBER_BYTES):  # nan, inf, 1_0 and other things that float() would accept
+            raise ValueError
+        with np.errstate(over="ignore"):
+            numbers = np.array(text.split(), dtype=np.float32)
     if not np.isfinite(numbers).all():
         raise ValueError
-    return numbers.reshape(rows, dimension)
+    # No record has more than `dimension` numbers: their total is right only if each record has that many.
+    return numbers.reshape(len(records), dimension)
 
 
-def _describe_problem(record: Record, parse: _Parse, dimension: int) -> str:
-    """Return the message about a record that `parse` refuses."""
+def _describe_problem(record: Record, dimension: int, is_binary: bool) -> str:
+    """Return the message about a record that `_parse` refuses."""
     expected = f"expected a word and {dimension} finite numbers"
-    if parse is _parse_binary:
+    if is_binary:
         return f"{record.place} ({clip(record.word)}) has a number that is not finite; {expected}"
     fields = record.numbers.split()
     for field in fields:

@@ -1,1 +1,1 @@
-"""What a run leaves on disk: its folder, checkpoints, lock, metrics and identity."""
+"""The files of a run on disk: its folder, checkpoints, lock, metrics, identity, and the plans for them."""

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 
 class Progress(NamedTuple):
-    """How far a run is, its best score, and its steps since the last evaluation."""
+    """The steps of a run, its best score, and its steps since the last evaluation."""
 
     step: int  # steps of all tasks so far
     task_steps: dict[str, int]  # steps so far, by task model
@@ -35,6 +35,10 @@ class Progress(NamedTuple):
             seconds=seconds,
             evaluated=step,
         )
+
+    def has_ended(self, patience: int | None) -> bool:
+        """Return True if the last ``patience`` evaluations brought no better score; None ends no run."""
+        return patience is not None and self.stale >= patience
 
     def without_best(self) -> "Progress":
         """Return the progress as if the run had not been evaluated yet: its best parameters are lost."""

@@ -1,4 +1,4 @@
-"""What to do with a run folder that exists: pure functions from what is on disk to a plan."""
+"""Plans for a run folder that exists: pure functions of what is on disk."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from mlmt_jax.runs.progress import Progress
 
 
 class FolderContents(NamedTuple):
-    """What a run folder holds, as far as it matters for starting or resuming a run there."""
+    """The content of a run folder, as far as it matters for starting or resuming a run there."""
 
     path: Path
     holds_run: bool  # a config, checkpoints or metrics
@@ -56,7 +56,7 @@ def check_start(contents: FolderContents, *, resume: bool) -> None:
 
 
 class ReplicaOnDisk(NamedTuple):
-    """What the folder of a replica, or of a run alone, holds."""
+    """The content of the folder of a replica, or of a run alone."""
 
     checkpoints: Path
     states: Sequence[StoredState]  # the newest first
@@ -67,7 +67,7 @@ class ReplicaOnDisk(NamedTuple):
 
 
 class ReplicaStart(NamedTuple):
-    """How a replica is resumed."""
+    """The start of a resumed replica."""
 
     state_step: int | None  # step of the stored state to restore; None: its fresh state
     progress: Progress
@@ -76,7 +76,7 @@ class ReplicaStart(NamedTuple):
 
 
 class ResumePlan(NamedTuple):
-    """How all replicas of a run are resumed."""
+    """The start of all replicas of a resumed run."""
 
     step: int  # of the run
     task_steps: dict[str, int]  # of the run, by task model
@@ -202,6 +202,6 @@ def _check_never_saved(replica: ReplicaOnDisk, eval_freq: int) -> None:
 
 def _end(replica: ReplicaOnDisk, choice: _Choice, patience: int | None) -> int | None:
     """Return the step at which a replica ended by patience or divergence; None if it did not."""
-    if choice.progress is not None and patience is not None and choice.progress.stale >= patience:
+    if choice.progress is not None and choice.progress.has_ended(patience):
         return choice.progress.step
     return None if replica.divergence is None else replica.divergence[0]

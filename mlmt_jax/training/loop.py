@@ -24,7 +24,7 @@ from mlmt_jax.training.events import (
 )
 from mlmt_jax.training.plan import PlannedStep, plan_steps
 from mlmt_jax.training.recent_steps import RecentSteps, restore_recent_steps
-from mlmt_jax.training.replica_group import Leaves
+from mlmt_jax.training.replica_group import Leaves, to_device
 from mlmt_jax.training.replica_set import ReplicaSet
 from mlmt_jax.training.run_scores import headline, score_replica
 from mlmt_jax.training.signals import StopRequest
@@ -37,7 +37,7 @@ _LAG = 16
 
 
 class Start(NamedTuple):
-    """Where a training starts: at step 0, or where it is resumed."""
+    """The start of a training: step 0, or the step from which it is resumed."""
 
     step: int
     task_steps: Mapping[str, int]  # by task model
@@ -56,7 +56,7 @@ class _Training(NamedTuple):
     progress: Mapping[int, Progress]  # by replica, of its last evaluation or state
     recent: Mapping[int, RecentSteps]  # by replica
     divergences: Mapping[int, str]  # messages of the replicas that ended by divergence
-    retired: frozenset[int]  # replicas whose numbers are not finite; the same in all processes
+    retired: frozenset[int] = frozenset()  # replicas whose numbers are not finite; the same in all processes
 
 
 _Events = Generator[Event, None, _Training]
@@ -75,14 +75,12 @@ def train_replicas(replicas: ReplicaSet, start: Start, stop: StopRequest) -> Gen
     """
     begin, frequency = time.perf_counter() - start.seconds, replicas.config.training.eval_freq
     progress = dict(enumerate(start.progress))
-    recent = {number: restore_recent_steps(own.window) for number, own in progress.items()}
-    training = _Training(
-        replicas.start(start.states), start.step, start.task_steps, progress, recent, start.divergences,
-        frozenset(),
-    )  # fmt: skip
+    recent = {number: restore_recent_steps(stored.window) for number, stored in progress.items()}
+    states = replicas.start(start.states)
+    training = _Training(states, start.step, start.task_steps, progress, recent, start.divergences)
     for number in start.divergences:
         training = _retire(replicas, training, number)
-    evaluated = max(own.evaluated for own in progress.values())
+    evaluated = max(stored.evaluated for stored in progress.values())
     pending: deque[tuple[PlannedStep, list[StepMetrics]]] = deque()  # steps whose losses were not read
     # Several processes agree on whether to go on only where they evaluate.
     is_agreed = True
@@ -97,7 +95,7 @@ def train_replicas(replicas: ReplicaSet, start: Start, stop: StopRequest) -> Gen
                 at_end or not processes.any_of(bool(_live(replicas, training)))
             ):
                 break
-            if processes.any_of(stop.signum is not None, here=is_agreed):
+            if processes.any_of(stop.signum is not None, is_agreed=is_agreed):
                 training = yield from _read_losses(replicas, training, pending, 0)
                 yield _state_reached(replicas, training, time.perf_counter() - begin)
                 yield Stopped(stop.signum or signal.SIGTERM, training.step)
@@ -121,9 +119,7 @@ def _live(replicas: ReplicaSet, training: _Training) -> list[int]:
 def _has_ended(replicas: ReplicaSet, training: _Training, number: int) -> bool:
     """Return True if a replica has ended by divergence or patience (which only the first process knows)."""
     patience = replicas.config.training.patience
-    return number in training.divergences or (
-        patience is not None and training.progress[number].stale >= patience
-    )
+    return number in training.divergences or training.progress[number].has_ended(patience)
 
 
 def _retire(replicas: ReplicaSet, training: _Training, number: int) -> _Training:
@@ -153,7 +149,7 @@ def _read_losses(
         for number, (loss, norm) in by_replica.items():
             recent = training.recent[number]
             try:
-                recent = add_step(replicas.setup(number), recent, planned, float(loss), float(norm))
+                recent = add_step(replicas[number].setup, recent, planned, float(loss), float(norm))
             except DivergedError as error:
                 step = planned.step + 1
                 training = yield from _end_diverged(replicas, training, number, str(error), step)
@@ -192,7 +188,7 @@ def _evaluate(replicas: ReplicaSet, training: _Training, begin: float) -> _Event
     for number in range(len(replicas)):
         if number not in training.retired:
             try:
-                check_params(replicas.setup(number), training.recent[number], params[number])
+                check_params(replicas[number].setup, training.recent[number], params[number])
             except DivergedError as error:
                 training = yield from _end_diverged(replicas, training, number, str(error), step)
     evaluations: dict[int, ReplicaEvaluation] = {}
@@ -233,15 +229,13 @@ def _evaluate_replica(
     Raises:
         DivergedError: if a loss is not finite.
     """
-    setup, recent, config = replicas.setup(number), training.recent[number], replicas.config
+    setup, recent, config = replicas[number].setup, training.recent[number], replicas.config
     names = {task.name for task in config.tasks if task.require_eval or task.ref}
-    scores = score_replica(
-        setup, replicas.on_device(params), lambda task, split: split == "dev" and task in names
-    )
+    scores = score_replica(setup, to_device(params), lambda task, split: split == "dev" and task in names)
     check_losses(setup, recent, scores)
     target = config.target.name
     score = headline(config, target, scores[target]["dev"].as_json())
     progress = training.progress[number].after_evaluation(training.step, training.task_steps, seconds, score)
     progress = progress._replace(window={"finite": dict(recent.finite)})
-    best_params = replicas.crop(number, params) if progress.best_step == training.step else None
+    best_params = replicas[number].crop(params) if progress.best_step == training.step else None
     return ReplicaEvaluation(scores, score, best_params, progress, recent)

@@ -96,14 +96,14 @@ def on_host(x: jax.Array) -> np.ndarray:
     return np.asarray(multihost_utils.process_allgather(x, tiled=True))
 
 
-def any_of(flag: bool, *, here: bool = True) -> bool:
+def any_of(flag: bool, *, is_agreed: bool = True) -> bool:
     """Return True if ``flag`` is True in any process.
 
-    With ``here=False``, several processes skip the communication and return False.
+    With ``is_agreed=False``, several processes skip the communication and return False.
     """
     if not several():
         return flag
-    return here and bool(any_of_each(np.array([flag]))[0])
+    return is_agreed and bool(any_of_each(np.array([flag]))[0])
 
 
 def any_of_each(flags: np.ndarray) -> np.ndarray:
@@ -168,6 +168,7 @@ def exit_on_failure(common: tuple[type[Exception], ...]) -> Iterator[None]:
 
 
 def _exit() -> None:
+    """Flush the standard streams and exit with status 2 without waiting for other processes."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -32,12 +32,27 @@ jax.tree_util.register_dataclass(FlatBatch, ["values"], ["shapes"])
 Leaves = list[jax.Array]
 
 
+class Replica(NamedTuple):
+    """One replica, as it is evaluated and saved."""
+
+    setup: Setup  # with the model of its group, whose tables are padded
+    shapes: RunState  # shapes of its own, unpadded state, as ``jax.ShapeDtypeStruct``
+    is_padded: bool
+
+    def pad(self, params: Params) -> Params:
+        """Return unpadded parameters in the shapes of the group, on the device that evaluates."""
+        return to_device(_resize(params, self.setup.shapes.params)) if self.is_padded else params
+
+    def crop(self, params: Params) -> Params:
+        """Return padded parameters in the shapes of the replica: the inverse of ``pad``."""
+        return _resize(params, self.shapes.params) if self.is_padded else params
+
+
 class ReplicaGroup:
     """R replicas of one model. A group does not change: states and batches are passed to it.
 
     Tables are padded to those of the replica with the largest; padding values are never used. A single
-    replica on one device has no leading axis and no padding. States and parameters of a single replica have
-    its own, unpadded shapes as arguments and results, unless stated.
+    replica on one device has no leading axis and no padding.
     """
 
     def __init__(self, setups: Sequence[Setup], mesh: Mesh | None = None):
@@ -48,12 +63,11 @@ class ReplicaGroup:
             characters=max(size.characters for size in sizes),
         )
         model = build_model(first.config, largest)
-        #: Setups of the replicas with the padded model, with which they are evaluated.
-        self.setups = [replace(setup, model=model) for setup in setups]
-        #: Shapes of each replica's state, as ``jax.ShapeDtypeStruct``.
-        self.state_shapes = [setup.shapes for setup in setups]
         self._mesh, self._is_single = mesh, len(setups) == 1 and mesh is None
-        self._padded_shapes = self.state_shapes[0] if self._is_single else self.setups[0].shapes
+        self.replicas = [
+            Replica(replace(setup, model=model), setup.shapes, not self._is_single) for setup in setups
+        ]
+        self._shapes = first.shapes if self._is_single else self.replicas[0].setup.shapes
         ways = 1 if mesh is None else mesh.shape["replica"]
         # The replica in each place of the leading axis; copies of the last one fill up the devices.
         self._places = [min(i, len(setups) - 1) for i in range(-(-len(setups) // ways) * ways)]
@@ -72,7 +86,7 @@ class ReplicaGroup:
                 for name in first.batches
             }
             self._key, self._current_params = self._put(keys), jax.jit(jax.vmap(params_program))
-        paths, self._structure = jax.tree.flatten_with_path(self._padded_shapes)
+        paths, self._structure = jax.tree.flatten_with_path(self._shapes)
         self._touched = {
             name: [i for i, (path, _) in enumerate(paths) if touches(first.task_training(name), path)]
             for name in self.batches
@@ -81,7 +95,7 @@ class ReplicaGroup:
 
     def _program(self, task: str) -> Callable[..., tuple[Leaves, StepMetrics]]:
         """Return the jitted step of a task model, from touched leaves, a batch and keys to touched leaves."""
-        training = self.setups[0].task_training(task)
+        training = self.replicas[0].setup.task_training(task)
         step = self._on_leaves(task, partial(train_step, training))
         if self._is_single:
             return _jit(_unpacking(step))
@@ -115,8 +129,8 @@ class ReplicaGroup:
     def stack(self, states: Sequence[RunState]) -> Leaves:
         """Return the states of the replicas as one, on the devices."""
         if self._is_single:
-            return jax.tree.leaves(self.on_device(states[0]))
-        padded = [_resize(state, self._padded_shapes) for state in states]
+            return jax.tree.leaves(to_device(states[0]))
+        padded = [_resize(state, self._shapes) for state in states]
         stacked = jax.tree.map(lambda *leaves: np.stack([leaves[i] for i in self._places]), *padded)
         return jax.tree.leaves(jax.tree.map(self._put, stacked))
 
@@ -160,31 +174,22 @@ class ReplicaGroup:
         return self._split(metrics)
 
     def states(self, leaves: Leaves) -> list[RunState]:
-        """Return the state of each replica; on the host if there are several."""
+        """Return the unpadded state of each replica; on the host if there are several."""
         state = self._structure.unflatten(leaves)
         if self._is_single:
             return [state]
-        return list(map(_resize, self._split(state), self.state_shapes))
+        return [
+            _resize(stacked, replica.shapes)
+            for stacked, replica in zip(self._split(state), self.replicas, strict=True)
+        ]
 
     def params(self, leaves: Leaves) -> list[Params]:
         """Return the up-to-date, padded parameters of each replica; on the host if there are several."""
         params = self._current_params(self._structure.unflatten(leaves))
         return [params] if self._is_single else self._split(params)
 
-    def on_device(self, tree: Any) -> Any:
-        """Return arrays of one replica on the device that evaluates, and that steps a single replica."""
-        # Committed to the device, as arrays from a checkpoint are: both use the same compiled programs.
-        return jax.device_put(tree, jax.local_devices()[0])
-
-    def pad(self, params: Params) -> Params:
-        """Return a replica's parameters in the padded shapes, on the device that evaluates."""
-        return params if self._is_single else self.on_device(_resize(params, self._padded_shapes.params))
-
-    def crop(self, replica: int, params: Params) -> Params:
-        """Return padded parameters in the shapes of a replica: the inverse of ``pad``."""
-        return params if self._is_single else _resize(params, self.state_shapes[replica].params)
-
     def _put(self, values: Any, axes: PartitionSpec = _REPLICA_AXIS) -> jax.Array:
+        """Return a NumPy array on the devices; on a mesh, spread over them by ``axes``."""
         if self._mesh is None:
             return jax.numpy.asarray(values)
         # Each process has the whole array on its host, and hands the parts to its devices.
@@ -196,7 +201,13 @@ class ReplicaGroup:
         host = jax.tree.map(processes.on_host, tree)
         if self._is_single:
             return [host]
-        return [jax.tree.map(lambda x, i=i: x[i], host) for i in range(len(self.setups))]
+        return [jax.tree.map(lambda x, i=i: x[i], host) for i in range(len(self.replicas))]
+
+
+def to_device(tree: Any) -> Any:
+    """Return arrays of one replica on the device that evaluates, and that steps a single replica."""
+    # Committed to the device, as arrays from a checkpoint are: both use the same compiled programs.
+    return jax.device_put(tree, jax.local_devices()[0])
 
 
 def _unpacking(step: Callable[..., Any]) -> Callable[..., Any]:

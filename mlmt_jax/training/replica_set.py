@@ -12,7 +12,7 @@ from mlmt_jax.config import Config
 from mlmt_jax.errors import ConfigError
 from mlmt_jax.training import processes
 from mlmt_jax.training.plan import PlannedStep, RunLength
-from mlmt_jax.training.replica_group import Leaves, ReplicaGroup
+from mlmt_jax.training.replica_group import Leaves, Replica, ReplicaGroup
 from mlmt_jax.training.setup import Setup
 from mlmt_jax.training.state import RunState
 from mlmt_jax.training.step import StepMetrics
@@ -69,27 +69,23 @@ class ReplicaSet:
             )
             for numbers in self._numbers
         ]
+        self._places = {n: (g, i) for g, numbers in enumerate(self._numbers) for i, n in enumerate(numbers)}
+        self._replicas = [
+            self._groups[g].replicas[i] for g, i in map(self._places.__getitem__, range(len(setups)))
+        ]
         training, target = self.config.training, self.config.target.name
         batches = setups[0].batches.get(target)  # None if the target is never trained
         epochs = training.max_epoch and batches and training.max_epoch * batches.batches_per_epoch
         self.length = RunLength(training.max_step, target, epochs or None)
-        self._places = {n: (g, i) for g, numbers in enumerate(self._numbers) for i, n in enumerate(numbers)}
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._replicas)
 
-    def setup(self, number: int) -> Setup:
-        """Return the setup of a replica, with the padded model that evaluates."""
-        group, i = self._place(number)
-        return group.setups[i]
-
-    def state_shapes(self, number: int) -> RunState:
-        """Return the shapes of a replica's state, as ``jax.ShapeDtypeStruct``."""
-        group, i = self._place(number)
-        return group.state_shapes[i]
+    def __getitem__(self, number: int) -> Replica:
+        return self._replicas[number]
 
     def hold(self, state: RunState) -> RunState:
-        """Return a state that waits for ``start``: on the host if there are several, to save device memory."""
+        """Return a state that waits for ``start``: on the host if there are several (device memory)."""
         return state if len(self) == 1 else jax.device_get(state)
 
     def start(self, states: Sequence[RunState]) -> list[Leaves]:
@@ -150,23 +146,6 @@ class ReplicaSet:
     def params(self, states: Sequence[Leaves]) -> dict[int, Params]:
         """Return the up-to-date, padded parameters of each replica; all processes call this at once."""
         return self._by_number([g.params(leaves) for g, leaves in zip(self._groups, states, strict=True)])
-
-    def on_device(self, params: Params) -> Params:
-        """Return padded parameters of a replica on the device that evaluates."""
-        return self._groups[0].on_device(params)
-
-    def pad(self, number: int, params: Params) -> Params:
-        """Return a replica's parameters in the padded shapes, on the device that evaluates."""
-        return self._place(number)[0].pad(params)
-
-    def crop(self, number: int, params: Params) -> Params:
-        """Return padded parameters of a replica in its own shapes."""
-        group, i = self._place(number)
-        return group.crop(i, params)
-
-    def _place(self, number: int) -> tuple[ReplicaGroup, int]:
-        g, i = self._places[number]
-        return self._groups[g], i
 
     def _by_number(self, values: Sequence[Sequence[Any]]) -> dict[int, Any]:
         """Return values by replica number, from one value for each replica of each group."""

@@ -59,7 +59,7 @@ def resumed_start(
         replicas.hold(
             fresh_state(setup)
             if start.state_step is None
-            else checkpoints[number].restore_state(start.state_step, replicas.state_shapes(number))
+            else checkpoints[number].restore_state(start.state_step, replicas[number].shapes)
         )
         for number, (setup, start) in enumerate(zip(setups, plan.replicas, strict=True))
     ]
@@ -76,6 +76,7 @@ def resumed_start(
 
 
 def _fresh_progress(setups: Sequence[Setup]) -> Progress:
+    """Return the progress before the first step."""
     return Progress(0, dict.fromkeys(setups[0].model.tasks, 0), None, None, 0, 0.0, 0, {})
 
 

@@ -101,14 +101,14 @@ def _finished_summary(
 
 def _have_all_ended(config: Config, start: Start) -> bool:
     """Return True if every replica has ended by divergence or patience."""
-    patience = config.training.patience
     return all(
-        number in start.divergences or (patience is not None and progress.stale >= patience)
+        number in start.divergences or progress.has_ended(config.training.patience)
         for number, progress in enumerate(start.progress)
     )
 
 
 def _how_to_train_longer(config: Config, start: Start) -> str:
+    """Return advice for a finished run: which config values to raise, or to start anew."""
     if len(start.progress) == 1:
         return "raise training.max_step, max_epoch or patience to go on"
     # They took their last steps at different times, and cannot go on side by side.
@@ -150,9 +150,9 @@ def _finish(
                 raise TrainingStopped(stop.signum, end.step)
             progress = end.progress[number]
             if progress.best_step is not None:  # None: it diverged before it was evaluated
-                shapes = replicas.state_shapes(number).params
-                params = replicas.pad(number, checkpoints[number].restore_best(progress.best_step, shapes))
-                scores = score_replica(replicas.setup(number), params, lambda task, split: True)
+                replica = replicas[number]
+                params = checkpoints[number].restore_best(progress.best_step, replica.shapes.params)
+                scores = score_replica(replica.setup, replica.pad(params), lambda task, split: True)
                 divergence = end.divergences.get(number)
                 summary = replica_summary(replicas.config, progress, scores, divergence)
                 replica_folder.write("summary.json", summary)
@@ -170,6 +170,7 @@ def _finish(
 
 
 def _print_scores(progress: Progress, scores: Scores) -> None:
+    """Print the best step and all scores of a run alone."""
     best, last = progress.best_step or 0, progress.step
     more = " (near the end: with a larger max_step or max_epoch, --resume may find a better one)"
     print(f"best step {best} of {last}{more if best > 0.9 * last else ''}, {progress.seconds:.0f} s")

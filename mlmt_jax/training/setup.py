@@ -74,6 +74,7 @@ def prepare_replicas(config: Config) -> list[Setup]:
 
 
 def _prepare_all(config: Config, configs: list[Config]) -> list[Setup]:
+    """Return a setup for each config; configs with one corpus share its encoded sentences."""
     corpora = load_corpora(configs)
     distinct = {id(corpus): corpus for corpus in corpora}
     encoded = {key: _encode_corpus(config, corpus) for key, corpus in distinct.items()}

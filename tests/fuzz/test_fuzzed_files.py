@@ -157,7 +157,7 @@ def vector_files(text: bytes) -> dict[str, bytes]:
 
 
 def sound_vectors(path: Path, max_words: int) -> None:
-    found, findings = read_vectors(path, DIMENSION, max_words=max_words, wanted={"Gent"})
+    found, findings = read_vectors(path, DIMENSION, max_words=max_words, extra_words={"Gent"})
     assert found.matrix.dtype == np.float32
     assert found.matrix.shape == (len(found.words), DIMENSION)
     assert np.isfinite(found.matrix).all()
