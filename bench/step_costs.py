@@ -74,7 +74,7 @@ def step_parts(
     batch = jax.tree.map(jnp.asarray, batch)
     sentences = batch.sentences
     table = task.word_embed.name
-    task_params = {**task.own(params), table: {"table": params[table]["table"][batch.words.table_rows]}}
+    task_params = {**task.select(params), table: {"table": params[table]["table"][batch.words.table_rows]}}
     task_params = jax.tree.map(jnp.copy, task_params)  # a step donates its parameters
     words = batch.words._replace(table_rows=jnp.arange(len(batch.words.table_rows)))
 

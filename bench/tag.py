@@ -37,7 +37,7 @@ from timing import interleaved
 
 from mlmt_jax.batches.encode import encode_sentences
 from mlmt_jax.batches.encoded_sentences import from_spellings
-from mlmt_jax.batches.packing import assemble, needs_of
+from mlmt_jax.batches.packing import assemble, batch_needs
 from mlmt_jax.cli.environment import keep_freed_memory
 from mlmt_jax.config import Config
 from mlmt_jax.runs.checkpoints import Checkpoints
@@ -82,7 +82,7 @@ def torch_tagger(setup: Setup, params: Params) -> Callable[[Sentences, int], lis
             chosen = order[first : first + batch_size]
             selected = encoded.select([bounds[i] for i in chosen])
             selected = from_spellings(selected.spellings(), selected.lengths, selected.tags)
-            batch = assemble(selected, len(chosen), needs_of(selected, len(chosen)).shape())
+            batch = assemble(selected, len(chosen), batch_needs(selected, len(chosen)).shape())
             for i, indices in zip(chosen, trainer.decode(batch), strict=True):
                 tags[i] = writer.tags(np.array(indices, int))
         return tags

@@ -42,7 +42,7 @@ class Run:
         words = batch.words._replace(table_rows=np.sort(table_rows).astype(np.int32))
         self._batch = batch._replace(words=words)
         self.state = init_state(model, init_params(model, self._key), setup.optimizers)
-        step = partial(train_step, model.tasks[name], setup.optimizers[name], setup.users)
+        step = partial(train_step, setup.task_training(name)._replace(task=model.tasks[name]))
         self._step = jax.jit(step, donate_argnums=0)
         analysis = self._step.lower(self.state, self._batch, self._key).compile().memory_analysis()
         assert analysis is not None  # CPU and GPU report it

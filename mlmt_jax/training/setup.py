@@ -16,6 +16,7 @@ from mlmt_jax.model import Model, build_model, init_params, put_vectors
 from mlmt_jax.training.optimizers import build_optimizer
 from mlmt_jax.training.plan import check_weights, task_weights
 from mlmt_jax.training.state import RunState, init_state
+from mlmt_jax.training.step import TaskTraining
 from mlmt_jax.training.word_rows import TableUser, table_users
 
 # Steps of a run for which padding is chosen. Not its real number of steps: a run that is resumed with another
@@ -46,6 +47,11 @@ class Setup:
             return init_state(self.model, init_params(self.model, jax.random.key(0)), self.optimizers)
 
         return jax.eval_shape(state)
+
+    def task_training(self, name: str) -> TaskTraining:
+        """Return the task model of this name with its optimizer and the users of its word table."""
+        task = self.model.tasks[name]
+        return TaskTraining(task, self.optimizers[name], self.users.get(task.word_embed.name, ()))
 
 
 def prepare(config: Config) -> Setup:

@@ -65,7 +65,7 @@ def test_losses_gradients_and_tags_are_equal(case, name):
     task, batch = model.tasks[name], random_batch(name, LENGTHS, 9)
     peer = weights.build_trainers(config, model, params)[name]
     loss, slopes, tags = map(
-        partial(jax.tree.map, np.asarray), outputs(task, task.own(params), jax.tree.map(jnp.asarray, batch))
+        partial(jax.tree.map, np.asarray), outputs(task, task.select(params), jax.tree.map(jnp.asarray, batch))
     )
     np.testing.assert_allclose(peer.loss(batch).item(), loss, 1e-5)
     table = peer.module.word_embed.weight
@@ -87,7 +87,7 @@ def test_updates_are_equal():
     config = config.model_copy(update={"tasks": tasks})
     task, optimizer = model.tasks[name], build_optimizer(config, spec)
     peer = weights.build_trainers(config, model, params)[name]
-    task_params = task.own(params)
+    task_params = task.select(params)
     state = optimizer.init(task_params)
 
     @jax.jit
