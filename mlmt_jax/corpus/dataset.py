@@ -12,7 +12,7 @@ from mlmt_jax.corpus import random_streams as streams
 from mlmt_jax.errors import DataError
 from mlmt_jax.metrics.spans import OUTSIDE, Scheme, ill_formed_words
 from mlmt_jax.text.columns import ColumnFormat, Sentence, read_conll
-from mlmt_jax.text.findings import Finding, Findings, shown
+from mlmt_jax.text.findings import Finding, Findings, join_examples
 from mlmt_jax.text.tag_schemes import detect_scheme, has_bare_labels, to_bioes
 
 
@@ -129,7 +129,7 @@ def bioes_sentences(sentences: Iterable[Sentence], scheme: Scheme, findings: Fin
         converted.append(sentence._replace(tags=tuple(tags)))
     if ill_formed:
         text = f"tag is ill-formed in the scheme {scheme.upper()} and was read as conlleval does"
-        example = shown(tag for _, tag in ill_formed)
+        example = join_examples(tag for _, tag in ill_formed)
         findings.note(text, ill_formed[0][0], count=len(ill_formed), example=example)
     words = sum(len(sentence.tags) for sentence in converted)
     if scheme != "none" and words and all(tag == OUTSIDE for sentence in converted for tag in sentence.tags):
