@@ -1,4 +1,4 @@
-"""How fast is ``mlmt_jax.crf``, and how much memory does it need, beside other CRFs?
+"""Benchmark of the CRF: how fast is ``mlmt_jax.crf``, and how much memory does it need, beside others?
 
 Measured, for each task and shape (B sentences, n words in the longest one, t tags, float32):
 
@@ -237,6 +237,7 @@ def measure_scaling(grids: Mapping[str, Sequence[Shape]], repeats: int) -> dict[
 
 
 def _shape(text: str) -> Shape:
+    """Parse B,n,t."""
     B, n, t = map(int, text.split(","))
     return B, n, t
 

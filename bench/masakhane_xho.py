@@ -1,4 +1,4 @@
-"""What do auxiliary tasks bring to isiXhosa names with 200 labelled sentences?
+"""Benchmark of scores: what do auxiliary tasks bring to isiXhosa names with 200 labelled sentences?
 
 Measured: dev and test F1 of each replica, their mean and spread, with four tasks and with the target alone. A
 third of the target's test sentences are training sentences of isiXhosa POS, where their words are learnt but
@@ -22,7 +22,7 @@ from report import ROOT, argument_parser, write_results
 
 from mlmt_jax import Tagger
 from mlmt_jax.config import load_config
-from mlmt_jax.corpus.dataset import column_format, label
+from mlmt_jax.corpus.dataset import bioes_sentences, column_format
 from mlmt_jax.text.columns import Sentence, read_conll
 from mlmt_jax.text.findings import Findings
 from mlmt_jax.training.tables import table
@@ -76,7 +76,7 @@ def figures(
     """
     scores = summary["scores"][summary["target"]]
     tagger = Tagger.load(run)
-    new_f1 = tagger.evaluate(label(new_sentences, tagger.scheme, Findings(path))).score.f1
+    new_f1 = tagger.evaluate(bioes_sentences(new_sentences, tagger.scheme, Findings(path))).score.f1
     assert new_f1 is not None
     return {
         "dev F1": 100 * scores["dev"]["f1"],

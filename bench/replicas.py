@@ -1,4 +1,4 @@
-"""How long does a training step of R runs in one program take, relative to a step of one run?
+"""Benchmark of replicas: how long does a step of R runs in one program take, relative to one run?
 
 Measured: milliseconds of a step for each R, its ratio to the step of a single run, and peak memory.
 
@@ -6,7 +6,7 @@ How: for each R, a process of its own trains R replicas in one program and a sin
 steps of the one, the same steps of the other. Batches are assembled within the blocks; on a GPU by worker
 processes, about ten batches ahead, as in training. All programs are compiled before the first block. If a
 process fails, for example because memory runs out, larger R are not measured. The script also draws a plot.
-If the data of the config is missing, it makes up data of the same sizes.
+If the data of the config is missing, it makes up data of the same sizes (bench/synthetic.py).
 
     python bench/replicas.py --data_root ../shared/data
 """

@@ -74,6 +74,7 @@ def _processor() -> str:
 
 
 def _version(name: str) -> str | None:
+    """Return the installed version of a package, None if it is not installed."""
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:

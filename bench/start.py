@@ -1,4 +1,4 @@
-"""How long does a run take from the command to its first step, without and with a cache of programs?
+"""Benchmark of the start: how long is it from the command to the first step, cold and warm?
 
 Measured: seconds from the start of a process to the end of its first training step.
 

@@ -72,6 +72,7 @@ def write_data(folder: Path, config: Config, seed: int = 0) -> None:
 
 
 def _write(path: Path, text: str) -> None:
+    """Write a UTF-8 file; create its folder if it does not exist."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
 

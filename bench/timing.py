@@ -75,6 +75,7 @@ def interleaved(
 
 
 def _summary(times: list[float], calls: int) -> Timing:
+    """Summarize the seconds of the repeats."""
     low, high = np.quantile(times, [0.25, 0.75])
     return Timing(statistics.median(times), min(times), float(high - low), len(times), calls)
 

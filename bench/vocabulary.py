@@ -1,4 +1,4 @@
-"""Does the cost of a training step grow with the vocabulary?
+"""Benchmark of vocabularies: does the cost of a training step grow with the vocabulary?
 
 Measured: milliseconds of a step of the target, the memory that it allocates in addition to its state (XLA's
 temporary buffers), and the size of the state, for word tables of several sizes. Ratios are to the smallest
@@ -36,9 +36,10 @@ class Run:
         name = setup.config.target.name
         batch, self._key = setup.batches[name].batch(0), jax.random.key(0)
         # Rows from the whole table, the same number for every size.
-        count = len(batch.words.table_rows)
-        touched = np.random.default_rng(0).choice(np.arange(1, rows), count, replace=False)
-        words = batch.words._replace(table_rows=np.sort(touched).astype(np.int32))
+        table_rows = np.random.default_rng(0).choice(
+            np.arange(1, rows), len(batch.words.table_rows), replace=False
+        )
+        words = batch.words._replace(table_rows=np.sort(table_rows).astype(np.int32))
         self._batch = batch._replace(words=words)
         self.state = init_state(model, init_params(model, self._key), setup.optimizers)
         step = partial(train_step, model.tasks[name], setup.optimizers[name], setup.users)

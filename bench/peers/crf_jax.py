@@ -29,6 +29,7 @@ def _prepare(functions: Functions, case: Case, task: str) -> Program:
 
 
 def _arrays(out: Any) -> Any:
+    """Convert the arrays of a result to NumPy arrays."""
     return jax.tree.map(np.asarray, out)
 
 
@@ -65,6 +66,7 @@ def _words_first(emissions: jax.Array, lengths: jax.Array) -> tuple[jax.Array, j
 
 
 def _log_partition(emissions: jax.Array, chain: crf.Chain, lengths: jax.Array) -> jax.Array:
+    """Compute log Z of each sentence: (B, n, t), chain, (B,) -> (B,) nats."""
     words, inside = _words_first(emissions, lengths)
     peaks = jax.lax.stop_gradient(jnp.max(words, -1, keepdims=True))
     x = jnp.exp(words - peaks)
@@ -84,6 +86,7 @@ def _log_partition(emissions: jax.Array, chain: crf.Chain, lengths: jax.Array) -
 
 
 def _log_likelihood(emissions: jax.Array, tags: jax.Array, chain: crf.Chain, lengths: jax.Array) -> jax.Array:
+    """Compute log P(tags) of each sentence, (B,) nats."""
     inside = jnp.arange(tags.shape[1]) < lengths[:, None]
     local = jnp.take_along_axis(emissions, tags[..., None], 2)[..., 0]
     moves = chain.transitions[tags[:, :-1], tags[:, 1:]]
@@ -94,6 +97,7 @@ def _log_likelihood(emissions: jax.Array, tags: jax.Array, chain: crf.Chain, len
 
 
 def _viterbi(emissions: jax.Array, tags: jax.Array, chain: crf.Chain, lengths: jax.Array) -> jax.Array:
+    """Find the best tags (B, n) int32; ``tags`` is not used."""
     words, inside = _words_first(emissions, lengths)
 
     def forward(best, word):
@@ -118,6 +122,7 @@ def _viterbi(emissions: jax.Array, tags: jax.Array, chain: crf.Chain, lengths: j
 
 
 def _marginals(emissions: jax.Array, tags: jax.Array, chain: crf.Chain, lengths: jax.Array) -> jax.Array:
+    """Compute P(tag at each word), (B, n, t); ``tags`` is not used."""
     return jax.grad(lambda emissions: jnp.sum(_log_partition(emissions, chain, lengths)))(emissions)
 
 
@@ -154,6 +159,7 @@ def _events(tags: jax.Array, t: int, lengths: jax.Array) -> jax.Array:
 
 
 def _synjax_log_likelihood(emissions, tags, chain, lengths):
+    """Compute log P(tags) of each sentence with SynJax, (B,) nats."""
     return _edges(emissions, chain, lengths).log_prob(_events(tags, emissions.shape[2], lengths))
 
 

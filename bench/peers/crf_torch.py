@@ -35,6 +35,7 @@ def _synchronized(run: Callable[[], Any]) -> Callable[[], Any]:
 
 
 def _arrays(out: Any) -> Any:
+    """Convert the tensors of a result to NumPy arrays."""
     return jax.tree.map(lambda x: x.detach().cpu().numpy(), out)
 
 

@@ -16,7 +16,7 @@ from mlmt_jax.model import Model, TaskModel, encoder
 from mlmt_jax.model import character_cnn as chars
 from mlmt_jax.model import linear as components
 from mlmt_jax.types import Params
-from peers.tagger import MLP, CharCNN, Encoder, Highway, TaskTagger, Trainer
+from peers.tagger import MLP, CharCNN, Encoder, Highway, Modules, TaskTagger, Trainer
 
 # Replaces -inf in the chain, with which pytorch-crf returns NaN. Its exponential is 0 in float32, so a
 # forbidden path adds nothing to log Z and has no gradient.
@@ -52,13 +52,11 @@ def build_trainers(config: Config, model: Model, params: Params) -> dict[str, Tr
                 modules[part.name] = _build(part.module, subtree)
                 _load(_leaves(modules[part.name], lambda parameter: parameter.data), subtree)
         roles: dict[str, Any] = {role: modules[part.name] for role, part in task.parts.items()}
-        for role in ("char_embed", "char_highway", "spec_layer", "gate"):
-            roles.setdefault(role, None)
         spec = config.task(name)
         table: Any = config.component(spec.model.word_embed)
         roles["word_embed"].weight.requires_grad_(table.trainable)
         dropouts = task.embed_dropout, task.lstm_dropout, task.linear_dropout
-        trainers[name] = Trainer(TaskTagger(**roles, dropouts=dropouts), spec)
+        trainers[name] = Trainer(TaskTagger(Modules(**roles), dropouts), spec)
     return trainers
 
 

@@ -122,10 +122,10 @@ class TrainingBatches:
 
     def _plan_epoch(self, epoch: int) -> list[np.ndarray]:
         """Draw the batches of an epoch."""
-        random = np.random.default_rng((self._seed, self._name_hash, streams.ORDER, epoch))
+        random = np.random.default_rng((self._seed, self._name_hash, streams.SENTENCE_ORDER, epoch))
         lengths = self._sentences.lengths
         order = np.argsort(lengths + random.uniform(0.0, _LENGTH_JITTER, len(lengths)))
         batches = np.array_split(order, self.batches_per_epoch)
         # The order of short and long batches does not depend on the seed: replicas share shapes.
-        turns = np.random.default_rng((self._name_hash, streams.TURN, epoch)).permutation(len(batches))
+        turns = np.random.default_rng((self._name_hash, streams.BATCH_ORDER, epoch)).permutation(len(batches))
         return [batches[i] for i in turns]

@@ -16,7 +16,7 @@ from mlmt_jax.config.consistency import missing_files
 from mlmt_jax.config.problems import format_path
 from mlmt_jax.corpus.corpora import word_counts
 from mlmt_jax.corpus.dataset import Dataset, column_format, draw_sample, make_dataset
-from mlmt_jax.corpus.tag_inventory import check_tags, task_tags, unknown_tags
+from mlmt_jax.corpus.tag_inventory import find_unseen_tags, tag_errors, task_tags
 from mlmt_jax.corpus.word_tables import build_word_table, read_component_vectors
 from mlmt_jax.errors import DataError, InputError
 from mlmt_jax.text.columns import ColumnFormat, cell_column
@@ -80,7 +80,7 @@ def examine(config: Config, source: str) -> Examination:
             datasets[spec.name] = dataset
     tags, spans, about_tasks = _examine_tasks(config, datasets, source)
     for spec in config.datasets:
-        unknown = unknown_tags(config, {k: v for k, v in datasets.items() if k == spec.name}, tags, spans)
+        unknown = find_unseen_tags(config, {k: v for k, v in datasets.items() if k == spec.name}, tags, spans)
         found = [*by_dataset[spec.name], *_at_tags(unknown, column_format(spec))]
         same_task = [other.name for other in config.datasets if other.task == spec.task]
         found += find_between_datasets(scans, spec.name, same_task)
@@ -150,7 +150,7 @@ def _examine_tasks(
         else:
             tags |= found[0]
             spans |= found[1]
-    errors += check_tags(config, spans)
+    errors += tag_errors(config, spans)
     if len(datasets) == len(config.datasets):
         counts = {task.name: len(datasets[task.dataset].splits["train"]) for task in config.tasks}
         try:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mlmt_jax.check.wrong_columns import FEWEST_LETTERS, odd_tokens
 from mlmt_jax.text.column_guess import SPAN_TAG
 from mlmt_jax.text.columns import split_columns
-from mlmt_jax.text.findings import Findings, shown
+from mlmt_jax.text.findings import Findings, join_examples
 
 # Of fewer words nothing can be said.
 _FEWEST_WORDS = 4
@@ -62,7 +62,7 @@ def find_foreign_letters(
     count, total = sum(letters[char] for char in unknown), letters.total()
     if total < FEWEST_LETTERS or 2 * count <= total:
         return
-    text = f"{count / total:.0%} of the letters are not in the training data: {shown(unknown)}"
+    text = f"{count / total:.0%} of the letters are not in the training data: {join_examples(unknown)}"
     findings.note(text, advice="the tags are worth little; another language, or encoding?")
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from mlmt_jax.metrics.spans import OUTSIDE
 from mlmt_jax.text.columns import Sentence
-from mlmt_jax.text.findings import Findings, shown
+from mlmt_jax.text.findings import Findings, join_examples
 from mlmt_jax.text.tag_schemes import split_tag
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def find_unknown_tags(findings: Findings, sentences: Sequence[Sentence], tags: "
     count = sum(not known.issuperset(sentence.tags) for sentence in sentences)
     kind = "spans of types" if tags.are_spans else "tags"
     text = f"{count} of {len(sentences)} sentences have {kind} that {task!r} does not know"
-    text += f": {shown(sorted(first_lines))}"
+    text += f": {join_examples(sorted(first_lines))}"
     first = min(first_lines.values())
     if known.isdisjoint(tag for sentence in sentences for tag in sentence.tags if tag != OUTSIDE):
         columns = "--token-col, --label-col and --separator choose the columns"

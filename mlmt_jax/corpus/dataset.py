@@ -12,7 +12,7 @@ from mlmt_jax.corpus import random_streams as streams
 from mlmt_jax.errors import DataError
 from mlmt_jax.metrics.spans import OUTSIDE, Scheme, ill_formed_words
 from mlmt_jax.text.columns import ColumnFormat, Sentence, read_conll
-from mlmt_jax.text.findings import Finding, Findings, shown
+from mlmt_jax.text.findings import Finding, Findings, join_examples
 from mlmt_jax.text.tag_schemes import detect_scheme, has_bare_labels, to_bioes
 
 
@@ -65,12 +65,12 @@ def make_dataset(config: Config, spec: DatasetConfig, sentences: Mapping[str, li
         The data set, with the findings about tags, long sentences and the size of the sample.
 
     Raises:
-        DataError: with file and line, on a tag that is not one.
+        DataError: with file and line, on an empty tag.
     """
     tags = {split: [sentence.tags for sentence in part] for split, part in sentences.items()}
     scheme = detect_scheme(**tags) if spec.parser.scheme == "auto" else spec.parser.scheme
     findings = {split: Findings(config.path(spec.files.by_split[split])) for split in sentences}
-    splits = {split: label(part, scheme, findings[split]) for split, part in sentences.items()}
+    splits = {split: bioes_sentences(part, scheme, findings[split]) for split, part in sentences.items()}
     train = splits["train"]
     kept = [i for i, sentence in enumerate(train) if len(sentence.tokens) <= spec.max_len]
     if len(kept) < len(train):
@@ -107,14 +107,14 @@ def draw_sample(whole: Dataset, spec: DatasetConfig, seed: int) -> Dataset:
     return replace(whole, splits={**whole.splits, "train": train}, sample=whole.sample[chosen])
 
 
-def label(sentences: Iterable[Sentence], scheme: Scheme, findings: Findings) -> list[Sentence]:
+def bioes_sentences(sentences: Iterable[Sentence], scheme: Scheme, findings: Findings) -> list[Sentence]:
     """Return the sentences of a file with their tags in BIOES; tags of the scheme "none" stay as they are.
 
     Ill-formed tags are repaired as conlleval reads them, with a finding. A file whose tags are all O
     is a finding as well.
 
     Raises:
-        DataError: with file and line, on a tag that is not one.
+        DataError: with file and line, on an empty tag.
     """
     converted: list[Sentence] = []
     ill_formed: list[tuple[int, str]] = []  # line and tag
@@ -129,11 +129,11 @@ def label(sentences: Iterable[Sentence], scheme: Scheme, findings: Findings) -> 
         converted.append(sentence._replace(tags=tuple(tags)))
     if ill_formed:
         text = f"tag is ill-formed in the scheme {scheme.upper()} and was read as conlleval does"
-        example = shown(tag for _, tag in ill_formed)
+        example = join_examples(tag for _, tag in ill_formed)
         findings.note(text, ill_formed[0][0], count=len(ill_formed), example=example)
     words = sum(len(sentence.tags) for sentence in converted)
     if scheme != "none" and words and all(tag == OUTSIDE for sentence in converted for tag in sentence.tags):
         text = f"no span in the file: all {words} tags are O"
-        advice = "nothing can be learnt or found in it: its span F1 is 0, and cannot choose a checkpoint"
+        advice = "nothing can be learnt or found in it: a span F1 on it is 0, and cannot choose a checkpoint"
         findings.note(text, converted[0].line, advice=advice)
     return converted

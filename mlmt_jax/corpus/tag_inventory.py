@@ -44,7 +44,7 @@ def task_tags(datasets: Mapping[str, Dataset]) -> tuple[dict[str, tuple[str, ...
     return tags, spans
 
 
-def check_tags(config: Config, spans: Mapping[str, bool]) -> Iterator[InputError]:
+def tag_errors(config: Config, spans: Mapping[str, bool]) -> Iterator[InputError]:
     """Yield an error for each setting that needs spans, of a task whose tags are not spans.
 
     Args:
@@ -67,7 +67,7 @@ def check_tags(config: Config, spans: Mapping[str, bool]) -> Iterator[InputError
                 )
 
 
-def unknown_tags(
+def find_unseen_tags(
     config: Config,
     datasets: Mapping[str, Dataset],
     tags: Mapping[str, tuple[str, ...]],

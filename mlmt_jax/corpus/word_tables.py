@@ -13,7 +13,6 @@ from mlmt_jax.text.findings import Finding, Findings
 
 _MIN_COVERAGE = 0.05  # share of the training words below which the vectors seem to be of another language
 
-
 #: Words of a file with their vectors, and the findings of the file.
 VectorFile = tuple[Vectors, Findings]
 
@@ -30,7 +29,7 @@ class WordTable(NamedTuple):
 
     vocab: WordVocab
     pretrained: PretrainedRows | None  # None if no row has a vector
-    rare: np.ndarray  # (vocab.size,) bool, true for words that occur once in the training data
+    rare: np.ndarray  # (vocab.size,) bool, true for rows whose words occur once in the training data
     findings: list[Finding]  # about the vector file
 
 

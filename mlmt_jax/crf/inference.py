@@ -46,7 +46,8 @@ def score(emissions: ArrayLike, tags: ArrayLike, chain: Chain, lengths: ArrayLik
         (...) nats per sentence; 0 for length 0.
 
     Raises:
-        ValueError, TypeError: as ``log_partition``, for tags too.
+        ValueError: if shapes do not fit each other.
+        TypeError: if scores are not floating point, or tags or lengths are not integers.
     """
     return over_batch(_score, Sentences(emissions, chain, lengths, tags=tags))
 
@@ -64,7 +65,8 @@ def log_likelihood(emissions: ArrayLike, tags: ArrayLike, chain: Chain, lengths:
         (...) nats per sentence; 0 for length 0. If the tags are forbidden, ``-inf`` with a gradient of 0.
 
     Raises:
-        ValueError, TypeError: as ``log_partition``, for tags too.
+        ValueError: if shapes do not fit each other.
+        TypeError: if scores are not floating point, or tags or lengths are not integers.
     """
     return over_batch(_log_likelihood, Sentences(emissions, chain, lengths, tags=tags))
 
@@ -81,7 +83,8 @@ def marginals(emissions: ArrayLike, chain: Chain, lengths: ArrayLike) -> Array:
         (..., n, t) probabilities; 0 beyond the length, and everywhere if no sequence is allowed.
 
     Raises:
-        ValueError, TypeError: as ``log_partition``.
+        ValueError: if shapes do not fit each other.
+        TypeError: if scores are not floating point or lengths are not integers.
     """
     return over_batch(_marginals, Sentences(emissions, chain, lengths))
 
@@ -99,7 +102,8 @@ def pair_marginals(emissions: ArrayLike, chain: Chain, lengths: ArrayLike) -> Ar
         sequence is allowed.
 
     Raises:
-        ValueError, TypeError: as ``log_partition``.
+        ValueError: if shapes do not fit each other.
+        TypeError: if scores are not floating point or lengths are not integers.
     """
     return over_batch(_pair_marginals, Sentences(emissions, chain, lengths))
 
@@ -116,7 +120,8 @@ def entropy(emissions: ArrayLike, chain: Chain, lengths: ArrayLike) -> Array:
         (...) nats per sentence; 0 for length 0 and if no sequence is allowed.
 
     Raises:
-        ValueError, TypeError: as ``log_partition``.
+        ValueError: if shapes do not fit each other.
+        TypeError: if scores are not floating point or lengths are not integers.
     """
     return over_batch(_entropy, Sentences(emissions, chain, lengths))
 
@@ -134,12 +139,14 @@ def span_log_probability(emissions: ArrayLike, chain: Chain, lengths: ArrayLike,
         (...) nats per sentence; 0 for length 0, ``-inf`` if no sequence is allowed.
 
     Raises:
-        ValueError, TypeError: as ``log_partition``, for ``allowed`` too.
+        ValueError: if shapes do not fit each other.
+        TypeError: if scores are not floating point, lengths not integers, or ``allowed`` not bool.
     """
     return over_batch(_span_log_probability, Sentences(emissions, chain, lengths, allowed=allowed))
 
 
 def _score(emissions: Array, chain: Chain, lengths: Array, tags: Array) -> Array:
+    """Compute ``score`` of a batch: (B, n, t), chain, (B,), (B, n) int32 -> (B,)."""
     word = jnp.arange(emissions.shape[1])
     inside = word[None] < lengths[:, None]  # (B, n)
     tags = jnp.where(inside, tags, 0)
@@ -166,6 +173,7 @@ def _(primals, tangents):
 
 
 def _log_likelihood(emissions: Array, chain: Chain, lengths: Array, tags: Array) -> Array:
+    """Compute ``log_likelihood`` of a batch: (B, n, t), chain, (B,), (B, n) int32 -> (B,)."""
     gold = _score(emissions, chain, lengths, tags)
     log_z = posteriors.log_partition(emissions, chain, lengths)
     # If log Z is -inf too, the difference would be NaN.
@@ -173,10 +181,12 @@ def _log_likelihood(emissions: Array, chain: Chain, lengths: Array, tags: Array)
 
 
 def _marginals(emissions: Array, chain: Chain, lengths: Array) -> Array:
+    """Compute ``marginals`` of a batch: (B, n, t), chain, (B,) -> (B, n, t)."""
     return jnp.transpose(posteriors.posterior(emissions, chain, lengths, False).marginals, (2, 0, 1))
 
 
 def _pair_marginals(emissions: Array, chain: Chain, lengths: Array) -> Array:
+    """Compute ``pair_marginals`` of a batch: (B, n, t), chain, (B,) -> (B, n - 1, t, t)."""
     emissions, inside = time_first(emissions, lengths)
     alpha, _ = logspace.forward(emissions, chain, inside)
     right = emissions + logspace.backward(emissions, chain, inside)
@@ -186,6 +196,7 @@ def _pair_marginals(emissions: Array, chain: Chain, lengths: Array) -> Array:
 
 
 def _entropy(emissions: Array, chain: Chain, lengths: Array) -> Array:
+    """Compute ``entropy`` of a batch: (B, n, t), chain, (B,) -> (B,)."""
     emissions, inside = time_first(emissions, lengths)
 
     def choice_entropy(scores: Array, following: Array) -> Array:
@@ -210,6 +221,7 @@ def _entropy(emissions: Array, chain: Chain, lengths: Array) -> Array:
 
 
 def _span_log_probability(emissions: Array, chain: Chain, lengths: Array, allowed: Array) -> Array:
+    """Compute ``span_log_probability`` of a batch: (B, n, t), chain, (B,), (B, n, t) bool -> (B,)."""
     within = posteriors.log_partition(jnp.where(allowed, emissions, -jnp.inf), chain, lengths)
     log_z = posteriors.log_partition(emissions, chain, lengths)
     return jnp.where(jnp.isneginf(within), -jnp.inf, jnp.minimum(within - log_z, 0.0))

@@ -2,7 +2,7 @@
 
 Each word's messages are kept relative to their maximum, so their differences stay accurate in long sentences.
 If no sequence is allowed, results are ``-inf`` and gradients 0, never NaN. All functions can be
-differentiated. The recursions take what ``time_first`` returns: emissions (n, B, t), inside (n, B, 1) bool.
+differentiated.
 """
 
 import jax
@@ -42,7 +42,14 @@ def relative(x: Array) -> tuple[Array, Array]:
 
 
 def forward(emissions: Array, chain: Chain, inside: Array) -> tuple[Array, Array]:
-    """Run the forward recursion.
+    """Compute the forward messages of a batch.
+
+        log alpha_i[b] = log sum over a of exp(log alpha_i-1[a] + transitions[a, b]) + e_i[b]
+
+    Args:
+        emissions: (n, B, t) float, nats.
+        chain: scores, nats.
+        inside: (n, B, 1) bool, True for words within the length. Padding repeats the last message.
 
     Returns:
         log alpha (n, B, t), of each word relative to its maximum, and the sum of these maxima (B,), nats.
@@ -61,7 +68,18 @@ def forward(emissions: Array, chain: Chain, inside: Array) -> tuple[Array, Array
 
 
 def backward(emissions: Array, chain: Chain, inside: Array) -> Array:
-    """Run the backward recursion: log beta (n, B, t), of each word relative to its maximum."""
+    """Compute the backward messages of a batch.
+
+        log beta_i[a] = log sum over b of exp(transitions[a, b] + e_i+1[b] + log beta_i+1[b])
+
+    Args:
+        emissions: (n, B, t) float, nats.
+        chain: scores, nats.
+        inside: (n, B, 1) bool, True for words within the length. Padding holds the scores of the end.
+
+    Returns:
+        log beta (n, B, t), of each word relative to its maximum.
+    """
     transitions = chain.transitions[None]
 
     def step(beta, next_word):
@@ -76,7 +94,11 @@ def backward(emissions: Array, chain: Chain, inside: Array) -> Array:
 
 
 def _bidirectional(emissions: Array, chain: Chain, inside: Array, unroll: int) -> tuple[Array, Array, Array]:
-    """Return the results of ``forward`` and ``backward`` from one loop over both, unrolled by ``unroll``."""
+    """Compute ``forward`` and ``backward`` in one loop, unrolled by ``unroll`` words.
+
+    Returns:
+        log alpha (n, B, t), the sum of its maxima (B,), and log beta (n, B, t).
+    """
     # (2, B, from, to) and (2, B, to, from): the backward direction moves from each word to the one before it.
     weights = jnp.stack([chain.transitions, chain.transitions.T])[:, None]
     later, live = emissions[1:], inside[1:]
@@ -108,7 +130,7 @@ def log_partition(emissions: Array, chain: Chain, lengths: Array) -> Array:
 
 
 def _log_partition(alpha: Array, peaks: Array, chain: Chain, lengths: Array) -> Array:
-    """Compute log Z (B,) from the results of ``forward``; 0 for length 0."""
+    """Compute log Z (B,) from log alpha (n, B, t) and the sum of its maxima (B,); 0 for length 0."""
     return jnp.where(lengths > 0, logsumexp(alpha[-1] + chain.end[None], -1) + peaks, 0.0)
 
 

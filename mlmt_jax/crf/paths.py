@@ -37,6 +37,7 @@ def path_log_probabilities(emissions: ArrayLike, tags: ArrayLike, chain: Chain, 
 
 
 def _path_log_probabilities(emissions: Array, chain: Chain, lengths: Array, tags: Array) -> Array:
+    """Compute ``path_log_probabilities`` of a batch: (B, n, t), chain, (B,), (B, n) int32 -> (B, n)."""
     emissions, inside = time_first(emissions, lengths)
 
     def step(beta, next_word):

@@ -58,20 +58,22 @@ class _Scaled(NamedTuple):
 
 
 def _finite(peak: Array) -> Array:
+    """Replace infinite and NaN entries by 0."""
     return jnp.where(jnp.isfinite(peak), peak, 0.0)
 
 
 def _tiny(dtype) -> float:
+    """Return the smallest positive normal number of a floating-point dtype."""
     return float(jnp.finfo(dtype).tiny)
 
 
 def _limit(x: Array) -> float:
-    """Return the smallest number that messages and emissions (t, B) may hold besides 0."""
+    """Return the share of x (t, B): the smallest number that messages and emissions may hold besides 0."""
     return (len(x) * _tiny(x.dtype)) ** _SHARE_OF_WORDS
 
 
 def _scale(emissions: Array, chain: Chain, lengths: Array) -> _Scaled:
-    """Scale a batch: emissions (B, n, t) and chain in nats, lengths (B,)."""
+    """Move a batch, emissions (B, n, t) and chain in nats, to probabilities whose largest factors are 1."""
     t = emissions.shape[-1]
     least = _SHARE_OF_CHAIN * math.log(t * _tiny(emissions.dtype))
     emissions, inside = batch_last(emissions, lengths)
@@ -110,13 +112,13 @@ def _total(x: Array) -> Array:
 
 
 def _probability(emissions: Array, peaks: Array, least: Array | float) -> Array:
-    """Compute exp(emissions - peaks), (t, B); ``least`` if a result is below its share and not forbidden."""
+    """Compute exp(emissions - peaks), (t, B); replace results below their share by ``least``, except 0."""
     x = jnp.exp(emissions - peaks)
     return jnp.where(jnp.isneginf(emissions), 0.0, jnp.where(x < _limit(x), least, x))
 
 
 def _raised(messages: Array, least: Array | float) -> Array:
-    """Replace messages below their share, except 0, by ``least``."""
+    """Replace messages (t, B) below their share by ``least``, except 0."""
     return jnp.where((messages > 0) & (messages < _limit(messages)), least, messages)
 
 
@@ -183,7 +185,7 @@ def _backward(s: _Scaled, a: Array, inverses: Array, end: Array) -> tuple[Array,
 
 
 def _log_partition(s: _Scaled, last: Array, inverses: Array, lengths: Array) -> Array:
-    """Compute log Z (B,) nats from the results of ``_forward``; 0 for length 0."""
+    """Compute log Z (B,) nats from the last message (t, B) and the scales (n, 1, B); 0 for length 0."""
     total = jnp.log(jnp.sum(last * s.end, 0)) - jnp.sum(jnp.log(inverses[:, 0]), 0) + s.offset
     return jnp.where(lengths > 0, total, 0.0)
 

@@ -102,6 +102,7 @@ def _maxima(emissions: Array, chain: Chain, inside: Array) -> Array:
 
 
 def _viterbi(emissions: Array, chain: Chain, lengths: Array) -> tuple[Array, Array]:
+    """Compute ``viterbi`` of a batch: (B, n, t), chain, (B,) -> tags (B, n) int32, scores (B,)."""
     emissions, inside = batch_last(emissions, lengths)
     best = _maxima(emissions, chain, inside)
     final = best[-1] + chain.end[:, None]
@@ -125,6 +126,7 @@ def _highest(totals: Array, k: int) -> tuple[Array, Array]:
 
 
 def _k_best(emissions: Array, chain: Chain, lengths: Array, *, k: int) -> tuple[Array, Array]:
+    """Compute ``k_best`` of a batch: (B, n, t), chain, (B,) -> tags (B, k, n) int32, scores (B, k)."""
     emissions, inside = batch_last(emissions, lengths)
     # Subtract from each word what it adds to the best total, so that totals stay near 0. Otherwise those of a
     # long sentence are too large for float32 to distinguish them.

@@ -137,4 +137,5 @@ def token_spans(tags: Tags) -> list[Span]:
 
 
 def _ratio(part: int, whole: int) -> float:
+    """Return part / whole, 0 if whole is 0."""
     return part / whole if whole else 0.0

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from mlmt_jax.config import Config, parse_config
-from mlmt_jax.corpus.corpora import Vocabulary
-from mlmt_jax.corpus.stored_vocabulary import find_wrong
-from mlmt_jax.corpus.tag_inventory import check_tags
+from mlmt_jax.corpus.stored_vocabulary import find_problem
+from mlmt_jax.corpus.tag_inventory import tag_errors
+from mlmt_jax.corpus.vocabulary import Vocabulary
 from mlmt_jax.errors import RunError
 from mlmt_jax.runs.atomic_files import replace_text, sync, write_errors
 from mlmt_jax.runs.run_json import SEALED, Identity, checksum, read_identity, write_identity
@@ -161,11 +161,11 @@ class RunFolder:
             InputError: if it is missing, damaged, or does not fit the run's config.
         """
         config, data = self.config(), self.read("vocab.json")
-        problem = find_wrong(data, config)
+        problem = find_problem(data, config)
         if problem:
             raise RunError(f"{self.path / 'vocab.json'}: not a vocabulary of a run: {problem}")
         vocabulary = Vocabulary.from_json(data)
-        for error in check_tags(config, vocabulary.spans):
+        for error in tag_errors(config, vocabulary.spans):
             raise error
         return vocabulary, data["schemes"]
 

@@ -8,8 +8,8 @@ import jax
 import numpy as np
 
 from mlmt_jax.config import Config
-from mlmt_jax.corpus.corpora import Vocabulary
 from mlmt_jax.corpus.dataset import column_format
+from mlmt_jax.corpus.vocabulary import Vocabulary
 from mlmt_jax.errors import RunError
 from mlmt_jax.exported import write_exported
 from mlmt_jax.metrics.calibration import Calibration

@@ -8,7 +8,7 @@ from dense import dense_sentences
 
 from mlmt_jax.batches.encode import encode, encode_sentences
 from mlmt_jax.corpus.corpora import Corpus
-from mlmt_jax.corpus.dataset import label
+from mlmt_jax.corpus.dataset import bioes_sentences
 from mlmt_jax.errors import DataError
 from mlmt_jax.text.columns import Sentence
 from mlmt_jax.text.findings import Findings
@@ -152,7 +152,7 @@ def test_ill_formed_tags_are_repaired_and_counted(load, tmp_path):
 
 def test_empty_tag_is_an_error_with_file_and_line():
     with pytest.raises(DataError, match=r"^some\.file:7: "):
-        label([Sentence(("a",), ("",), (7,))], "iob2", Findings("some.file"))
+        bioes_sentences([Sentence(("a",), ("",), (7,))], "iob2", Findings("some.file"))
 
 
 def test_dev_and_test_add_no_words_or_characters(load):

@@ -10,7 +10,7 @@ import pytest
 import tiny_corpus
 
 from mlmt_jax import Tagger
-from mlmt_jax.corpus.dataset import label
+from mlmt_jax.corpus.dataset import bioes_sentences
 from mlmt_jax.errors import RunError
 from mlmt_jax.runs.folder import RunFolder
 from mlmt_jax.text.columns import read_conll
@@ -97,7 +97,7 @@ def test_a_loaded_tagger_scores_as_training_recorded(
     task_tagger = tagger.for_task(task)
     path = tiny_run.config.parent / f"{task.replace(' ', '.')}.{split}"
     sentences, findings = read_conll(path, task_tagger.column_format)
-    score = task_tagger.evaluate(label(sentences, task_tagger.scheme, findings))
+    score = task_tagger.evaluate(bioes_sentences(sentences, task_tagger.scheme, findings))
     summary = json.loads((tiny_run.folder / "summary.json").read_text(encoding="utf-8"))
     recorded = summary["scores"][task][split]
     assert score.as_json() == recorded

@@ -16,7 +16,7 @@ from config_edits import edited
 from task_grid import only_tasks
 
 from mlmt_jax import Ensemble, Tagger
-from mlmt_jax.corpus.dataset import label
+from mlmt_jax.corpus.dataset import bioes_sentences
 from mlmt_jax.errors import RunError
 from mlmt_jax.evaluate import main as evaluate
 from mlmt_jax.model import tags_and_losses
@@ -40,7 +40,7 @@ class Replicas:
 
     def dev_sentences(self) -> list[Sentence]:
         sentences, findings = read_conll(self.dev, self.members[0].column_format)
-        return label(sentences, self.members[0].scheme, findings)
+        return bioes_sentences(sentences, self.members[0].scheme, findings)
 
 
 @pytest.fixture(scope="module")
@@ -252,7 +252,7 @@ def test_the_training_words_of_all_members_are_seen_words(replicas: Replicas) ->
     config, vocabulary, schemes, _ = replicas.members[1].model.context
     params = replicas.members[1].model.params
     # A run from before the training words were kept.
-    older = Tagger(config, replace(vocabulary, seen={}), schemes, params)
+    older = Tagger(config, replace(vocabulary, training_words={}), schemes, params)
     assert Ensemble(replicas.members).evaluate(sentences).by_words is not None
     assert Ensemble([replicas.members[0], older]).evaluate(sentences).by_words is None
 
