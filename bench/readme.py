@@ -1,179 +1,270 @@
-# ruff: noqa: E501  (prose)
-"""Writes README's section on speed from the figures that the benches left in bench/results/.
+"""Writer of the measured figures in README.md and bench/README.md, from the JSON files in bench/results/.
 
-python bench/readme.py
+A README marks each section that this script owns with two comments:
+
+    <!-- speed: python bench/readme.py -->
+    <!-- end of speed -->
+
+    python bench/readme.py
 """
 
 import json
 import re
+import statistics
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-README = ROOT / "README.md"
 RESULTS = ROOT / "bench" / "results"
 
-_SECTION = re.compile(r"(<!-- speed: .*? -->\n).*?(<!-- end of speed -->)", re.DOTALL)
-
 _LOSS, _VITERBI, _MARGINALS, _K_BEST = "loss + gradient", "Viterbi", "marginals", "10-best"
+_CRF_PEERS = ("sketch", "pytorch-crf", "torch-struct", "synjax")
+
+Results = Mapping[str, Mapping[str, Any]]  # contents of the JSON files, by name without the suffix
 
 
-def section(results: Path = RESULTS) -> str:
-    """The section, Markdown, in the words of what the files say."""
-    found = {
-        name: json.loads(path.read_text(encoding="utf-8"))
-        for name in _PARTS
-        if (path := results / f"{name}.json").exists()
-    }
-    parts = [_machines(found), *(_PARTS[name](own) for name, own in found.items())]
-    return "\n\n".join(parts) + "\n"
+def read_results(folder: Path = RESULTS) -> Results:
+    """Return the contents of all results files."""
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
 
 
-def _paragraph(*sentences: str) -> str:
-    return textwrap.fill(" ".join(sentences), 115, break_long_words=False, break_on_hyphens=False)
+def update(text: str, sections: Mapping[str, Callable[[Results], str]], results: Results) -> str:
+    """Return the text of a README with its marked sections written anew.
+
+    Args:
+        text: the README.
+        sections: the function that writes each section, by the section's name.
+        results: as `read_results` returns them.
+
+    Raises:
+        ValueError: if the text does not have exactly one section of a name.
+    """
+    for name, write in sections.items():
+        body = write(results)
+        marked = re.compile(rf"(<!-- {name}: .*? -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
+        text, count = marked.subn(lambda match, body=body: f"{match[1]}{body}\n{match[2]}", text)
+        if count != 1:
+            raise ValueError(f"{name}: {count} sections of this name (expected 1)")
+    return text
 
 
-def _machines(files: Mapping[str, Mapping[str, Any]]) -> str:
-    machines: dict[str, list[str]] = {}
-    for name, own in files.items():
-        processor = own.get("processor", "a processor that was not noted")
-        told = f"{own['cpus']} cores of {processor}, {own['device'].split()[0]}, jax {own['versions']['jax']}"
-        machines.setdefault(f"{told}, {own['day']}" if "day" in own else told, []).append(name)
-    return _paragraph(
-        "Measured on",
-        "; ".join(f"{told} ({', '.join(names)})" for told, names in machines.items()) + ".",
-        "Peers take turns within one process. The machines are shared, and their speed halves at times: ratios say",
-        "more than times.",
+def score_summary(results: Results) -> str:
+    """Return README.md's table of mean test scores."""
+    quickstart, xhosa = results["quickstart"], results["masakhane_xho"]
+    return _table(
+        [
+            ("test data", "target alone", "with three auxiliary tasks"),
+            ("Afrikaans names, 40 training sentences (bundled, synthetic)", *_mean_scores(quickstart)),
+            ("isiXhosa names, 200 training sentences (MasakhaNER 2.0)", *_mean_scores(xhosa)),
+        ]
     )
 
 
-def _training(train: Mapping[str, Any]) -> str:
-    ours, peer = train["ours"], train["PyTorch"]
+def speed_summary(results: Results) -> str:
+    """Return README.md's table of speeds."""
+    train, tag, start = results["train"], results["tag"], results["start"]
+    tagging_rates = [_best_rate(tag, side) for side in ("ours", "PyTorch")]
+    rows = [
+        ("", "mlmt_jax", "the same model in PyTorch"),
+        (
+            "training, steps per second",
+            f"{train['ours']['steps/s']:.0f}",
+            f"{train['PyTorch']['steps/s']:.0f}",
+        ),
+        ("tagging, sentences per second", *(f"{rate:,.0f}" for rate in tagging_rates)),
+        ("tagging one sentence, ms", *(f"{tag['latency ms'][x]['median']:.1f}" for x in ("ours", "PyTorch"))),
+        ("from the command to the first training step, s", f"{start['cold']['median']:.0f}", "-"),
+        ("the same, programs compiled before, s", f"{start['warm']['median']:.1f}", "-"),
+    ]
+    return _table(rows)
+
+
+def quickstart_scores(results: Results) -> str:
+    """Return bench/README.md's table of the bundled data's scores."""
+    rows: list[Sequence[str]] = [("command", "seed 1", "seed 2", "seed 3", "mean")]
+    for name in ("four tasks", "target alone"):
+        runs = results["quickstart"][name]
+        scores = _seed_scores(runs)
+        figures = [f"{score:.1f}" for score in (*scores, statistics.mean(scores))]
+        rows.append((f"`{runs['command']}`", *figures))
+    return _table(rows)
+
+
+def xhosa_scores(results: Results) -> str:
+    """Return bench/README.md's table of the isiXhosa scores."""
+    rows: list[Sequence[str]] = [("config", "seed 1", "seed 2", "seed 3", "mean", "standard deviation")]
+    for name, config in (
+        ("four tasks", "`configs/masakhane_xho.json` (four tasks, 8,000 steps)"),
+        ("target alone", "`configs/masakhane_xho_single.json` (the target alone, 2,000 steps)"),
+    ):
+        runs = results["masakhane_xho"][name]
+        scores = _seed_scores(runs)
+        deviation = 100 * runs["test F1"]["standard_deviation"]
+        rows.append((config, *(f"{score:.1f}" for score in (*scores, statistics.mean(scores), deviation))))
+    return _table(rows)
+
+
+def machines(results: Results) -> str:
+    """Return the sentence that names processor, versions and day of the measurements."""
+    benches: dict[str, list[str]] = {}
+    for name in ("train", "start", "vocabulary", "replicas", "tag", "crf"):
+        bench = results[name]
+        processor = bench.get("processor", "an unknown processor")
+        machine = f"{bench['cpus']} cores of {processor}, {bench['device'].split()[0]}"
+        machine += f", jax {bench['versions']['jax']}" + (f", {bench['day']}" if "day" in bench else "")
+        benches.setdefault(machine, []).append(name)
+    listed = (f"{machine} ({', '.join(names)})" for machine, names in benches.items())
+    return _paragraph(f"Measured on {'; '.join(listed)}.")
+
+
+def training_speed(results: Results) -> str:
+    """Return bench/README.md's figures of training."""
+    train = results["train"]
+    sides = [side for side in ("ours", "PyTorch", "torch.compile") if side in train]
+    rows: list[Sequence[str]] = [("", *("mlmt_jax" if side == "ours" else side for side in sides))]
+    for row, key, digits in (
+        ("steps per second", "steps/s", 0),
+        ("sentences per second", "sentences/s", 0),
+        ("time, relative to mlmt_jax", "time / ours", 1),
+        ("GFLOP/s of the model's own arithmetic", "GFLOP/s", 0),
+        ("share of the rate of a large matrix product", "of matmul rate", 2),
+    ):
+        rows.append((row, *(f"{train[side][key]:.{digits}f}" for side in sides)))
     parts = train["parts"]["milliseconds"]
-    split = ", ".join(f"{part} {ms:.1f}" for part, ms in parts.items() if part != "whole step")
-    compiled = train.get("torch.compile")
-    told = f"`torch.compile` makes that {compiled['time / ours']:.1f} times." if compiled else ""
+    split = [("part of one step, alone", "ms"), *((part, f"{ms:.1f}") for part, ms in parts.items())]
+    notes = _paragraph(
+        f"The matrix product reaches {train['matmul GFLOP/s']:.0f} GFLOP/s.",
+        f"mlmt_jax compiles {train['programs']} programs in {train['compile seconds']['ours']:.0f} s",
+        f"and needs {train['peak MiB']['ours']:.0f} MiB of memory at most.",
+    )
+    return f"{_table(rows)}\n\n{notes}\n\n{_table(split)}"
+
+
+def start_speed(results: Results) -> str:
+    """Return bench/README.md's figures of the start of a run."""
+    start = results["start"]
     return _paragraph(
-        "**A run.** `python bench/train.py` trains the isiXhosa config's four tasks at the published sizes, and",
-        "the same model in PyTorch (packed `nn.LSTM`, `nn.Conv1d`, pytorch-crf, fused SGD; a test holds the two",
-        f"to one loss) with the same weights on the same batches: {ours['steps/s']:.0f} steps a second",
-        f"({ours['sentences/s']:.0f} sentences) against {peer['steps/s']:.0f}, {peer['time / ours']:.1f} times",
-        f"as many; {told}" if told else "as many.",
-        f"Ours is {ours['GFLOP/s']:.0f} GFLOP/s of the model's own arithmetic,",
-        f"{ours['of matmul rate']:.2f} of the {train['matmul GFLOP/s']:.0f} that a large matrix product reaches;",
-        f"{train['programs']} programs,",
-        f"{train['compile seconds']['ours']:.0f} s to compile them; {train['peak MiB']['ours']:.0f} MiB at the",
-        f"most. Alone, the parts of one step of {parts['whole step']:.1f} ms take, in ms: {split}.",
+        f"`python -m mlmt_jax.train configs/{start['config']}` finishes its first step after",
+        f"{start['cold']['median']:.0f} s, or after {start['warm']['median']:.1f} s if the compiled programs",
+        "are in the cache.",
     )
 
 
-def _start(start: Mapping[str, Any]) -> str:
+def vocabulary_speed(results: Results) -> str:
+    """Return bench/README.md's figures of vocabulary sizes."""
+    smallest, largest = results["vocabulary"]["records"][0], results["vocabulary"]["records"][-1]
     return _paragraph(
-        f"From `python -m mlmt_jax.train configs/{start['config']}` to the end of its first step it takes",
-        f"{start['cold']['median']:.0f} s, {start['warm']['median']:.1f} s once its programs are kept",
-        "(`python bench/start.py`).",
+        f"With {largest['rows']:,} trainable word vectors, a step takes",
+        f"{largest['time_ratio']:.2f} times as long as with {smallest['rows']:,}, and allocates",
+        f"{largest['temporary_ratio']:.2f} times the memory.",
     )
 
 
-def _vocabulary(vocabulary: Mapping[str, Any]) -> str:
-    least, most = vocabulary["records"][0], vocabulary["records"][-1]
-    return _paragraph(
-        f"`python bench/vocabulary.py`: with {most['rows']:,} trainable word vectors a step takes",
-        f"{most['time_ratio']:.2f} times as long as with {least['rows']:,}, and allocates",
-        f"{most['temporary_ratio']:.2f} times the memory.",
-    )
-
-
-def _replicas(replicas: Mapping[str, Any]) -> str:
-    rows: list[Sequence[object]] = [("replicas", "times a step of one", "milliseconds", "peak MiB")]
+def replica_speed(results: Results) -> str:
+    """Return bench/README.md's table of replicas."""
+    rows: list[Sequence[str]] = [("replicas", "time, relative to one run", "ms per step", "peak MiB")]
     rows += [
-        (r["replicas"], f"{r['ratio']:.1f}", f"{r['milliseconds']:.0f}", f"{r['peak_mib']:.0f}")
-        for r in replicas["records"]
+        (str(r["replicas"]), f"{r['ratio']:.1f}", f"{r['milliseconds']:.0f}", f"{r['peak_mib']:.0f}")
+        for r in results["replicas"]["records"]
     ]
-    told = _paragraph(
-        "**Replicas.** `python bench/replicas.py`: what a step of R runs of that config in one program takes",
-        "([plot](bench/results/replicas.png)); the memory is that of R runs and one beside them.",
+    return _table(rows)
+
+
+def tagging_speed(results: Results) -> str:
+    """Return bench/README.md's figures of tagging."""
+    tag = results["tag"]
+    rows: list[Sequence[str]] = [("", "mlmt_jax", "PyTorch")]
+    for row, figures in (
+        ("sentences per second, at the best batch size", [_best_rate(tag, x) for x in ("ours", "PyTorch")]),
+        (
+            f"sentences per second in the first pass over {tag['sentences']:,}, which compiles",
+            tag["cold sentences/s"].values(),
+        ),
+    ):
+        rows.append((row, *(f"{figure:,.0f}" for figure in figures)))
+    rows.append(("one sentence, ms", *(f"{x['median']:.1f}" for x in tag["latency ms"].values())))
+    memory = " and ".join(
+        f"{record['peak MiB']:.0f} MiB and {record['seconds']:.0f} s for {int(count):,} sentences"
+        for count, record in tag["predict"].items()
     )
-    return f"{told}\n\n{_table(rows)}"
-
-
-def _tagging(tag: Mapping[str, Any]) -> str:
-    best = lambda side: max(rates["median"] for rates in tag["warm sentences/s"][side].values())
-    latency = {side: own["median"] for side, own in tag["latency ms"].items()}
-    cold = tag["cold sentences/s"]
-    memory = "; ".join(
-        f"{int(count):,} sentences {own['peak MiB']:.0f} MiB in {own['seconds']:.0f} s"
-        for count, own in tag["predict"].items()
+    notes = _paragraph(
+        f"mlmt_jax tags {tag['times peer']:.1f} times as many sentences per second as the PyTorch model,",
+        f"and {tag['times training']:.1f} times the {tag['training sentences/s']:,.0f} that it trains on in",
+        f"the same run. `predict` needs {memory}.",
     )
-    return _paragraph(
-        f"**Tagging.** `python bench/tag.py`, from tokens to tags: {best('ours'):,.0f} sentences a second",
-        f"against {best('PyTorch'):,.0f} of the PyTorch peer, {tag['times peer']:.1f} times as many, each at its",
-        f"best batch size, and {tag['times training']:.1f} times the {tag['training sentences/s']:,.0f} that the",
-        "target's training takes in the same run; in the first pass, which compiles, over",
-        f"{tag['sentences']:,} sentences {cold['ours']:,.0f} (the peer {cold['PyTorch']:,.0f}).",
-        f"One sentence takes {latency['ours']:.1f} ms (the peer {latency['PyTorch']:.1f}).",
-        f"Memory of `predict`: {memory}.",
-    )
+    return f"{_table(rows)}\n\n{notes}"
 
 
-def _crf(crf: Mapping[str, Any]) -> str:
-    cells = {(tuple(c["shape"]), c["task"], c["implementation"]): c for c in crf["cells"]}
+def crf_speed(results: Results) -> str:
+    """Return bench/README.md's table of CRFs."""
+    cells = {(tuple(c["shape"]), c["task"], c["implementation"]): c for c in results["crf"]["cells"]}
     shapes = list(dict.fromkeys(shape for shape, _, _ in cells))
-    peers = [
-        peer
-        for peer in ("sketch", "pytorch-crf", "torch-struct", "synjax")
-        if any(name == peer for *_, name in cells)
-    ]
-
-    def time(shape: tuple[int, ...], task: str) -> str:
-        own = cells[shape, task, "ours"]
-        return f"{own['median_ms']:.2f} / {own['minimum_ms']:.2f}"
+    peers = [peer for peer in _CRF_PEERS if any(implementation == peer for *_, implementation in cells)]
 
     def times(shape: tuple[int, ...], task: str) -> list[str]:
-        found = [cells.get((shape, task, peer), {}).get("times_ours") for peer in peers]
-        return ["-" if x is None else f"{x:.1f}" if x < 10 else f"{x:.0f}" for x in found]
+        reference = cells[shape, task, "ours"]
+        ratios = [cells.get((shape, task, peer), {}).get("times_ours") for peer in peers]
+        written = ["-" if ratio is None else f"{ratio:.{1 if ratio < 10 else 0}f}" for ratio in ratios]
+        return [f"{reference['median_ms']:.2f} / {reference['minimum_ms']:.2f}", *written]
 
-    rows: list[Sequence[object]] = [("B, n, t", _LOSS, *peers, _VITERBI, *peers, _MARGINALS, _K_BEST)]
+    rows: list[Sequence[str]] = [("B, n, t", _LOSS, *peers, _VITERBI, *peers, _MARGINALS, _K_BEST)]
     for shape in shapes:
-        both = [x for task in (_LOSS, _VITERBI) for x in (time(shape, task), *times(shape, task))]
         others = [f"{cells[shape, task, 'ours']['median_ms']:.2f}" for task in (_MARGINALS, _K_BEST)]
-        rows.append((", ".join(map(str, shape)), *both, *others))
-    more = ", [torch-struct](https://pypi.org/project/torch-struct/)" if "torch-struct" in peers else ""
-    more += ", SynJax" if "synjax" in peers else ""
-    longest = max(c["compile_seconds"] for c in crf["cells"] if c["implementation"] == "ours")
-    told = _paragraph(
-        "**The CRF.** `python bench/crf.py` (extra `bench`), sentences of 1 to n words in a batch of B, t tags;",
-        "milliseconds (median / minimum), and behind it how many times as long others take, by medians: a short CRF",
-        f"in plain JAX (sketch), [pytorch-crf](https://pypi.org/project/pytorch-crf/){more}.",
-    )
-    ends = _paragraph(
-        f"A function compiles in at most {longest:.1f} s. Costs by size: [plot](bench/results/crf.png). All",
-        "figures: [bench/results](bench/results).",
-    )
-    return f"{told}\n\n{_table(rows)}\n\n{ends}"
+        rows.append((", ".join(map(str, shape)), *times(shape, _LOSS), *times(shape, _VITERBI), *others))
+    longest = max(c["compile_seconds"] for c in cells.values() if c["implementation"] == "ours")
+    return f"{_table(rows)}\n\nEach function of mlmt_jax compiles in at most {longest:.1f} s."
 
 
-def _table(rows: Sequence[Sequence[object]]) -> str:
-    lines = [f"| {' | '.join(map(str, row))} |" for row in rows]
-    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
-
-
-_PARTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
-    "train": _training,
-    "start": _start,
-    "vocabulary": _vocabulary,
-    "replicas": _replicas,
-    "tag": _tagging,
-    "crf": _crf,
+SECTIONS: dict[Path, dict[str, Callable[[Results], str]]] = {
+    ROOT / "README.md": {"scores": score_summary, "speed": speed_summary},
+    ROOT / "bench" / "README.md": {
+        "quickstart scores": quickstart_scores,
+        "isiXhosa scores": xhosa_scores,
+        "machines": machines,
+        "training": training_speed,
+        "start": start_speed,
+        "vocabulary": vocabulary_speed,
+        "replicas": replica_speed,
+        "tagging": tagging_speed,
+        "crf": crf_speed,
+    },
 }
 
 
 def main() -> None:
-    """Replaces the section in README.md."""
-    text = README.read_text(encoding="utf-8")
-    README.write_text(_SECTION.sub(lambda found: f"{found[1]}{section()}{found[2]}", text), encoding="utf-8")
+    """Write the sections of both READMEs."""
+    results = read_results()
+    for path, sections in SECTIONS.items():
+        text = update(path.read_text(encoding="utf-8"), sections, results)
+        path.write_text(text, encoding="utf-8")
+
+
+def _seed_scores(runs: Mapping[str, Any]) -> list[float]:
+    """Return the test F1 of each seed, in percent."""
+    return [seed["test F1"] for seed in runs["seeds"].values()]
+
+
+def _mean_scores(runs: Mapping[str, Any]) -> list[str]:
+    """Return the mean test F1 of the target alone and of four tasks."""
+    return [f"{statistics.mean(_seed_scores(runs[name])):.1f}" for name in ("target alone", "four tasks")]
+
+
+def _best_rate(tag: Mapping[str, Any], side: str) -> float:
+    """Return the sentences per second of "ours" or "PyTorch" at its best batch size."""
+    return max(rates["median"] for rates in tag["warm sentences/s"][side].values())
+
+
+def _paragraph(*parts: str) -> str:
+    """Join sentences and wrap them to the width of the READMEs."""
+    return textwrap.fill(" ".join(parts), 115, break_long_words=False, break_on_hyphens=False)
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table; the first row is the header."""
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
 
 
 if __name__ == "__main__":

@@ -3,20 +3,15 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mlmt_jax.ensemble import Ensemble
-    from mlmt_jax.tagger import Tagger
+    from mlmt_jax.tagger import Ensemble, Tagger
 
 __all__ = ["Ensemble", "Tagger"]
 
 
 def __getattr__(name: str) -> object:
-    # Lazy: `from mlmt_jax import crf` and the config's command line need none of what a tagger loads.
-    if name == "Tagger":
-        from mlmt_jax.tagger import Tagger
+    # Lazy, because loading a tagger loads JAX: `from mlmt_jax import crf` and `--help` do without it.
+    if name in __all__:
+        from mlmt_jax import tagger
 
-        return Tagger
-    if name == "Ensemble":
-        from mlmt_jax.ensemble import Ensemble
-
-        return Ensemble
+        return getattr(tagger, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,22 +1,20 @@
-"""Errors that are the user's to mend: bad configs, bad data, unusable run folders."""
-
-__all__ = ["ConfigError", "DataError", "InputError", "RunError"]
+"""Errors that the user can correct: bad configs, bad data, unusable run folders."""
 
 
 class InputError(Exception):
-    """Bad input. The message is one or two lines: the place, what was found, what was expected.
+    """Bad input. The message has one or two lines: the place, what was found, what was expected.
 
-    Command lines print it without a traceback and end with status 2.
+    Command lines print the message without a traceback and exit with status 2.
     """
 
 
 class ConfigError(InputError):
-    """A config file that cannot be used; the message names the file and the JSON path."""
+    """An unusable config file. The message names the file and the JSON path."""
 
 
 class DataError(InputError):
-    """A data or vector file that cannot be read; the message names the file and the line."""
+    """An unreadable data or vector file. The message names the file and the line."""
 
 
 class RunError(InputError):
-    """A run folder that cannot be used as asked; the message names the folder."""
+    """A run folder that cannot be used for the requested purpose. The message names the folder."""

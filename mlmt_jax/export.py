@@ -5,23 +5,21 @@ from collections.abc import Sequence
 
 from mlmt_jax.cli.entry import run
 
-__all__ = ["main"]
-
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m mlmt_jax.export", description=__doc__)
     parser.add_argument("run", help="the run folder")
-    parser.add_argument("file", help="what to write; a file that is there is replaced")
+    parser.add_argument("file", help="the file to write; an existing file is replaced")
     parser.add_argument("--task", metavar="NAME", help="a task of the run (default: its target)")
     parser.add_argument("--replica", type=int, metavar="N", help="one of its replicas (default: the best)")
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Writes a run's tagger as StableHLO programs, parameters and vocabulary.
+    """Write a run's tagger as StableHLO programs, parameters and vocabulary.
 
     Raises:
-        InputError: on a run that cannot be used or a file that cannot be written.
+        InputError: if the run cannot be used or the file cannot be written.
     """
     args = _parser().parse_args(argv)
     from mlmt_jax.tagger import Tagger

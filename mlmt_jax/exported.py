@@ -1,13 +1,13 @@
 """An exported tagger: one file that tags without the code of the model that was trained.
 
-``Tagger.export`` or ``python -m mlmt_jax.export`` writes the file, a zip archive of
+`Tagger.export` or `python -m mlmt_jax.export` writes the file, a zip archive of
 
-- ``about.json``: task, tag scheme, vocabulary;
-- ``features.stablehlo``, ``emissions.stablehlo``, ``tags.stablehlo``: ``jax.export`` programs from words to
-  their features, from these to tag scores, and from those to the best tags;
-- ``params/*.npy``: the parameters, the first argument of all three.
+- `about.json`: task, tag scheme, vocabulary;
+- `features.stablehlo`, `emissions.stablehlo`, `tags.stablehlo`: `jax.export` programs that compute the
+  features of words, emissions from the features, and the best tags from the emissions;
+- `params/*.npy`: the parameters, the first argument of all three programs.
 
-Nothing in it is executable but the programs, which compute on arrays alone.
+Only the programs are executable, and they compute on arrays alone.
 """
 
 import io
@@ -25,50 +25,57 @@ from jax import export
 
 from mlmt_jax.batches.encode import encode_sentences
 from mlmt_jax.batches.windows import Programs, run_programs
-from mlmt_jax.corpus.corpora import Vocabulary
+from mlmt_jax.corpus.vocabulary import Vocabulary
 from mlmt_jax.errors import RunError
-from mlmt_jax.runs.atomic_files import sync
+from mlmt_jax.runs.atomic_files import sync, write_errors
 from mlmt_jax.text.decoded import TagWriter
 
-__all__ = ["ExportedTagger", "write_exported"]
-
-_FORMAT = 3  # of the archive; a newer one is refused
-# What reading a damaged archive raises; RuntimeError where a flag says that it is encrypted, say.
+_FORMAT = 3  # of the archive; other formats are refused
+# The errors of reading a damaged archive; RuntimeError if a flag marks an entry as encrypted, for example.
 _DAMAGED = (zipfile.BadZipFile, EOFError, RuntimeError, zlib.error, lzma.LZMAError)
 _ABOUT, _PROGRAM, _PARAMS = "about.json", "{}.stablehlo", "params/{:04}.npy"
 _PROGRAMS = ("features", "emissions", "tags")
 
 
 class ExportedTagger:
-    """Tags sentences as the ``Tagger`` did that was exported; ``ExportedTagger.load`` makes one.
+    """A tagger that returns the tags of the exported `Tagger`; `ExportedTagger.load` makes one.
 
-    Nothing changes it once it is made: several threads may use one. A program is compiled for each
-    new shape of batch.
+    It is immutable: several threads may use one. A program is compiled for each new batch shape.
+
+    Attributes:
+        task: the name of the task model that tags.
+        tag_names: the model's tags, in the order of their indices; BIOES for spans in files of any scheme.
     """
 
     def __init__(self, about: Mapping[str, Any], programs: Mapping[str, export.Exported], params: list[Any]):
+        self.task: str = about["task"]
+        self._batch_size = about["batch_size"]
         self._vocabulary = Vocabulary.from_json(about["vocabulary"])
-        [self._word_embed], [self._tag_names] = self._vocabulary.words, self._vocabulary.tags.values()
-        self._task, self._batch_size = about["task"], about["batch_size"]
-        self._writer = TagWriter(self._tag_names, about["scheme"], bare=about["bare"])
-        self._params = jax.device_put(params)
+        [self._word_embed], [self.tag_names] = self._vocabulary.words, self._vocabulary.tags.values()
+        self._writer = TagWriter(self.tag_names, about["scheme"], bare=about["bare"])
         features, emissions, tags = (programs[name].call for name in _PROGRAMS)
-        self._features, self._emissions, self._read = map(jax.jit, (features, emissions, tags))
-        self._whole = jax.jit(lambda params, *given: tags(params, emissions(params, *given), given[-1]))
+        run_features, run_emissions, run_tags = map(jax.jit, (features, emissions, tags))
+        run_batch = jax.jit(lambda params, *arrays: tags(params, emissions(params, *arrays), arrays[-1]))
+        params = jax.device_put(params)
+        self._programs = Programs(
+            features=lambda words: run_features(params, *words),
+            read_batch=lambda x, batch: (run_batch(params, x, *batch[:-1]),),
+            emissions=lambda x, batch: run_emissions(params, x, *batch[:-1]),
+            read_emissions=lambda scores, lengths, gold: (run_tags(params, scores, lengths),),
+        )
 
     @classmethod
     def load(cls, path: str | Path) -> "ExportedTagger":
-        """Reads an exported tagger.
+        """Read an exported tagger.
 
         Raises:
-            RunError: where the file is not one, or one of another version of this package or of jax.
+            RunError: if the file is not one, or is one of another version of this package or of JAX.
         """
         try:
             with zipfile.ZipFile(path) as archive:
                 about = json.loads(archive.read(_ABOUT))
-                found = about.get("format")
-                if found != _FORMAT:
-                    raise RunError(f"{path}: its format is {found!r}, expected {_FORMAT}")
+                if about.get("format") != _FORMAT:
+                    raise RunError(f"{path}: its format is {about.get('format')!r}, expected {_FORMAT}")
                 programs = {
                     name: export.deserialize(bytearray(archive.read(_PROGRAM.format(name))))
                     for name in _PROGRAMS
@@ -84,57 +91,41 @@ class ExportedTagger:
             reason = next(iter(str(error).splitlines()), "it ends too early")
             raise RunError(f"{path}: not an exported tagger that can be read here: {reason}") from error
 
-    @property
-    def task(self) -> str:
-        """The name of the task model that tags."""
-        return self._task
-
-    @property
-    def tag_names(self) -> tuple[str, ...]:
-        """The tags inside: BIOES for spans, whatever scheme the files have."""
-        return self._tag_names
-
     def tag(self, sentences: Iterable[Sequence[str]]) -> list[list[str]]:
-        """Tags tokenised sentences, as ``Tagger.tag`` does.
+        """Tag tokenized sentences, as `Tagger.tag` does.
 
         Args:
             sentences: the tokens of each sentence; an empty sentence gets no tags.
 
         Returns:
-            One tag a token, in the scheme of the task's training file.
+            One tag for each token, in the scheme of the task's training file.
 
         Raises:
-            TypeError: a sentence that is a string.
+            TypeError: if a sentence is a string, or a token is not one.
         """
-        contents = encode_sentences(self._vocabulary, self._word_embed, sentences)
-        programs = Programs(
-            features=lambda words: self._features(self._params, *words),
-            whole=lambda x, batch: (self._whole(self._params, x, *batch[:-1]),),
-            emissions=lambda x, batch: self._emissions(self._params, x, *batch[:-1]),
-            read=lambda scores, lengths, gold: (self._read(self._params, scores, lengths),),
-        )
-        found = run_programs(contents, self._batch_size, programs)
-        return [self._writer.tags(tags[:n]) for (tags,), n in zip(found, contents.lengths, strict=True)]
+        encoded = encode_sentences(self._vocabulary, self._word_embed, sentences)
+        predictions = run_programs(encoded, self._batch_size, self._programs)
+        return [self._writer.tags(tags[:n]) for (tags,), n in zip(predictions, encoded.lengths, strict=True)]
 
 
 def write_exported(
     path: str | Path, about: Mapping[str, Any], programs: Mapping[str, bytes], params: Sequence[np.ndarray]
 ) -> None:
-    """Writes an exported tagger, whole or not at all.
+    """Write an exported tagger atomically; an existing file is replaced.
 
     Args:
-        path: of the file; one that is there is replaced.
-        about: ``task``, ``batch_size``, ``scheme``, ``bare``, and ``vocabulary`` as ``Vocabulary.as_json``
-            gives it, of the one task and its one word embedding.
-        programs: ``features``, ``emissions`` and ``tags``, serialised.
-        params: their first argument.
+        path: the file.
+        about: `task`, `batch_size`, `scheme`, `bare`, and the `vocabulary` of the one task and its one word
+            embedding, as `Vocabulary.as_json` returns it.
+        programs: the serialized programs `features`, `emissions` and `tags`.
+        params: the arrays of their first argument.
 
     Raises:
-        RunError: where the file cannot be written.
+        RunError: if the file cannot be written.
     """
     path = Path(path)
     temporary = path.parent / f".{path.name}.part"
-    try:
+    with write_errors(path):
         try:
             with zipfile.ZipFile(temporary, "w") as archive:
                 text = json.dumps({"format": _FORMAT, "params": len(params), **about}, ensure_ascii=False)
@@ -149,5 +140,3 @@ def write_exported(
             sync(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise RunError(f"{path}: cannot be written: {error.strerror or error}") from None

@@ -8,8 +8,31 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Pronouns and participles: they do not say what a variable holds.
 VAGUE = frozenset(
-    "ahead asked beside found given had here mine one ones ours own shown taken that theirs there those told "
-    "wanted what whose wrong".split()
+    [
+        "ahead",
+        "asked",
+        "beside",
+        "found",
+        "given",
+        "had",
+        "here",
+        "mine",
+        "one",
+        "ones",
+        "ours",
+        "own",
+        "shown",
+        "taken",
+        "that",
+        "theirs",
+        "there",
+        "those",
+        "told",
+        "wanted",
+        "what",
+        "whose",
+        "wrong",
+    ]
 )
 # A docstring that begins so is a clause, not an instruction.
 CLAUSES = frozenset({"What", "Where", "Whether", "Those", "Of", "How", "That", "Has", "Is", "Are"})

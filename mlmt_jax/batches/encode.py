@@ -1,63 +1,61 @@
-"""From examples to indices, in the vocabulary of one task model."""
+"""Encoding of tokens and tags in the vocabulary of one task model."""
 
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from mlmt_jax.batches.packing import Contents
-from mlmt_jax.corpus.corpora import Vocabulary
-from mlmt_jax.corpus.dataset import Example
-
-__all__ = ["encode", "encode_sentences", "encode_tags"]
+from mlmt_jax.batches.encoded_sentences import EncodedSentences, distinct_words
+from mlmt_jax.corpus.vocabulary import Vocabulary
+from mlmt_jax.text.columns import Sentence
 
 
-def encode(vocabulary: Vocabulary, word_embed: str, task: str, examples: Iterable[Example]) -> Contents:
-    """Encodes examples for a task model.
+def encode(
+    vocabulary: Vocabulary, word_embed: str, task: str, sentences: Iterable[Sentence]
+) -> EncodedSentences:
+    """Encode labelled sentences for a task model.
 
     Args:
-        vocabulary: of the run.
-        word_embed: the embedding component that the task model uses.
-        task: the task whose tags count; a tag that it does not know becomes -1.
-        examples: sentences with their tags.
+        vocabulary: the run's vocabulary.
+        word_embed: the task model's embedding component.
+        task: the task whose tag names are used; a tag that it lacks becomes -1.
+        sentences: sentences with their tags.
     """
-    examples = list(examples)
-    contents = encode_sentences(vocabulary, word_embed, [example.tokens for example in examples])
-    tags = [tag for example in examples for tag in example.tags]
-    return contents._replace(tags=encode_tags(vocabulary.tags[task], tags))
+    sentences = list(sentences)
+    encoded = encode_sentences(vocabulary, word_embed, [sentence.tokens for sentence in sentences])
+    tags = [tag for sentence in sentences for tag in sentence.tags]
+    return encoded._replace(tags=encode_tags(vocabulary.tags[task], tags))
 
 
 def encode_tags(names: Sequence[str], tags: Iterable[str]) -> np.ndarray:
-    """(n,) int32, the places of tags among ``names``; -1 for one that is not there."""
+    """Return the index of each tag in ``names``, (T,) int32; -1 for a tag that is not in it."""
     index = {tag: i for i, tag in enumerate(names)}
     return np.array([index.get(tag, -1) for tag in tags], np.int32)
 
 
-def encode_sentences(vocabulary: Vocabulary, word_embed: str, sentences: Iterable[Sequence[str]]) -> Contents:
-    """Encodes tokenised sentences without tags (all 0).
+def encode_sentences(
+    vocabulary: Vocabulary, word_embed: str, sentences: Iterable[Sequence[str]]
+) -> EncodedSentences:
+    """Encode tokenised sentences without tags: all tags are 0.
 
     Raises:
-        TypeError: a sentence that is a string, or a token that is none.
+        TypeError: if a sentence is a string, or a token is not one.
     """
-    distinct: dict[str, int] = {}
-    tokens: list[int] = []
+    ids: dict[str, int] = {}
+    word_ids: list[int] = []
     lengths = []
     for sentence in sentences:
         if isinstance(sentence, str):  # a sequence as well, of letters
             raise TypeError(f"got the sentence {sentence[:40]!r}; expected a list of its tokens")
-        tokens += [distinct.setdefault(token, len(distinct)) for token in sentence]
+        word_ids += [ids.setdefault(token, len(ids)) for token in sentence]
         lengths.append(len(sentence))
-    wrong = [token for token in distinct if not isinstance(token, str)]
-    if wrong:
-        raise TypeError(f"got the token {wrong[0]!r}; expected a string")
-    known = vocabulary.words[word_embed]
-    rows, words = np.unique(known.rows(distinct), return_inverse=True)
-    letters, sizes = vocabulary.characters.letters(distinct, fall_back=known.fall_back)
-    return Contents(
-        lengths=np.array(lengths, np.int32),
-        rows=rows,
-        words=words,
-        letters=letters,
-        sizes=sizes,
-        tokens=np.array(tokens, np.int32),
-        tags=np.zeros(len(tokens), np.int32),
+    for token in ids:
+        if not isinstance(token, str):
+            raise TypeError(f"got the token {token!r}; expected a string")
+    word_vocabulary = vocabulary.words[word_embed]
+    chars, sizes = vocabulary.characters.rows(ids, fall_back=word_vocabulary.fall_back)
+    return EncodedSentences(
+        distinct_words(word_vocabulary.rows(ids), chars, sizes),
+        np.array(lengths, np.int32),
+        np.array(word_ids, np.int32),
+        np.zeros(len(word_ids), np.int32),
     )

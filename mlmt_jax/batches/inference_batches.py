@@ -1,87 +1,88 @@
-"""Batches of evaluation and tagging, of few shapes: distinct words in blocks, sentences by their length."""
+"""Batches for evaluation and tagging in few shapes: distinct words in blocks, sentences sorted by length."""
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator
 
 import numpy as np
 
-from mlmt_jax.batches.packing import Contents, pack_sentences, pack_words
-from mlmt_jax.types import Sentences, Words
-
-__all__ = ["Piece", "padded_words", "sorted_batches", "word_blocks"]
+from mlmt_jax.batches.encoded_sentences import EncodedSentences, distinct_words
+from mlmt_jax.batches.packing import pack_sentences, pack_words
+from mlmt_jax.types import DistinctWords, PackedSentences
 
 # Sentences are padded to the next power of two of words from 16 on.
 _SMALLEST_WORDS = 16
 
-# Distinct words of a block, and characters for each.
-_BLOCKS, _LETTERS = (16, 64, 256, 1024), 8
+# Distinct words of a block, and characters per word.
+_BLOCK_SIZES, _CHARS_PER_WORD = (16, 64, 256, 1024), 8
 
 
-class Piece(NamedTuple):
-    """A sentence, or a window of one."""
+def word_blocks(words: DistinctWords) -> Iterator[tuple[int, DistinctWords]]:
+    """Yield the distinct words in blocks: the number of words of each block, and the padded block.
 
-    tokens: np.ndarray  # (n,) index of the distinct word
-    tags: np.ndarray  # (n,)
+    All blocks have one shape: the smallest that holds all words, or the largest. Without words, one empty
+    block is yielded.
 
-
-def word_blocks(contents: Contents) -> Iterator[tuple[int, Words]]:
-    """The distinct words in turn: how many a block has, and the block.
-
-    All blocks but those of a few words have one shape. Without words there is one of none.
+    Args:
+        words: without padding.
     """
-    count, ends = len(contents.words), np.cumsum(contents.sizes)
-    letters = len(contents.letters)
-    fitting = (size for size in _BLOCKS if size >= count and _LETTERS * size >= letters)
-    size = next(fitting, _BLOCKS[-1])
-    first, begin = 0, 0
+    rows, chars = np.asarray(words.table_rows)[words.row_index], np.asarray(words.chars)
+    ends = np.asarray(words.segment_ends)
+    sizes = np.diff(ends, prepend=0)
+    fitting = (n for n in _BLOCK_SIZES if n >= len(rows) and _CHARS_PER_WORD * n >= len(chars))
+    block_size = next(fitting, _BLOCK_SIZES[-1])
+    block_chars = _CHARS_PER_WORD * block_size
+    first = start = 0
     while True:
-        last = min(first + size, int(np.searchsorted(ends, begin + _LETTERS * size, "right")))
+        last = min(first + block_size, int(np.searchsorted(ends, start + block_chars, "right")))
         end = int(ends[last - 1]) if last else 0
-        rows, words = np.unique(contents.rows[contents.words[first:last]], return_inverse=True)
-        own = contents._replace(
-            rows=rows, words=words, letters=contents.letters[begin:end], sizes=contents.sizes[first:last]
-        )
-        yield last - first, pack_words(own, size, _LETTERS * size)
-        first, begin = last, end
-        if first == count:
+        block = distinct_words(rows[first:last], chars[start:end], sizes[first:last])
+        yield last - first, pack_words(block, block_size, block_chars)
+        first, start = last, end
+        if first == len(rows):
             return
 
 
 def sorted_batches(
-    pieces: Sequence[Piece], batch_size: int, share: float = 0.75, full: int = 32
-) -> Iterator[tuple[np.ndarray, np.ndarray, Sentences]]:
-    """Every piece once, batched by length: which pieces a batch has, ``tokens`` as in ``Batch``, the batch.
+    sentences: EncodedSentences, batch_size: int, share: float = 0.75, full: int = 32
+) -> Iterator[tuple[np.ndarray, np.ndarray, PackedSentences]]:
+    """Yield every sentence once, in batches of similar length.
 
-    A batch has at most ``batch_size`` rows, in proportion fewer of pieces that are padded to more than some
-    words (``full``): its longest one would be long, and all others would wait for it. Where it has as many as
-    it may, there is room for words in this share of its places: it is closed when either is full, so that all
-    full batches of one number of words are one program. Fewer pieces get the next power of four of rows, so
-    that a single one does not pay for a whole batch.
+    A full batch has room for fewer words than for its sentences at their padded length, so that it closes
+    when either is full. So all full batches of one padded length use one program. A batch with fewer
+    sentences is padded to the next power of four of rows, so that one sentence costs less than a whole batch.
+
+    Args:
+        sentences: in any order.
+        batch_size: the largest number of sentences of a batch, if they are padded to at most ``full`` words.
+            Batches of longer sentences have proportionally fewer: all wait for the longest one.
+        share: share of a full batch's padded words for which there is room.
+        full: see ``batch_size``.
+
+    Yields:
+        The indices of the batch's sentences, ``Batch.word_ids`` and ``Batch.sentences``.
     """
-    lengths = np.array([len(piece.tokens) for piece in pieces], np.int64)
+    lengths, bounds = sentences.lengths.astype(np.int64), sentences.bounds
     order = np.argsort(lengths, kind="stable")
     first = 0
     while first < len(order):
-        behind = min(first + batch_size, len(order))
-        words = padded_words(int(lengths[order[behind - 1]]))
-        most = max(1, batch_size * full // max(words, full))
-        behind = min(behind, first + most)
-        rows = _padded_rows(behind - first, most)
-        room = rows * words if rows < most or rows == 1 else math.ceil(share * rows * words)
-        behind = first + int(np.searchsorted(np.cumsum(lengths[order[first:behind]]), room, "right"))
-        chosen = order[first:behind]
-        first = behind
-        own = [pieces[i] for i in chosen]
-        tokens, tags = (np.concatenate(parts) for parts in zip(*own, strict=True))
-        yield chosen, *pack_sentences(lengths[chosen], tokens, tags, rows, words, room + rows)
+        last = min(first + batch_size, len(order))
+        n = padded_words(int(lengths[order[last - 1]]))
+        most = max(1, batch_size * full // max(n, full))
+        last = min(last, first + most)
+        rows = _padded_rows(last - first, most)
+        room = rows * n if rows < most or rows == 1 else math.ceil(share * rows * n)
+        last = first + int(np.searchsorted(np.cumsum(lengths[order[first:last]]), room, "right"))
+        indices = order[first:last]
+        first = last
+        selected = sentences.select([bounds[i] for i in indices])
+        yield indices, *pack_sentences(selected, rows, n, room + rows)
 
 
 def _padded_rows(count: int, batch_size: int) -> int:
-    """The rows of a batch of ``count`` sentences: the next power of four, at most ``batch_size``."""
+    """Return the rows of a batch of ``count`` sentences: the next power of four, at most ``batch_size``."""
     return min(batch_size, next(4**k for k in range(16) if 4**k >= count))
 
 
-def padded_words(size: int) -> int:
-    """The words that a sentence of ``size`` is padded to."""
-    return max(_SMALLEST_WORDS, 1 << max(size - 1, 0).bit_length())
+def padded_words(n: int) -> int:
+    """Return the number of words to which a sentence of ``n`` words is padded."""
+    return max(_SMALLEST_WORDS, 1 << max(n - 1, 0).bit_length())

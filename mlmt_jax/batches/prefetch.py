@@ -1,4 +1,4 @@
-"""The batches of the steps to come, assembled while the device is busy."""
+"""Prefetching: the batches of the next steps are assembled while the device is busy."""
 
 import os
 import pickle
@@ -7,125 +7,149 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from queue import Empty, SimpleQueue
+from typing import Any, Protocol, TypeVar
 
-from mlmt_jax.batches.transfer import Packed, pack
-from mlmt_jax.batches.worker import Assembler
+from mlmt_jax.batches.transfer import FlatBatch, flatten
+from mlmt_jax.batches.worker import Worker
 
-__all__ = ["BatchesAhead", "default_processes"]
+_MOST_WORKERS = 8
 
-_MOST_PROCESSES = 8
-
-# Bytes of what batches are assembled from, pickled, of all processes together; unpickled they are several
-# times as many.
+# Bytes of the pickled training batches of all worker processes together; unpickled they take several times
+# as many.
 _MOST_BYTES = 1 << 29
 
 
-def default_processes(platform: str) -> int | None:
-    """How many processes assemble batches beside this one; None: none, and nothing is assembled ahead.
+class TaskStep(Protocol):
+    """A planned step: which step of which task model."""
 
-    A CPU's steps take longer than assembling, and need every core. A GPU takes batches faster than one core
-    makes them, those of many runs above all.
+    @property
+    def task(self) -> str: ...  # noqa: D102
+
+    @property
+    def task_step(self) -> int: ...  # noqa: D102
+
+
+Step = TypeVar("Step", bound=TaskStep)
+
+
+def default_workers(platform: str) -> int | None:
+    """Return the number of worker processes for a JAX platform: 0 for a thread, None for no prefetching.
+
+    Steps on a CPU take longer than assembling, and use every core. A GPU steps faster than one core
+    assembles, above all for many replicas.
     """
     if platform == "cpu":
         return None
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(_MOST_PROCESSES, cores // 2)
+    return min(_MOST_WORKERS, cores // 2)
 
 
-class BatchesAhead:
-    """Batches in the order in which they are drawn; which ones is decided by the draws alone."""
+class PrefetchedBatches(Iterator[tuple[Step, Any]]):
+    """An iterator over planned steps and their batches, which it assembles in advance; close it at the end.
+
+    If a worker process is lost, or cannot be started, threads of this process assemble its batches instead,
+    after one warning.
+    """
 
     def __init__(
         self,
         groups: Sequence[Mapping[str, Any]],
-        draws: Iterator[tuple[str, int]],
+        plan: Iterator[Step],
         place: Callable[[list[Any]], Any] = lambda batches: batches,
-        processes: int | None = None,
+        workers: int | None = None,
     ):
-        """Starts to assemble.
+        """Start to assemble.
 
         Args:
-            groups: of runs; for each, by task model, what has a method ``batch(step)``.
-            draws: the task model of each step, and which of its own steps that is.
-            place: puts the batches of a step, of each group, where they are wanted.
-            processes: how many may assemble. 0: a thread of this one does. Either way batches come as
-                ``Packed``. None: nothing is assembled before it is asked for, as ``Batch``; then ``draws`` is
-                not looked at.
+            groups: for each group of replicas, by task model, an object with a method ``batch(step)``.
+            plan: the steps, without end.
+            place: function of the batches of all groups, which returns what a step takes.
+            workers: number of worker processes; with 0, a thread of this process assembles. In both cases
+                ``place`` receives each batch as a ``FlatBatch``. With None, batches are assembled when they
+                are asked for, as a ``Batch``.
         """
-        self._groups, self._draws, self._place = groups, draws, place
-        self._coming: deque[tuple[tuple[str, int], Future[Any]]] = deque()
-        self._own, self._assemblers = threading.local(), list[Assembler]()
-        self._is_closed = self._is_told = False
-        self._lock, self._served = threading.Lock(), 0  # processes that have what they need, or are lost
-        self._processes = 0
-        if processes:
-            pickled = pickle.dumps(groups, pickle.HIGHEST_PROTOCOL)
-            self._processes = min(processes, _MOST_BYTES // len(pickled))
-            self._pickled = pickled if self._processes else b""
-        self._pool = None if processes is None else ThreadPoolExecutor(max(1, self._processes), "batches")
-        for _ in range(0 if processes is None else self._processes + 2):
-            self._order()
+        self._groups, self._plan, self._place = groups, plan, place
+        self._pending: deque[tuple[Step, Future[Any]]] = deque()
+        self._workers, self._idle = list[Worker](), SimpleQueue[Worker]()
+        self._lock, self._is_closed, self._has_warned = threading.Lock(), False, False
+        self._pool = None
+        if workers is None:
+            return
+        pickled = pickle.dumps(groups, pickle.HIGHEST_PROTOCOL) if workers else b""
+        workers = min(workers, _MOST_BYTES // max(len(pickled), 1))
+        self._pool = ThreadPoolExecutor(max(1, workers), "batches")
+        for _ in range(workers):
+            self._pool.submit(self._start_worker, pickled)
+        for _ in range(workers + 2):
+            self._submit_next()
 
-    def take(self, name: str, step: int) -> Any:
-        """What ``place`` made of the next batches, which are those of this task model and its step."""
+    def __next__(self) -> tuple[Step, Any]:
+        """Return the next step of the plan and its batches, as ``place`` returned them."""
         if self._pool is None:
-            return self._place([own[name].batch(step) for own in self._groups])
-        drawn, batches = self._coming.popleft()
-        if drawn != (name, step):
-            raise ValueError(f"asked for the batch of {(name, step)}; expected {drawn}, which was drawn")
-        self._order()
-        return batches.result()
+            step = next(self._plan)
+            return step, self._place([group[step.task].batch(step.task_step) for group in self._groups])
+        step, batches = self._pending.popleft()
+        self._submit_next()
+        return step, batches.result()
 
     def close(self) -> None:
-        """Ends threads and processes, whatever these are at."""
+        """End all threads and worker processes at once."""
         self._is_closed = True
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
-            for assembler in self._assemblers:
-                assembler.kill()
+            for worker in self._workers:
+                worker.kill()
             self._pool.shutdown()
-        for assembler in self._assemblers:
-            assembler.close()
+        for worker in self._workers:
+            worker.close()
 
-    def _order(self) -> None:
+    def _submit_next(self) -> None:
+        """Submit the next step of the plan to the thread pool."""
         assert self._pool is not None
-        drawn = next(self._draws)
-        self._coming.append((drawn, self._pool.submit(self._made, *drawn)))
+        step = next(self._plan)
+        self._pending.append((step, self._pool.submit(self._assemble, step.task, step.task_step)))
 
-    def _made(self, name: str, step: int) -> Any:
-        batches = self._by_process(name, step)
+    def _assemble(self, task: str, task_step: int) -> Any:
+        """Assemble and place the batches of a step; runs in the thread pool."""
+        batches = self._assemble_in_worker(task, task_step)
         if self._is_closed:
             return None
-        return self._place(batches or [pack(own[name].batch(step)) for own in self._groups])
+        return self._place(batches or [flatten(group[task].batch(task_step)) for group in self._groups])
 
-    def _by_process(self, name: str, step: int) -> list[Packed] | None:
-        """The batches of each group by the process of this thread; None where it has none, or has lost it."""
-        if not self._processes or getattr(self._own, "is_alone", False):
-            return None
+    def _assemble_in_worker(self, task: str, task_step: int) -> list[FlatBatch] | None:
+        """Return the batches from an idle worker process, or None if there is none or it has ended."""
         try:
-            if not hasattr(self._own, "assembler"):
-                try:
-                    self._own.assembler = self._started()
-                finally:
-                    with self._lock:
-                        self._served += 1
-                        if self._served == self._processes:
-                            self._pickled = b""
-            return self._own.assembler.batches(name, step)
-        except (OSError, EOFError, pickle.UnpicklingError) as error:
-            self._own.is_alone = True
-            if not (self._is_closed or self._is_told):
-                self._is_told = True
-                told = f"{type(error).__name__} {error}".strip()
-                print(f"warning: a process that assembles batches is lost ({told}); steps may take longer",
-                      file=sys.stderr)  # fmt: skip
+            worker = self._idle.get_nowait()
+            batches = worker.batches(task, task_step)
+        except Empty:
             return None
+        except (OSError, EOFError, pickle.UnpicklingError) as error:
+            self._warn(error)
+            return None
+        self._idle.put(worker)
+        return batches
 
-    def _started(self) -> Assembler:
-        assembler = Assembler()
-        self._assemblers.append(assembler)
-        if self._is_closed:  # without having seen this one
-            assembler.kill()
-        assembler.send(self._pickled)
-        return assembler
+    def _start_worker(self, pickled: bytes) -> None:
+        """Start a worker process and send it the training batches; runs in the thread pool."""
+        try:
+            worker = Worker()
+            self._workers.append(worker)
+            if self._is_closed:  # ``close`` may not have seen it
+                worker.kill()
+            worker.send(pickled)
+        except OSError as error:
+            self._warn(error)
+        else:
+            self._idle.put(worker)
+
+    def _warn(self, error: Exception) -> None:
+        """Print the loss of a worker process, once."""
+        with self._lock:
+            is_silent, self._has_warned = self._is_closed or self._has_warned, True
+        if not is_silent:
+            reason = f"{type(error).__name__} {error}".strip()
+            print(
+                f"warning: a worker process that assembles batches is lost ({reason}); steps may take longer",
+                file=sys.stderr,
+            )

@@ -1,43 +1,44 @@
-"""The batches of several runs at once: one shape, and a leading axis of runs."""
+"""The training batches of several replicas as one batch: one shape, and a leading axis of replicas."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from mlmt_jax.batches.packing import assemble, together
+from mlmt_jax.batches.packing import assemble, largest_needs, needs_of
 from mlmt_jax.batches.shapes import Shape, choose_shapes, fit
 from mlmt_jax.batches.training_batches import TrainingBatches
 from mlmt_jax.types import Batch
 
-__all__ = ["StackedBatches"]
-
 
 class StackedBatches:
-    """The training batches of one task model in R runs.
+    """The training batches of one task model in R replicas.
 
-    Runs visit short and long batches in one order (``TrainingBatches``), so that little is padded for the
-    longest of them alone.
+    Replicas have short and long batches at the same steps (``TrainingBatches``), so that padding to the
+    longest of them adds little.
     """
 
-    def __init__(self, runs: Sequence[TrainingBatches], parts: int | None = None):
-        """``parts``: into how many the sentences of each batch are dealt out, each with room for as many."""
-        self._runs, self._parts = runs, parts
+    def __init__(self, replicas: Sequence[TrainingBatches], parts: int | None = None):
+        """Choose the shapes; ``parts`` is the number of devices to which a batch is dealt out, if any."""
+        self._replicas, self._parts = replicas, parts
         multiple = parts or 1
-        self.rows = -(-max(run.rows for run in runs) // multiple) * multiple
-        epochs = zip(*(run.first_epoch for run in runs), strict=True)
-        needed = [together(step).shape(multiple) for step in epochs]
-        most = together([run.most for run in runs]).shape(multiple)
-        self.shapes: tuple[Shape, ...] = choose_shapes(needed, most, self.rows, runs[0].expected_steps)
+        self.rows = -(-max(batches.rows for batches in replicas) // multiple) * multiple
+        steps = zip(*(batches.first_epoch for batches in replicas), strict=True)
+        needed = [largest_needs(needs).shape(multiple) for needs in steps]
+        most = largest_needs([batches.most for batches in replicas]).shape(multiple)
+        self.shapes: tuple[Shape, ...] = choose_shapes(needed, most, self.rows, replicas[0].expected_steps)
 
     def batch(self, step: int) -> Batch:
-        """Batch ``step`` (from 0) of every run: arrays as in ``Batch`` with a leading axis R, but ``starts``.
+        """Assemble batch ``step`` (from 0) of all replicas.
 
-        Where sentences are dealt out, arrays that belong to sentences or packed words have a second axis, of
-        the parts.
+        All arrays but ``step_starts`` have a leading axis R. If sentences are dealt out to parts, arrays that
+        belong to sentences or packed words have the parts as second axis.
         """
-        contents = [run.contents(step) for run in self._runs]
-        needs = together([own.needs(self.rows) for own in contents])
+        sentences = [batches.sentences(step) for batches in self._replicas]
+        needs = largest_needs([needs_of(replica, self.rows) for replica in sentences])
         shape = fit(needs.shape(self._parts or 1), self.shapes)
-        batches = [assemble(own, self.rows, shape, needs.lengths, self._parts) for own in contents]
-        stacked = Batch(*map(np.stack, zip(*batches, strict=True)))
-        return stacked._replace(starts=batches[0].starts)
+        batches = [assemble(replica, self.rows, shape, needs.lengths, self._parts) for replica in sentences]
+        stacked = Batch.from_arrays(
+            [np.stack(arrays) for arrays in zip(*(b.arrays for b in batches), strict=True)]
+        )
+        shared = stacked.sentences._replace(step_starts=batches[0].sentences.step_starts)
+        return stacked._replace(sentences=shared)

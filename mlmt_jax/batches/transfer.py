@@ -1,4 +1,4 @@
-"""A batch as one array: to hand an array over, to a process or a device, takes longer than what is in it."""
+"""A batch as one flat array, which a process or device receives faster than twelve small ones."""
 
 from dataclasses import dataclass
 from math import prod
@@ -8,30 +8,29 @@ import numpy as np
 
 from mlmt_jax.types import Batch
 
-__all__ = ["Packed", "pack", "unpack"]
-
 
 @dataclass(frozen=True)
-class Packed:
-    """The fields of a batch end to end."""
+class FlatBatch:
+    """The arrays of a batch, end to end."""
 
-    values: Any  # (L,) int32, an array of NumPy or JAX
-    shapes: tuple[tuple[int, ...], ...]  # of each field
-
-
-def pack(batch: Batch) -> Packed:
-    """A batch of NumPy arrays as one."""
-    fields = [np.asarray(own) for own in batch]
-    assert all(own.dtype.itemsize == 4 for own in fields)
-    values = np.concatenate([own.reshape(-1).view(np.int32) for own in fields])
-    return Packed(values, tuple(own.shape for own in fields))
+    values: Any  # (L,) int32, a NumPy or JAX array
+    shapes: tuple[tuple[int, ...], ...]  # shape of each array, in the order of ``Batch.arrays``
 
 
-def unpack(packed: Packed) -> Batch:
-    """The inverse of ``pack``."""
-    fields, first = {}, 0
-    for name, shape in zip(Batch._fields, packed.shapes, strict=True):
-        own = packed.values[first : first + prod(shape)].reshape(shape)
-        fields[name] = own.view(np.uint32) if name == "places" else own
-        first += prod(shape)
-    return Batch(**fields)
+def flatten(batch: Batch) -> FlatBatch:
+    """Concatenate the arrays of a batch of NumPy arrays."""
+    arrays = [np.asarray(array) for array in batch.arrays]
+    assert all(array.dtype.itemsize == 4 for array in arrays)
+    values = np.concatenate([array.reshape(-1).view(np.int32) for array in arrays])
+    return FlatBatch(values, tuple(array.shape for array in arrays))
+
+
+def unflatten(flat: FlatBatch) -> Batch:
+    """Invert ``flatten``; also under ``jit``."""
+    arrays, start = [], 0
+    for shape in flat.shapes:
+        arrays.append(flat.values[start : start + prod(shape)].reshape(shape))
+        start += prod(shape)
+    batch = Batch.from_arrays(arrays)
+    dropout_ids = arrays[len(batch.words) + 1].view(np.uint32)
+    return batch._replace(sentences=batch.sentences._replace(dropout_ids=dropout_ids))

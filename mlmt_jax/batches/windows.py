@@ -1,6 +1,6 @@
-"""Many sentences through the programs of a task model and back, in order; long ones window by window."""
+"""Inference on many sentences in their order: short ones in batches, long ones window by window."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, islice
 from threading import Lock
@@ -8,47 +8,49 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mlmt_jax.batches.inference_batches import Piece, padded_words, sorted_batches, word_blocks
-from mlmt_jax.batches.packing import Contents
-from mlmt_jax.types import Sentences, Words
+from mlmt_jax.batches.encoded_sentences import EncodedSentences
+from mlmt_jax.batches.inference_batches import padded_words, sorted_batches, word_blocks
+from mlmt_jax.types import DistinctWords, PackedSentences
 
-__all__ = ["LONGEST", "Programs", "Window", "cut", "run_programs"]
-
-#: Words of the longest sentence that is encoded at once: a batch takes memory for all its sentences at the
-#: length of the longest, and each power of two of words is one more program.
+#: The most words of a sentence that is encoded at once. A batch takes memory for all its sentences at the
+#: padded length of the longest, and each power of two of words is one more program.
 LONGEST = 512
 
-#: Words that a window has on either side of those whose emissions are kept, where the sentence has them. An
+#: Words of context on either side of the words whose emissions a window keeps, if the sentence has them. An
 #: LSTM forgets: the emissions of the bundled run change by 0.09 nats at most with 16 words, 6e-5 with 64.
 CONTEXT = 64
 
-# Windows in a batch, so that the memory they take is bounded as well.
-_WINDOWS = 16
+# Windows of a batch: bounds the memory of one long sentence.
+_WINDOW_BATCH_SIZE = 16
 
-# Batches under way at a time: one leaves cores idle between its larger operations, and while it is read.
-_UNDER_WAY = 2
+# Concurrent batches: with one, cores are idle between its larger operations, and while its results are read.
+_CONCURRENT_BATCHES = 2
 
 
 class Programs(NamedTuple):
-    """Run on a device; ``whole`` and ``read`` return tuples of arrays that begin with the batch axis."""
+    """The compiled functions of a task model; ``read_batch`` and ``read_emissions`` return tuples of arrays."""
 
-    features: Callable[[Words], Any]  # of distinct words: (U, d)
-    whole: Callable[[np.ndarray, Sentences], Any]  # of features of packed words (P, d), and whole sentences
-    emissions: Callable[[np.ndarray, Sentences], Any]  # of features of packed words, and windows: (B, n, t)
-    read: Callable[[Any, Any, Any], Any]  # of emissions (1, n, t), lengths (1,) and gold tags (1, n)
+    features: Callable[[DistinctWords], Any]  # -> features of distinct words (U, d)
+    read_batch: Callable[
+        [np.ndarray, PackedSentences], Any
+    ]  # features of packed words (P, d) -> (B, ...) arrays
+    emissions: Callable[[np.ndarray, PackedSentences], Any]  # features of packed words (P, d) -> (B, n, t)
+    read_emissions: Callable[
+        [Any, Any, Any], Any
+    ]  # (1, n, t), lengths (1,), gold tags (1, n) -> (1, ...) arrays
 
 
 class Window(NamedTuple):
-    """A part of a long sentence."""
+    """A range of words of a long sentence, some of which are only context."""
 
-    start: int  # its first word
-    end: int  # behind its last word
-    skip: int  # how many of its words come before those that are kept
-    keep: int
+    start: int  # first word
+    end: int  # end (exclusive)
+    skip: int  # words of context before the words that are kept
+    keep: int  # words whose emissions are kept
 
 
 def cut(n: int) -> list[Window]:
-    """The windows of a sentence of n words; what they keep is the whole sentence, in order."""
+    """Cut a sentence of ``n`` words into overlapping windows, whose kept words are the sentence in order."""
     stride = LONGEST - 2 * CONTEXT
     windows = []
     for first in range(0, n, stride):
@@ -58,93 +60,101 @@ def cut(n: int) -> list[Window]:
     return windows
 
 
-def run_programs(contents: Contents, batch_size: int, programs: Programs) -> list[tuple[np.ndarray, ...]]:
-    """What the programs return of every sentence, in the order given: its rows, padded.
+def run_programs(
+    sentences: EncodedSentences, batch_size: int, programs: Programs
+) -> list[tuple[np.ndarray, ...]]:
+    """Run a task model on every sentence.
 
-    Of a sentence of more than ``LONGEST`` words the emissions come from overlapping windows, and are read as
-    one sequence: time and memory are linear in its length, and what is read is exact for those emissions.
+    The emissions of a sentence of more than ``LONGEST`` words are computed in overlapping windows and read as
+    one sequence. Time and memory are linear in its length, and the reading is exact for these emissions.
+
+    Returns:
+        For each sentence, in the given order, its rows of the arrays of ``programs.read_batch``, padded.
     """
-    if not len(contents.lengths):
+    if not len(sentences.lengths):
         return []
-    features = _features(contents, programs)
-    pieces = [Piece(contents.tokens[start:end], contents.tags[start:end]) for start, end in contents.bounds]
-    results: list[tuple[np.ndarray, ...]] = [()] * len(pieces)
-    whole = [i for i, piece in enumerate(pieces) if len(piece.tokens) <= LONGEST]
-    batches = sorted_batches([pieces[i] for i in whole], batch_size)
-    # Features are put in place when a batch's turn comes: those of all batches would be many.
-    program = lambda tokens, batch: programs.whole(features[tokens], batch)
-    for chosen, arrays in _results(program, batches):
-        for row, i in enumerate(chosen):
-            results[whole[i]] = tuple(array[row] for array in arrays)
-    long = [i for i, piece in enumerate(pieces) if len(piece.tokens) > LONGEST]
-    for group in _groups({i: cut(len(pieces[i].tokens)) for i in long}):
-        for i, scores in _emissions(pieces, features, group, programs):
-            results[i] = tuple(np.asarray(array)[0] for array in _read(pieces[i], scores, programs))
+    features, bounds = _word_features(sentences.words, programs), sentences.bounds
+    results: list[tuple[np.ndarray, ...]] = [()] * len(bounds)
+    short = np.flatnonzero(sentences.lengths <= LONGEST)
+    batches = sorted_batches(sentences.select([bounds[i] for i in short]), batch_size)
+    # Features are gathered when a batch is run: those of all batches together would take much memory.
+    program = lambda word_ids, batch: programs.read_batch(features[word_ids], batch)
+    for indices, arrays in _run_batches(program, batches):
+        for row, i in enumerate(short[indices]):
+            results[i] = tuple(array[row] for array in arrays)
+    for group in _window_groups(sentences.lengths):
+        for i, emissions in _window_emissions(sentences, features, group, programs):
+            start, end = bounds[i]
+            padding = (0, padded_words(end - start) - (end - start))
+            emissions, gold = np.pad(emissions, (padding, (0, 0))), np.pad(sentences.tags[start:end], padding)
+            arrays = programs.read_emissions(emissions[None], np.array([end - start], np.int32), gold[None])
+            results[i] = tuple(np.asarray(array)[0] for array in arrays)
     return results
 
 
-def _features(contents: Contents, programs: Programs) -> np.ndarray:
-    """What is computed of every distinct word, (U, d): once, whatever batches it is in."""
-    program = lambda words: (programs.features(words),)
-    blocks = _results(program, word_blocks(contents))
-    found = np.concatenate([features[:count] for count, [features] in blocks])
-    return found if len(found) else np.zeros((1, found.shape[1]), found.dtype)  # what fills up needs one
+def _word_features(words: DistinctWords, programs: Programs) -> np.ndarray:
+    """Compute the features of every distinct word once, (U, d); one row of zeros if there is no word."""
+    program = lambda block: (programs.features(block),)
+    blocks = _run_batches(program, word_blocks(words))
+    features = np.concatenate([values[:count] for count, [values] in blocks])
+    # Padding of ``word_ids`` reads row 0.
+    return features if len(features) else np.zeros((1, features.shape[1]), features.dtype)
 
 
-def _results(
+def _run_batches(
     program: Callable[..., Any], batches: Iterator[tuple[Any, ...]]
 ) -> Iterator[tuple[Any, list[np.ndarray]]]:
-    """The first entry of each batch, and what a program gives of the others; in the order of the batches."""
-    one_at_a_time = Lock()  # two threads would both compile what is new to both
+    """Call a program with all but the first entry of each batch; yield the first entry and its arrays."""
+    lock = Lock()  # two threads would both compile what is new to both
 
     def run(batch: tuple[Any, ...]) -> tuple[Any, list[np.ndarray]]:
-        name, *given = batch
-        with one_at_a_time:
-            arrays = program(*given)
+        name, *arguments = batch
+        with lock:
+            arrays = program(*arguments)
         return name, [np.asarray(array) for array in arrays]
 
-    first = list(islice(batches, 2))
-    if len(first) < 2:
-        yield from map(run, first)
+    first_two = list(islice(batches, 2))
+    if len(first_two) < 2:
+        yield from map(run, first_two)
         return
-    with ThreadPoolExecutor(_UNDER_WAY) as pool:
-        yield from pool.map(run, chain(first, batches))
+    with ThreadPoolExecutor(_CONCURRENT_BATCHES) as pool:
+        yield from pool.map(run, chain(first_two, batches))
 
 
-def _groups(windows: dict[int, list[Window]]) -> Iterator[dict[int, list[Window]]]:
-    """Sentences that together fill a batch of windows."""
+def _window_groups(lengths: np.ndarray) -> Iterator[dict[int, list[Window]]]:
+    """Yield the windows of long sentences by index, for as many sentences as fill a batch of windows."""
     group: dict[int, list[Window]] = {}
-    for i, own in windows.items():
-        group[i] = own
-        if sum(map(len, group.values())) >= _WINDOWS:
+    for i in np.flatnonzero(lengths > LONGEST).tolist():
+        group[i] = cut(int(lengths[i]))
+        if sum(map(len, group.values())) >= _WINDOW_BATCH_SIZE:
             yield group
             group = {}
     if group:
         yield group
 
 
-def _emissions(
-    sentences: Sequence[Piece], features: np.ndarray, group: dict[int, list[Window]], programs: Programs
+def _window_emissions(
+    sentences: EncodedSentences, features: np.ndarray, group: dict[int, list[Window]], programs: Programs
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """The emissions (n, t) of each sentence."""
-    windows = [(sentences[i], window) for i, own in group.items() for window in own]
-    pieces = [Piece(*(values[own.start : own.end] for values in sentence)) for sentence, own in windows]
+    """Yield index and emissions (n, t) of each sentence of a group.
+
+    Args:
+        sentences: all sentences.
+        features: features of the distinct words, (U, d).
+        group: windows by index of the sentence.
+        programs: the functions of the task model.
+    """
+    bounds = sentences.bounds
+    windows = [(bounds[i][0], window) for i, several in group.items() for window in several]
+    pieces = sentences.select([(start + window.start, start + window.end) for start, window in windows])
     kept: list[Any] = [None] * len(windows)
-    # Nearly all windows are of one length.
-    batches = sorted_batches(pieces, _WINDOWS, share=1.0, full=LONGEST)
-    program = lambda tokens, batch: (programs.emissions(features[tokens], batch),)
-    for chosen, [scores] in _results(program, batches):
-        for row, i in enumerate(chosen):
-            _, own = windows[i]
-            kept[i] = scores[row, own.skip : own.skip + own.keep].copy()
-    first = 0
-    for i, own in group.items():
-        yield i, np.concatenate(kept[first : first + len(own)])
-        first += len(own)
-
-
-def _read(sentence: Piece, scores: np.ndarray, programs: Programs) -> Any:
-    n = len(sentence.tokens)
-    behind = (0, padded_words(n) - n)
-    scores, gold = np.pad(scores, (behind, (0, 0))), np.pad(sentence.tags, behind)
-    return programs.read(scores[None], np.array([n], np.int32), gold[None])
+    # Nearly all windows have one length: there is room for all their words.
+    batches = sorted_batches(pieces, _WINDOW_BATCH_SIZE, share=1.0, full=LONGEST)
+    program = lambda word_ids, batch: (programs.emissions(features[word_ids], batch),)
+    for indices, [emissions] in _run_batches(program, batches):
+        for row, i in enumerate(indices):
+            _, window = windows[i]
+            kept[i] = emissions[row, window.skip : window.skip + window.keep].copy()
+    remaining = iter(kept)
+    for i, several in group.items():
+        yield i, np.concatenate(list(islice(remaining, len(several))))

@@ -1,8 +1,8 @@
-"""Processes that assemble batches, for devices that take them faster than one core makes them.
+"""Worker processes that assemble batches, for devices that step faster than one core assembles.
 
-``python -m mlmt_jax.batches.worker`` reads, as pickles, batches by task model for each group of runs, and
-then a task model and its step again and again; it answers with the batch of each group. It ends with its
-input.
+``python -m mlmt_jax.batches.worker`` reads pickles from its standard input: first, for each group of replicas,
+the training batches by task model; then (task model, step) again and again. It writes the pickled flat batches
+of all groups to its standard output. It ends with its input.
 """
 
 import contextlib
@@ -13,72 +13,73 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlmt_jax.batches.transfer import Packed, pack
-
-__all__ = ["Assembler"]
+from mlmt_jax.batches.transfer import FlatBatch, flatten
 
 
-class Assembler:
-    """A process of its own; for one thread at a time."""
+class Worker:
+    """A worker process; used by one thread at a time."""
 
     def __init__(self):
-        """Starts the process.
+        """Start the process.
 
         Raises:
-            OSError: where it cannot be started.
+            OSError: if it cannot be started.
         """
         if not sys.executable:
-            raise FileNotFoundError("Python's own program is not known")
+            raise FileNotFoundError("the path of the Python interpreter is unknown")
         command = [sys.executable, "-m", "mlmt_jax.batches.worker"]
-        # In a session of its own, lest Ctrl-C reach it: it ends when this process does.
-        self._process = subprocess.Popen(
+        # In a session of its own, which Ctrl-C does not reach: it ends when this process does.
+        self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
         )
 
     def send(self, pickled: bytes) -> None:
-        """Gives it what it reads next: at first, by group and task model, what has a method ``batch(step)``.
+        """Send a pickle to the process: first, the training batches by group and task model.
 
         Raises:
-            OSError: where the process has ended.
+            OSError: if the process has ended.
         """
-        assert self._process.stdin is not None
-        self._process.stdin.write(pickled)
-        self._process.stdin.flush()
+        assert self.process.stdin is not None
+        self.process.stdin.write(pickled)
+        self.process.stdin.flush()
 
-    def batches(self, name: str, step: int) -> list[Packed]:
-        """The batch ``step`` of a task model, of each group.
+    def batches(self, task: str, step: int) -> list[FlatBatch]:
+        """Return batch ``step`` (from 0) of a task model for each group.
 
         Raises:
-            OSError, EOFError, pickle.UnpicklingError: where the process has ended.
+            OSError, EOFError, pickle.UnpicklingError: if the process has ended.
         """
-        self.send(pickle.dumps((name, step)))
-        assert self._process.stdout is not None
-        return pickle.load(self._process.stdout)
+        self.send(pickle.dumps((task, step)))
+        assert self.process.stdout is not None
+        return pickle.load(self.process.stdout)
 
     def kill(self) -> None:
-        """Ends the process; whoever waits for its answer gets an error."""
-        self._process.kill()
+        """Kill the process; a thread that waits for its batches gets an error."""
+        self.process.kill()
 
     def close(self) -> None:
-        """Ends the process and lets go of what leads to it."""
+        """Kill the process and close its pipes."""
         self.kill()
-        for pipe in filter(None, (self._process.stdin, self._process.stdout)):
-            with contextlib.suppress(OSError):  # what was not sent
+        for pipe in (self.process.stdin, self.process.stdout):
+            with contextlib.suppress(OSError):  # unsent bytes
+                assert pipe is not None
                 pipe.close()
-        self._process.wait()
+        self.process.wait()
 
 
-def _serve() -> None:
-    source, sink = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever else is printed is no answer
+def _serve(source: Any, sink: Any) -> None:
+    """Answer requests from one binary stream on another until the first ends."""
     groups: Sequence[Mapping[str, Any]] = pickle.load(source)
     while True:
-        name, step = pickle.load(source)
-        pickle.dump([pack(own[name].batch(step)) for own in groups], sink, pickle.HIGHEST_PROTOCOL)
+        task, step = pickle.load(source)
+        pickle.dump([flatten(group[task].batch(step)) for group in groups], sink, pickle.HIGHEST_PROTOCOL)
         sink.flush()
 
 
 if __name__ == "__main__":
+    # A global: if it were collected before the process ends, its unsent bytes would raise once more.
+    sink = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # anything that is printed would damage the answers
     with contextlib.suppress(EOFError, BrokenPipeError, pickle.UnpicklingError):
-        _serve()
-    os._exit(0)  # with nothing left to write: nobody reads
+        _serve(sys.stdin.buffer, sink)
+    os._exit(0)  # without flushing: nobody reads

@@ -5,7 +5,8 @@ import sys
 from collections.abc import Sequence
 
 from mlmt_jax.check.examination import examine
-from mlmt_jax.cli.entry import add_config_arguments, run
+from mlmt_jax.cli.arguments import add_config_arguments
+from mlmt_jax.cli.entry import run
 from mlmt_jax.config import load_config
 
 __all__ = ["main"]

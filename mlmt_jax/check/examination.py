@@ -16,13 +16,13 @@ from mlmt_jax.config.consistency import missing_files
 from mlmt_jax.config.problems import format_path
 from mlmt_jax.corpus.corpora import word_counts
 from mlmt_jax.corpus.dataset import Dataset, column_format, draw_sample, make_dataset
-from mlmt_jax.corpus.tag_inventory import check_tags, task_tags, unknown_tags
-from mlmt_jax.corpus.word_tables import VectorFiles, word_table
+from mlmt_jax.corpus.tag_inventory import find_unseen_tags, tag_errors, task_tags
+from mlmt_jax.corpus.word_tables import build_word_table, read_component_vectors
 from mlmt_jax.errors import DataError, InputError
 from mlmt_jax.text.columns import ColumnFormat, cell_column
-from mlmt_jax.text.findings import Finding
+from mlmt_jax.text.findings import Finding, Findings
 from mlmt_jax.text.lines import open_text
-from mlmt_jax.training.plan import check_weights, mixing_weights
+from mlmt_jax.training.plan import check_weights, task_weights
 
 __all__ = ["Examination", "examine"]
 
@@ -80,7 +80,7 @@ def examine(config: Config, source: str) -> Examination:
             datasets[spec.name] = dataset
     tags, spans, about_tasks = _examine_tasks(config, datasets, source)
     for spec in config.datasets:
-        unknown = unknown_tags(config, {k: v for k, v in datasets.items() if k == spec.name}, tags, spans)
+        unknown = find_unseen_tags(config, {k: v for k, v in datasets.items() if k == spec.name}, tags, spans)
         found = [*by_dataset[spec.name], *_at_tags(unknown, column_format(spec))]
         same_task = [other.name for other in config.datasets if other.task == spec.task]
         found += find_between_datasets(scans, spec.name, same_task)
@@ -108,7 +108,7 @@ def _examine_dataset(
     findings = [finding for scan in scans.values() for finding in scan.findings]
     if "train" not in scans or not scans["train"].sentences:
         return findings, None
-    whole = make_dataset(config, spec, {split: (scan.sentences, []) for split, scan in scans.items()})
+    whole = make_dataset(config, spec, {split: scan.sentences for split, scan in scans.items()})
     dataset = draw_sample(whole, spec, config.training.effective_sample_seed)
     findings += _at_tags(dataset.findings, form)
     repeated = find_between_splits(scans)
@@ -127,7 +127,7 @@ def _at_tags(findings: Iterable[Finding], form: ColumnFormat) -> list[Finding]:
     placed = []
     for finding in findings:
         if finding.line is not None and finding.column is None:
-            lines = open_text(finding.path, form.encoding, errors=[])
+            lines = open_text(Findings(finding.path, collect_errors=True), form.encoding)
             line = next(islice(lines, finding.line - 1, None)).removesuffix("\n").removesuffix("\r")
             line = line.removeprefix("\ufeff") if finding.line == 1 else line
             finding = finding._replace(column=cell_column(line, form, form.label_col))
@@ -150,11 +150,11 @@ def _examine_tasks(
         else:
             tags |= found[0]
             spans |= found[1]
-    errors += check_tags(config, spans)
+    errors += tag_errors(config, spans)
     if len(datasets) == len(config.datasets):
         counts = {task.name: len(datasets[task.dataset].splits["train"]) for task in config.tasks}
         try:
-            check_weights(config, mixing_weights(config, counts))
+            check_weights(config, task_weights(config, counts))
         except InputError as error:
             errors.append(error)
     return tags, spans, [_refused(source, None, str(error)) for error in errors]
@@ -162,14 +162,15 @@ def _examine_tasks(
 
 def _examine_vectors(config: Config, spec: EmbeddingConfig, datasets: dict[str, Dataset]) -> list[Finding]:
     try:
-        _, _, findings = word_table(spec, word_counts(config, spec, datasets), VectorFiles(config))
+        counts = word_counts(config, spec.name, datasets)
+        file = read_component_vectors(config, spec, counts)
     except DataError as error:
         path = str(config.path(spec.file or ""))
         # The message begins with the file, and in text with the line.
         match = _AFTER_FILE.fullmatch(str(error).removeprefix(path))
         line, text = match.groups() if match else (None, str(error))
         return [_refused(path, int(line) if line else None, text)]
-    return findings
+    return build_word_table(spec, counts, file).findings
 
 
 def _refused(path: str, line: int | None, message: str) -> Finding:

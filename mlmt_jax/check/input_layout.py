@@ -3,14 +3,11 @@
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from mlmt_jax.check.wrong_columns import FEWEST_LETTERS, odd_tokens
 from mlmt_jax.text.column_guess import SPAN_TAG
 from mlmt_jax.text.columns import split_columns
-from mlmt_jax.text.findings import Finding, shown
-
-__all__ = ["Rows", "find_foreign_letters", "find_other_layout"]
+from mlmt_jax.text.findings import Findings, join_examples
 
 # Of fewer words nothing can be said.
 _FEWEST_WORDS = 4
@@ -19,23 +16,18 @@ _FEWEST_CELLS = 3
 _MARKS = ",;|"  # which may part columns, beside white space
 
 
-class Rows(NamedTuple):
-    """A sentence as it was read."""
-
-    lines: Sequence[str]  # those that carry a token
-    tokens: Sequence[str]  # one a line
-
-
-def find_other_layout(path: str, sentences: Sequence[Rows]) -> Finding | None:
-    """What is odd about the tokens, if anything is.
+def find_other_layout(
+    findings: Findings, sentences: Sequence[Sequence[str]], lines: Sequence[str] = ()
+) -> None:
+    """Note what is odd about the tokens of a file, if anything is.
 
     Args:
-        path: the file.
-        sentences: its first ones, or all.
+        findings: of the file, to be added to.
+        sentences: the tokens of its first sentences, or of all.
+        lines: the line of each token; without them, running text is not recognised.
     """
-    sentences = [sentence for sentence in sentences if sentence.tokens]
-    lines = [line for sentence in sentences for line in sentence.lines]
-    tokens = [token for sentence in sentences for token in sentence.tokens]
+    sentences = [sentence for sentence in sentences if sentence]
+    tokens = [token for sentence in sentences for token in sentence]
     advice = "--token-col and --separator choose others"
     if _is_text(lines, one_a_sentence=len(lines) == len(sentences)):
         text = "looks like running text: one token was taken from each line"
@@ -46,31 +38,32 @@ def find_other_layout(path: str, sentences: Sequence[Rows]) -> Finding | None:
     elif len(tokens) >= _FEWEST_WORDS and (mark := _mark_between(tokens)):
         text = f"nearly every token holds {mark!r}"
         advice = "if columns are parted by it, write tabs: --separator knows these and spaces alone"
-    elif len(tokens) >= _FEWEST_WORDS and (odd := odd_tokens([one.tokens for one in sentences])):
+    elif len(tokens) >= _FEWEST_WORDS and (odd := odd_tokens(sentences)):
         text, advice = f"the tokens {odd.text}", odd.remedy or advice
     else:
-        return None
-    example = repr(tokens[0])
-    return Finding(path, None, text, example=example, advice=f"they were tagged as they stand; {advice}")
+        return
+    findings.note(text, example=repr(tokens[0]), advice=f"they were tagged as they stand; {advice}")
 
 
-def find_foreign_letters(path: str, sentences: Sequence[Rows], known: frozenset[str]) -> Finding | None:
-    """Whether most letters are new to a run, as those of another language, or read in a wrong encoding, are.
+def find_foreign_letters(
+    findings: Findings, sentences: Sequence[Sequence[str]], known: frozenset[str]
+) -> None:
+    """Note if most letters of a file are new to a run: another language, or a wrong encoding.
 
     Args:
-        path: the file.
-        sentences: its first ones, or all.
+        findings: of the file, to be added to.
+        sentences: the tokens of its first sentences, or of all.
         known: the characters that the run knows.
     """
     letters = Counter(
-        char for sentence in sentences for token in sentence.tokens for char in token if char.isalpha()
+        char for sentence in sentences for token in sentence for char in token if char.isalpha()
     )
     unknown = [char for char, _ in letters.most_common() if known.isdisjoint(_forms(char))]
     count, total = sum(letters[char] for char in unknown), letters.total()
     if total < FEWEST_LETTERS or 2 * count <= total:
-        return None
-    text = f"{count / total:.0%} of the letters are not in the training data: {shown(unknown)}"
-    return Finding(path, None, text, advice="the tags are worth little; another language, or encoding?")
+        return
+    text = f"{count / total:.0%} of the letters are not in the training data: {join_examples(unknown)}"
+    findings.note(text, advice="the tags are worth little; another language, or encoding?")
 
 
 def _forms(char: str) -> set[str]:

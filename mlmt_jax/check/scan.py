@@ -17,7 +17,7 @@ from mlmt_jax.text.columns import (
     sentence_of,
     split_columns,
 )
-from mlmt_jax.text.findings import Finding, add_finding
+from mlmt_jax.text.findings import Finding, Findings
 from mlmt_jax.text.lines import open_text
 
 __all__ = ["Scan", "scan_file"]
@@ -28,7 +28,7 @@ class Scan(NamedTuple):
 
     path: str
     sentences: list[Sentence]  # as training reads them, without the lines that it refuses
-    findings: list[Finding]  # the reader's, and of odd characters and separators
+    findings: Findings  # the reader's, and of odd characters and separators
 
 
 class _Place(NamedTuple):
@@ -123,14 +123,11 @@ def _first_difference(one: str, other: str) -> int:
 
 def scan_file(path: str | os.PathLike[str], form: ColumnFormat) -> Scan:
     """Reads a labelled file to its end, whatever is wrong with it."""
-    name = os.fspath(path)
-    findings: list[Finding] = []
-    odd: list[Finding] = []
+    findings, odd = Findings(path, collect_errors=True), Findings(path)
     sentences = []
     separators, misread, ids = _Separators(), _Misread(form), _Ids(form)
     tabs_are_parted = form.separator in (None, "\t")
-    lines = open_text(path, form.encoding, errors=findings)
-    for block in iter_blocks(lines, form, labelled=True, path=name, findings=findings, errors=findings):
+    for block in iter_blocks(open_text(findings, form.encoding), form, findings, labelled=True):
         if not block.rows:
             continue
         sentences.append(sentence_of(block))
@@ -141,18 +138,18 @@ def scan_file(path: str | os.PathLike[str], form: ColumnFormat) -> Scan:
                 separators.read(block.line + row, line)
             shown = line.replace("\t", " ") if tabs_are_parted else line
             if not (shown.isascii() and shown.isprintable()):
-                _find_odd_characters(block, i, form, name, odd)
+                _find_odd_characters(block, i, form, odd)
                 misread.read(block, i)
     # Where all is read in a wrong encoding, odd characters are what comes of it.
-    findings += [*separators.findings(name), *(misread.findings(name) or odd), *ids.findings(name)]
+    path = findings.path
+    for finding in (*separators.findings(path), *(misread.findings(path) or odd), *ids.findings(path)):
+        findings.add(finding)
     if not sentences and not any(finding.is_error for finding in findings):
-        findings.append(Finding(name, None, NO_SENTENCE, is_error=True))
-    return Scan(name, sentences, findings)
+        findings.refuse(NO_SENTENCE)
+    return Scan(path, sentences, findings)
 
 
-def _find_odd_characters(
-    block: Block, i: int, form: ColumnFormat, path: str, findings: list[Finding]
-) -> None:
+def _find_odd_characters(block: Block, i: int, form: ColumnFormat, findings: Findings) -> None:
     """Look at the token and the tag of a block's row ``i``."""
     number, line = block.line + block.rows[i], block.lines[block.rows[i]]
     cells = (("token", block.tokens[i], form.token_col), ("tag", block.tags[i], form.label_col))
@@ -161,23 +158,23 @@ def _find_odd_characters(
         if place is not None:
             column = cell_column(line, form, index) + place
             what, advice = describe_odd(text[place], cell)
-            add_finding(findings, path, number, what, column=column, example=ascii(text), advice=advice)
+            findings.note(what, number, column=column, example=ascii(text), advice=advice)
     if not block.tokens[i].isascii():
-        _find_other_letters(block.tokens[i], number, cell_column(line, form, form.token_col), path, findings)
+        _find_other_letters(block.tokens[i], number, cell_column(line, form, form.token_col), findings)
 
 
-def _find_other_letters(token: str, number: int, column: int, path: str, findings: list[Finding]) -> None:
+def _find_other_letters(token: str, number: int, column: int, findings: Findings) -> None:
     """Look at a token that starts at a column of a line for letters that stand for others."""
     composed = unicodedata.normalize("NFC", token)
     if composed != token:
         at = column + _first_difference(token, composed)
         what = "a token that is not in Unicode's normal form NFC (such as an accent of its own)"
         advice = "training takes it for another word than the same in NFC; bring all files to one form"
-        add_finding(findings, path, number, what, column=at, example=ascii(token), advice=advice)
+        findings.note(what, number, column=at, example=ascii(token), advice=advice)
     mended = mend(token)
     if mended is not None:
         at = column + _first_difference(token, mended)
         what = "letters that look like UTF-8 read as latin-1 or cp1252"
         example = f"{token!r}, perhaps {mended!r}"
         advice = "the wrong letters are taken as they stand; mend the file"
-        add_finding(findings, path, number, what, column=at, example=example, advice=advice)
+        findings.note(what, number, column=at, example=example, advice=advice)

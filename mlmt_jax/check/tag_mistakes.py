@@ -14,7 +14,7 @@ from mlmt_jax.metrics.spans import (
     split_tag,
 )
 from mlmt_jax.text.column_guess import SPAN_TAG
-from mlmt_jax.text.findings import Finding, shown
+from mlmt_jax.text.findings import Finding, join_examples
 from mlmt_jax.text.tag_schemes import detect_scheme
 
 __all__ = ["find_likely_spans", "find_tag_mistakes"]
@@ -62,7 +62,7 @@ def find_likely_spans(scan: Scan) -> list[Finding]:
     if not wrong:
         return []
     line = next(line for tag, line in _tags_and_lines(scan) if tag == wrong[0])
-    return [Finding(scan.path, line, text, example=shown(wrong), advice=advice)]
+    return [Finding(scan.path, line, text, example=join_examples(wrong), advice=advice)]
 
 
 def _tags_and_lines(scan: Scan) -> Iterator[tuple[str, int]]:
@@ -82,7 +82,7 @@ def _without_prefix(scan: Scan, *, may_be: bool) -> list[Finding]:
         ("a tag without a prefix", others, repr),
     ):
         if places:
-            example = shown((tag for tag, _ in places), write)
+            example = join_examples((tag for tag, _ in places), write)
             findings.append(Finding(scan.path, places[0][1], text, len(places), None, example, advice))
     return findings
 
@@ -127,6 +127,6 @@ def _types_in_other_case(scan: Scan) -> list[Finding]:
             findings.append(Finding(scan.path, first[rare], text, counts[rare], advice=advice))
     if len(findings) > _MOST_TYPES:  # a column that holds something else
         text = "span type that differs from another in case alone"
-        several = shown(name for same in by_lower_case.values() if len(same) > 1 for name in same)
+        several = join_examples(name for same in by_lower_case.values() if len(same) > 1 for name in same)
         return [Finding(scan.path, findings[0].line, text, len(findings), example=several, advice=advice)]
     return findings

@@ -1,1 +1,1 @@
-"""Common parts of all command lines: error messages, exit statuses, arguments, the process environment."""
+"""The common parts of all command lines: errors, exit statuses, arguments, the process environment."""

@@ -1,6 +1,5 @@
-"""What every command line does around its work: user errors become one message and status 2."""
+"""The entry of every command line: error messages, exit statuses, signals."""
 
-import argparse
 import contextlib
 import errno
 import io
@@ -10,65 +9,52 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import NoReturn
 
-from mlmt_jax.cli.environment import keep_memory, keep_programs, leave_settings, mend_streams
+from mlmt_jax.cli import environment
 from mlmt_jax.errors import InputError
-
-if TYPE_CHECKING:
-    from mlmt_jax.tagger import Tagger
-
-__all__ = [
-    "add_column_arguments",
-    "add_config_arguments",
-    "add_tagger_arguments",
-    "escaped",
-    "given_columns",
-    "load_tagger",
-    "run",
-]
-
 
 _INTERRUPTED = "\ninterrupted"
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def run(main: Callable[[], None]) -> None:
-    """Calls ``main``; bad input, or what the system refuses, ends with a message and status 2."""
-    mend_streams()
+    """Prepare the process and call `main`. Errors of input and system become a message and an exit status.
+
+    The status is 2 for `InputError` and for an error of the system, 130 for an interruption (Ctrl-C), and 141
+    if the reader of standard output is gone. Other exceptions pass through.
+    """
+    environment.open_standard_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # A task's name must not end a run on a terminal that lacks its letters.
+        # The name of a task must not end a run on a terminal that cannot encode it.
         sys.stdout.reconfigure(errors="backslashreplace")
-    leave_settings()
-    keep_programs()
-    keep_memory()
+    environment.drop_jax_settings()
+    environment.enable_compilation_cache()
+    environment.keep_freed_memory()
     try:
         with _interruptible():
             main()
             sys.stdout.flush()
     except InputError as error:
-        _say(f"error: {error}")
-        sys.exit(2)
+        _exit(2, f"error: {error}")
     except KeyboardInterrupt:
-        _say(_INTERRUPTED)
-        sys.exit(130)
-    except BrokenPipeError:
-        _say_no_more()
-        sys.exit(141)  # the reader went away (`| head`)
+        _exit(130, _INTERRUPTED)
+    except BrokenPipeError:  # the reader is gone, as in `| head`
+        _discard_output()
+        sys.exit(141)
     except OSError as error:
         if error.errno is None and error.filename is None:
-            raise  # not the system's
-        _say(f"error: {_refused(error)}")
+            raise  # a library's error, not the system's
         try:
             sys.stdout.flush()
         except OSError:
-            _say_no_more()
-        sys.exit(2)
+            _discard_output()
+        _exit(2, f"error: {_system_error(error)}")
 
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
-    """Has Ctrl-C end the process at any time, unless somebody else has said what it does."""
+    """Make Ctrl-C end the process at any time, unless SIGINT has another handler than Python's."""
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield
         return
@@ -80,118 +66,46 @@ def _interruptible() -> Iterator[None]:
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:
-    # Where this would not come through, the process ends at once: a module that is being imported may turn it
-    # into another error, and Python drops it in JAX's callback of the garbage collector.
-    inner = frame
-    while inner is not None:
-        code = inner.f_code
+    """Raise KeyboardInterrupt, or end the process at once where the exception would be lost.
+
+    A module that is being imported may turn the exception into another error. Python drops exceptions in
+    JAX's callback of the garbage collector.
+    """
+    caller = frame
+    while caller is not None:
+        code = caller.f_code
         if code.co_filename.startswith("<frozen importlib") or code.co_name == "_xla_gc_callback":
-            _say(_INTERRUPTED)
+            _print_error(_INTERRUPTED)
             os._exit(130)
-        inner = inner.f_back
+        caller = caller.f_back
     signal.default_int_handler(signum, frame)
 
 
-def _say(text: str) -> None:
-    # Names may come from files; a terminal obeys what they hold.
-    text = _CONTROL.sub(escaped, text)
-    with contextlib.suppress(OSError):  # the exit status says it as well
-        print(text, file=sys.stderr)
+def _exit(status: int, message: str) -> NoReturn:
+    """Print a message to standard error, and exit."""
+    _print_error(message)
+    sys.exit(status)
 
 
-def escaped(found: re.Match[str]) -> str:
-    """A control character as text."""
-    return f"\\x{ord(found[0]):02x}"
+def _print_error(text: str) -> None:
+    """Print to standard error. Names from files may hold control characters; they are escaped."""
+    with contextlib.suppress(OSError):  # the exit status reports the error too
+        print(_CONTROL.sub(escaped, text), file=sys.stderr)
 
 
-def _refused(error: OSError) -> str:
-    """What the system refused, such as a name that is too long or a file of somebody else, in one line."""
+def escaped(match: re.Match[str]) -> str:
+    r"""Return a matched control character as text, such as "\x1b"."""
+    return f"\\x{ord(match[0]):02x}"
+
+
+def _system_error(error: OSError) -> str:
+    """Return one line about an error of the system, such as a full disk or a name that is too long."""
     reason = error.strerror or str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"{error.filename or 'the output'}: cannot be written: {reason}"
     return reason if error.filename is None else f"{error.filename}: {reason}"
 
 
-def _say_no_more() -> None:
-    """What standard output still holds back goes nowhere, lest the end of the interpreter fail at it."""
+def _discard_output() -> None:
+    """Discard buffered standard output, which the interpreter would otherwise fail to write at its exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def add_config_arguments(parser: argparse.ArgumentParser) -> None:
-    """The config file, and the options that override its values."""
-    parser.add_argument("config", help="the JSON config file")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        metavar="PATH=VALUE",
-        action="append",
-        default=[],
-        help="override a value, such as training.max_step=200 or tasks.0.learning_rate=0.01; may be repeated",
-    )
-
-
-def add_tagger_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options by which a run's tagger is chosen."""
-    parser.add_argument("--task", metavar="NAME", help="a task of the run (default: its target)")
-    parser.add_argument("--vectors", metavar="FILE", help="vectors of words that the run does not know")
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument(
-        "--replica",
-        type=int,
-        metavar="N",
-        help="one of the run's replicas, from 0 (default: the best on the target's development data)",
-    )
-    which.add_argument(
-        "--ensemble", action="store_true", help="all replicas together: the mean of their marginals"
-    )
-
-
-_SEPARATORS = {"tab": "\t", "space": " ", "any": None}
-
-
-def add_column_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options for a file whose columns are not those of the training file."""
-    parser.add_argument(
-        "--token-col",
-        type=int,
-        metavar="N",
-        help="column of the tokens, from 0 (default: the training file's)",
-    )
-    parser.add_argument(
-        "--separator",
-        choices=_SEPARATORS,
-        help="what parts the columns; any: tabs where a line has one, else spaces (default: as in the "
-        "training file)",
-    )
-    parser.add_argument(
-        "--no-comments",
-        action="store_true",
-        help="lines that begin with # are tokens (default: as in the training file)",
-    )
-
-
-def given_columns(args: argparse.Namespace) -> dict[str, Any]:
-    """The fields of ``ColumnFormat`` that the options name."""
-    fields = {name: getattr(args, name, None) for name in ("token_col", "label_col", "encoding")}
-    found = {name: value for name, value in fields.items() if value is not None}
-    if args.separator is not None:
-        found["separator"] = _SEPARATORS[args.separator]
-    if args.no_comments:
-        found["skip_comment"] = False
-    return found
-
-
-def load_tagger(args: argparse.Namespace) -> "Tagger":
-    """The tagger that the options choose.
-
-    Raises:
-        InputError: as ``Tagger.load``.
-    """
-    from mlmt_jax.ensemble import Ensemble
-    from mlmt_jax.tagger import Tagger
-    from mlmt_jax.training.processes import first_device
-
-    first_device()  # before a run is read
-    if args.ensemble:
-        return Ensemble.load(args.run, args.task, args.vectors)
-    return Tagger.load(args.run, args.task, args.vectors, args.replica)

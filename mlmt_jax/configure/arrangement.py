@@ -9,7 +9,7 @@ from typing import Any
 
 from mlmt_jax.configure.flags import EPOCHS, MIN_STEPS
 from mlmt_jax.configure.sources import Source
-from mlmt_jax.corpus.vectors import read_dimension
+from mlmt_jax.corpus.vector_records import read_dimension
 
 _MIN_EVAL_FREQ = 50  # steps: with a small target, an epoch is too short to show progress
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mlmt_jax.convert.torch_file import Checkpoint, read_checkpoint
 from mlmt_jax.errors import RunError
-from mlmt_jax.runs.atomic_files import writing
+from mlmt_jax.runs.atomic_files import write_errors
 
 if TYPE_CHECKING:
     from mlmt_jax.convert.conversion import Run
@@ -63,7 +63,8 @@ def _write_run(run: "Run", checkpoint: Checkpoint, output: Path) -> None:
     """
     from mlmt_jax.runs.checkpoints import Checkpoints
     from mlmt_jax.runs.folder import RunFolder
-    from mlmt_jax.training.setup import versions
+    from mlmt_jax.runs.same_run import data_records
+    from mlmt_jax.training.device import versions
 
     plain = (str, int, float, bool, type(None))
     args = {key: value for key, value in checkpoint.args.items() if isinstance(value, plain)}
@@ -73,11 +74,11 @@ def _write_run(run: "Run", checkpoint: Checkpoint, output: Path) -> None:
         "versions": versions(),
         "scores": {},
     }
-    with writing(output):
+    with write_errors(output):
         output.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as temporary:
             folder = RunFolder(Path(temporary) / "run")
-            folder.create(run.config, [(run.config, run.corpus)])
+            folder.create(run.config, [(run.config, data_records(run.config, run.corpus))])
             with contextlib.closing(Checkpoints(folder.checkpoints, folder.id)) as checkpoints:
                 checkpoints.save_best(0, run.params)
                 checkpoints.wait()

@@ -1,65 +1,18 @@
-"""All data of a run: its data sets, vocabularies and vectors."""
+"""The corpus of a run: its data sets, vocabularies and word vectors, loaded from the files of a config."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
 from mlmt_jax.config import Config, EmbeddingConfig
 from mlmt_jax.corpus.dataset import Dataset, draw_sample, read_dataset
-from mlmt_jax.corpus.tag_inventory import check_tags, task_tags, unknown_tags
-from mlmt_jax.corpus.vocabulary import CharacterVocab, WordVocab
-from mlmt_jax.corpus.word_tables import VectorFiles, rare_rows, word_table
+from mlmt_jax.corpus.tag_inventory import find_unseen_tags, tag_errors, task_tags
+from mlmt_jax.corpus.vocabulary import CharacterVocab, Vocabulary
+from mlmt_jax.corpus.word_tables import PretrainedRows, VectorFile, build_word_table, read_component_vectors
 from mlmt_jax.text.findings import Finding
-from mlmt_jax.types import Sizes
-
-__all__ = ["Corpus", "Vocabulary", "load_corpora", "load_corpus", "word_counts"]
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """What decides the model's sizes; a run folder keeps it."""
-
-    words: dict[str, WordVocab]  # by embedding component
-    characters: CharacterVocab
-    tags: dict[str, tuple[str, ...]]  # by task
-    spans: dict[str, bool]  # by task: BIOES spans, or one tag a word
-    # By dataset: the words of its training data; nothing of runs that do not tell.
-    seen: dict[str, frozenset[str]] = field(default_factory=dict)
-
-    @property
-    def sizes(self) -> Sizes:
-        """The same as the model wants it."""
-        return Sizes(
-            words={name: words.size for name, words in self.words.items()},
-            characters=self.characters.size,
-            tags={task: list(tags) for task, tags in self.tags.items()},
-            spans=self.spans,
-        )
-
-    def as_json(self) -> dict:
-        """What ``vocab.json`` holds."""
-        return {
-            "words": {name: words.as_json() for name, words in self.words.items()},
-            "characters": list(self.characters.characters),
-            "tags": {task: list(tags) for task, tags in self.tags.items()},
-            "spans": self.spans,
-            "seen": {dataset: sorted(words) for dataset, words in self.seen.items()},
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping) -> "Vocabulary":
-        """The inverse of ``as_json``."""
-        return cls(
-            words={name: WordVocab.from_json(words) for name, words in data["words"].items()},
-            characters=CharacterVocab(tuple(data["characters"])),
-            tags={task: tuple(tags) for task, tags in data["tags"].items()},
-            spans=dict(data["spans"]),
-            # Runs of before it was written have none.
-            seen={dataset: frozenset(words) for dataset, words in data.get("seen", {}).items()},
-        )
 
 
 class Corpus(NamedTuple):
@@ -67,68 +20,93 @@ class Corpus(NamedTuple):
 
     datasets: dict[str, Dataset]  # by name
     vocabulary: Vocabulary
-    pretrained: dict[str, tuple[np.ndarray, np.ndarray]]  # by embedding component: rows, their vectors
-    rare_words: dict[str, np.ndarray]  # by embedding component: (rows,) bool, seen once in training
-    rare_characters: np.ndarray  # (rows,) bool, seen once in training
+    pretrained: dict[str, PretrainedRows]  # by embedding component; those without vectors are left out
+    rare_words: dict[str, np.ndarray]  # by embedding component: (rows,) bool, true if it occurs once
+    rare_characters: np.ndarray  # (rows of the character table,) bool, true if it occurs once
     findings: list[Finding]
 
 
 def load_corpus(config: Config) -> Corpus:
-    """Reads all files of a config.
+    """Read all files of a config.
 
     Raises:
-        DataError: naming file and line, on the first thing that cannot be used.
+        DataError: with file and line, on the first thing that training cannot use.
+        ConfigError: if a metric needs spans and its task has none.
     """
     return load_corpora([config])[0]
 
 
 def load_corpora(configs: Sequence[Config]) -> list[Corpus]:
-    """Reads all files of configs that differ in their seeds alone; each file once.
+    """Read the files of configs that differ in their seeds only, each file once.
 
-    Those that draw the same samples share one corpus.
+    Returns:
+        The corpus of each config. Configs with the same samples share one object.
+
+    Raises:
+        DataError: as `load_corpus`.
+        ConfigError: as `load_corpus`.
     """
-    whole = {spec.name: read_dataset(configs[0], spec) for spec in configs[0].datasets}
-    # Beyond max_words, vector files are asked for what any of the samples could want.
-    others = [e for d in whole.values() for e in d.splits["train"]] if len(configs) > 1 else []
-    vectors = VectorFiles(configs[0], {word for example in others for word in example.tokens})
-    samples = any(spec.sample != "all" for spec in configs[0].datasets)
-    seeds = [config.training.effective_sample_seed if samples else 0 for config in configs]
-    corpora = {}
-    for config, seed in zip(configs, seeds, strict=True):
-        if seed not in corpora:
-            datasets = {spec.name: draw_sample(whole[spec.name], spec, seed) for spec in config.datasets}
-            corpora[seed] = _assemble(config, datasets, vectors)
+    config = configs[0]
+    whole = {spec.name: read_dataset(config, spec) for spec in config.datasets}
+    has_samples = any(spec.sample != "all" for spec in config.datasets)
+    seeds = [config.training.effective_sample_seed if has_samples else 0 for config in configs]
+    samples = {
+        seed: {spec.name: draw_sample(whole[spec.name], spec, seed) for spec in config.datasets}
+        for seed in dict.fromkeys(seeds)
+    }
+    embeddings = {spec.name: spec for spec in config.components if isinstance(spec, EmbeddingConfig)}
+
+    @cache
+    def read_file(name: str) -> VectorFile | None:
+        """Read the vectors of a component's file that any of the samples needs."""
+        words = {word for datasets in samples.values() for word in word_counts(config, name, datasets)}
+        return read_component_vectors(config, embeddings[name], words)
+
+    corpora = {seed: _build_corpus(config, datasets, read_file) for seed, datasets in samples.items()}
     return [corpora[seed] for seed in seeds]
 
 
-def _assemble(config: Config, datasets: dict[str, Dataset], vectors: VectorFiles) -> Corpus:
-    findings = [finding for dataset in datasets.values() for finding in dataset.findings]
+def _build_corpus(
+    config: Config, datasets: dict[str, Dataset], read_file: Callable[[str], VectorFile | None]
+) -> Corpus:
+    """Build the corpus of the data sets of one sample; `read_file` returns at least the needed vectors."""
     tags, spans = task_tags(datasets)
-    for error in check_tags(config, spans):
+    for error in tag_errors(config, spans):
         raise error
-    characters = Counter(c for d in datasets.values() for e in d.splits["train"] for w in e.tokens for c in w)
-    character_vocab = CharacterVocab(tuple(sorted(characters)))
-    rare_characters = np.array([False, False, *(characters[c] == 1 for c in character_vocab.characters)])
-    words, pretrained, rare_words = {}, {}, {}
-    for spec in config.components:
-        if isinstance(spec, EmbeddingConfig):
-            counts = word_counts(config, spec, datasets)
-            words[spec.name], pretrained[spec.name], found = word_table(spec, counts, vectors)
-            findings += found
-            rare_words[spec.name] = rare_rows(words[spec.name], counts)
-    seen = {
-        name: frozenset(word for example in dataset.splits["train"] for word in example.tokens)
-        for name, dataset in datasets.items()
+    characters = Counter(
+        char for dataset in datasets.values() for word in dataset.training_words for char in word
+    )
+    tables = {
+        spec.name: build_word_table(spec, word_counts(config, spec.name, datasets), read_file(spec.name))
+        for spec in config.components
+        if isinstance(spec, EmbeddingConfig)
     }
-    vocabulary = Vocabulary(words, character_vocab, tags, spans, seen)
-    findings += unknown_tags(config, datasets, tags, spans)
-    pretrained = {name: vectors for name, vectors in pretrained.items() if vectors is not None}
-    return Corpus(datasets, vocabulary, pretrained, rare_words, rare_characters, findings)
+    words = {name: table.vocab for name, table in tables.items()}
+    character_vocab = CharacterVocab(tuple(sorted(characters)))
+    training_words = {name: frozenset(dataset.training_words) for name, dataset in datasets.items()}
+    is_rare = [characters[char] == 1 for char in character_vocab.characters]
+    return Corpus(
+        datasets,
+        Vocabulary(words, character_vocab, tags, spans, training_words),
+        pretrained={name: table.pretrained for name, table in tables.items() if table.pretrained},
+        rare_words={name: table.rare for name, table in tables.items()},
+        rare_characters=np.array([False, False, *is_rare]),
+        findings=[
+            *(finding for dataset in datasets.values() for finding in dataset.findings),
+            *(finding for table in tables.values() for finding in table.findings),
+            *find_unseen_tags(config, datasets, tags, spans),
+        ],
+    )
 
 
-def word_counts(config: Config, spec: EmbeddingConfig, datasets: Mapping[str, Dataset]) -> Counter[str]:
-    """How often each word occurs in the training data of the tasks that use an embedding."""
-    # Not a set: its order changes from one process to the next.
-    used = dict.fromkeys(task.dataset for task in config.tasks if task.model.word_embed == spec.name)
-    trained = (datasets[name].splits["train"] for name in used if name in datasets)
-    return Counter(word for examples in trained for example in examples for word in example.tokens)
+def word_counts(config: Config, component: str, datasets: Mapping[str, Dataset]) -> Counter[str]:
+    """Count the words of the training sentences of the tasks that use an embedding component.
+
+    Args:
+        config: the config.
+        component: the name of the component.
+        datasets: the data sets, by name; tasks whose data set is missing are skipped.
+    """
+    # A dict, not a set: the order of a set of strings changes from process to process.
+    names = dict.fromkeys(task.dataset for task in config.tasks if task.model.word_embed == component)
+    return Counter(word for name in names if name in datasets for word in datasets[name].training_words)

@@ -1,11 +1,9 @@
-"""One data set of the config: its sentences with their tags, and the sample that training sees."""
+"""One data set of the config: its labelled sentences by split, and the sample of them that training uses."""
 
 import itertools
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -14,140 +12,128 @@ from mlmt_jax.corpus import random_streams as streams
 from mlmt_jax.errors import DataError
 from mlmt_jax.metrics.spans import OUTSIDE, Scheme, ill_formed_words
 from mlmt_jax.text.columns import ColumnFormat, Sentence, read_conll
-from mlmt_jax.text.findings import Finding, shown
+from mlmt_jax.text.findings import Finding, Findings, join_examples
 from mlmt_jax.text.tag_schemes import detect_scheme, has_bare_labels, to_bioes
-
-__all__ = [
-    "Dataset",
-    "Example",
-    "column_format",
-    "draw_sample",
-    "label",
-    "make_dataset",
-    "read_dataset",
-]
-
-
-class Example(NamedTuple):
-    """One sentence."""
-
-    tokens: tuple[str, ...]
-    tags: tuple[str, ...]  # BIOES for span tasks, else as they stand in the file
-    lines: Sequence[int]  # 1-based line of each token in the file
-
-    @property
-    def line(self) -> int:
-        """1-based line of the first token."""
-        return self.lines[0]
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """One entry of the config's ``datasets``, read."""
+    """The sentences of one entry of the config's `datasets`."""
 
     name: str
-    language: str
     task: str
-    scheme: Scheme  # of the files; inside, spans are BIOES
-    bare: bool  # whether the files write IO tags without "I-"
-    splits: dict[str, list[Example]]  # train (the sample of it), dev, test
-    sample: np.ndarray  # (len(train),) which sentences of the training file were chosen, from 0
-    available: int  # sentences of the training file that could have been chosen
+    scheme: Scheme  # the tag scheme of the files
+    bare: bool  # true if the files write IO tags without "I-"
+    splits: dict[str, list[Sentence]]  # by "train" (the sample alone), "dev", "test"; spans in BIOES
+    sample: np.ndarray  # (len(train),) int64, ascending indices of the training sentences in their file
+    available: int  # training sentences of at most `max_len` words: the sample is drawn from them
     findings: tuple[Finding, ...]
+
+    @property
+    def training_words(self) -> Iterator[str]:
+        """The words of the training sentences, in order and with repetitions."""
+        return (word for sentence in self.splits["train"] for word in sentence.tokens)
 
 
 def column_format(dataset: DatasetConfig) -> ColumnFormat:
-    """The file format of a dataset's parser block."""
-    parser = dataset.parser
-    return ColumnFormat(
-        token_col=parser.token_col,
-        label_col=parser.label_col,
-        separator=parser.separator,
-        skip_comment=parser.skip_comment,
-        encoding=parser.encoding,
-    )
+    """Return the column format that a data set's `parser` block describes."""
+    return ColumnFormat(**dataset.parser.model_dump(exclude={"format", "scheme"}))
 
 
 def read_dataset(config: Config, spec: DatasetConfig) -> Dataset:
-    """Reads the files of one dataset and brings spans to BIOES; all training sentences are there."""
-    form = column_format(spec)
-    files = spec.files.by_split.items()
-    return make_dataset(config, spec, {split: read_conll(config.path(path), form) for split, path in files})
+    """Read the files of a data set. All training sentences of at most `max_len` words are in its sample.
+
+    Raises:
+        DataError: with file and line, if a file cannot be read as sentences with tags.
+    """
+    fmt = column_format(spec)
+    files = {split: read_conll(config.path(file), fmt) for split, file in spec.files.by_split.items()}
+    dataset = make_dataset(config, spec, {split: sentences for split, (sentences, _) in files.items()})
+    reader_findings = itertools.chain.from_iterable(findings for _, findings in files.values())
+    return replace(dataset, findings=(*reader_findings, *dataset.findings))
 
 
-def make_dataset(
-    config: Config, spec: DatasetConfig, read: Mapping[str, tuple[list[Sentence], list[Finding]]]
-) -> Dataset:
-    """``read_dataset`` of files that are read already: their sentences and findings by split."""
-    files = {split: config.path(path) for split, path in spec.files.by_split.items()}
-    tags = {split: [sentence.tags for sentence in sentences] for split, (sentences, _) in read.items()}
+def make_dataset(config: Config, spec: DatasetConfig, sentences: Mapping[str, list[Sentence]]) -> Dataset:
+    """Convert sentences that were read from a data set's files to a `Dataset`.
+
+    Args:
+        config: the config, for the paths of the files.
+        spec: the entry of the config.
+        sentences: by split, "train" among them, the sentences with the tags of the files.
+
+    Returns:
+        The data set, with the findings about tags, long sentences and the size of the sample.
+
+    Raises:
+        DataError: with file and line, on an empty tag.
+    """
+    tags = {split: [sentence.tags for sentence in part] for split, part in sentences.items()}
     scheme = detect_scheme(**tags) if spec.parser.scheme == "auto" else spec.parser.scheme
-    findings = [finding for _, found in read.values() for finding in found]
-    labelled = {
-        split: label(sentences, scheme, files[split], findings) for split, (sentences, _) in read.items()
-    }
-    short = [i for i, example in enumerate(labelled["train"]) if len(example.tokens) <= spec.max_len]
-    long = [example for example in labelled["train"] if len(example.tokens) > spec.max_len]
-    if long:
+    findings = {split: Findings(config.path(spec.files.by_split[split])) for split in sentences}
+    splits = {split: bioes_sentences(part, scheme, findings[split]) for split, part in sentences.items()}
+    train = splits["train"]
+    kept = [i for i, sentence in enumerate(train) if len(sentence.tokens) <= spec.max_len]
+    if len(kept) < len(train):
+        first = next(sentence for sentence in train if len(sentence.tokens) > spec.max_len)
         text = f"training sentence of more than {spec.max_len} words is left out (max_len)"
-        findings.append(Finding(str(files["train"]), long[0].line, text, len(long), column=1))
-    labelled["train"] = [labelled["train"][i] for i in short]
-    if isinstance(spec.sample, int) and spec.sample > len(short):
-        text = f"{len(short)} training sentences, fewer than the sample of {spec.sample}: all are taken"
-        findings.append(Finding(str(files["train"]), None, text))
+        findings["train"].note(text, first.line, column=1, count=len(train) - len(kept))
+    if isinstance(spec.sample, int) and spec.sample > len(kept):
+        text = f"{len(kept)} training sentences, fewer than the sample of {spec.sample}: all are taken"
+        findings["train"].note(text)
     bare = scheme == "io" and has_bare_labels(itertools.chain(*tags.values()))
-    return Dataset(
-        spec.name,
-        spec.language,
-        spec.task,
-        scheme,
-        bare,
-        labelled,
-        np.array(short, np.int64),
-        len(short),
-        tuple(findings),
-    )
+    splits["train"] = [train[i] for i in kept]
+    sample, all_findings = np.array(kept, np.int64), tuple(itertools.chain(*findings.values()))
+    return Dataset(spec.name, spec.task, scheme, bare, splits, sample, len(kept), all_findings)
 
 
 def draw_sample(whole: Dataset, spec: DatasetConfig, seed: int) -> Dataset:
-    """The dataset with its training sample alone."""
-    chosen = _sample(whole.available, spec, seed)
+    """Return a data set whose training sentences are a random sample, in the order of the file.
+
+    The sample is the beginning of a permutation that depends on the seed and the data set's name: a larger
+    sample contains every smaller one.
+
+    Args:
+        whole: the data set with all training sentences.
+        spec: the entry of the config; `sample` is "all", a number of sentences, or a share as a float.
+        seed: the seed of the samples.
+    """
+    chosen = np.arange(whole.available)
+    if spec.sample != "all":
+        is_share = isinstance(spec.sample, float)
+        size = max(1, round(spec.sample * whole.available)) if is_share else spec.sample
+        random = np.random.default_rng((seed, zlib.crc32(spec.name.encode()), streams.SAMPLE))
+        chosen = np.sort(random.permutation(whole.available)[:size])
     train = [whole.splits["train"][i] for i in chosen]
     return replace(whole, splits={**whole.splits, "train": train}, sample=whole.sample[chosen])
 
 
-def label(
-    sentences: Iterable[Sentence], scheme: Scheme, path: str | Path, findings: list[Finding]
-) -> list[Example]:
-    """Brings the tags to BIOES; ill-formed ones are repaired as conlleval reads them, and counted."""
-    examples, repaired, first = [], 0, None
-    odd: list[str] = []
+def bioes_sentences(sentences: Iterable[Sentence], scheme: Scheme, findings: Findings) -> list[Sentence]:
+    """Return the sentences of a file with their tags in BIOES; tags of the scheme "none" stay as they are.
+
+    Ill-formed tags are repaired as conlleval reads them, with a finding. A file whose tags are all O
+    is a finding as well.
+
+    Raises:
+        DataError: with file and line, on an empty tag.
+    """
+    converted: list[Sentence] = []
+    ill_formed: list[tuple[int, str]] = []  # line and tag
     for sentence in sentences:
         try:
             tags, count = to_bioes(sentence.tags, scheme)
         except ValueError as error:
-            raise DataError(f"{path}:{sentence.line}: {error}") from None
+            raise DataError(f"{findings.path}:{sentence.line}: {error}") from None
         if count:
-            wrong = ill_formed_words(sentence.tags, scheme)
-            first = first or sentence.lines[wrong[0]]
-            odd += (sentence.tags[word] for word in wrong)
-        repaired += count
-        examples.append(Example(sentence.tokens, tuple(tags), sentence.lines))
-    if repaired:
+            words = ill_formed_words(sentence.tags, scheme)
+            ill_formed += [(sentence.lines[word], sentence.tags[word]) for word in words]
+        converted.append(sentence._replace(tags=tuple(tags)))
+    if ill_formed:
         text = f"tag is ill-formed in the scheme {scheme.upper()} and was read as conlleval does"
-        findings.append(Finding(str(path), first, text, repaired, example=shown(odd)))
-    words = sum(len(example.tags) for example in examples)
-    if scheme != "none" and words and all(tag == OUTSIDE for example in examples for tag in example.tags):
+        example = join_examples(tag for _, tag in ill_formed)
+        findings.note(text, ill_formed[0][0], count=len(ill_formed), example=example)
+    words = sum(len(sentence.tags) for sentence in converted)
+    if scheme != "none" and words and all(tag == OUTSIDE for sentence in converted for tag in sentence.tags):
         text = f"no span in the file: all {words} tags are O"
-        advice = "nothing is learnt from it, or found in it: a span F1 on it is 0, and chooses no checkpoint"
-        findings.append(Finding(str(path), examples[0].line, text, advice=advice))
-    return examples
-
-
-def _sample(available: int, spec: DatasetConfig, seed: int) -> np.ndarray:
-    """The first so many of one seeded permutation, so that a larger sample holds every smaller one."""
-    if spec.sample == "all":
-        return np.arange(available)
-    size = max(1, round(spec.sample * available)) if isinstance(spec.sample, float) else spec.sample
-    random = np.random.default_rng((seed, zlib.crc32(spec.name.encode()), streams.SAMPLE))
-    return np.sort(random.permutation(available)[:size])
+        advice = "nothing can be learnt or found in it: a span F1 on it is 0, and cannot choose a checkpoint"
+        findings.note(text, converted[0].line, advice=advice)
+    return converted

@@ -1,4 +1,4 @@
-"""Whether what a run folder's ``vocab.json`` holds can be the vocabulary of its config."""
+"""Validation of the `vocab.json` of a run folder."""
 
 from typing import Any, get_args
 
@@ -6,42 +6,45 @@ from mlmt_jax.config import Config, EmbeddingConfig
 from mlmt_jax.metrics.spans import Scheme
 from mlmt_jax.text.tag_schemes import is_bioes
 
-__all__ = ["find_wrong"]
 
-_SCHEMES = get_args(Scheme)
+def find_problem(data: Any, config: Config) -> str | None:
+    """Return the first problem of the content of `vocab.json`, with its JSON path; None if it is valid.
 
+    A valid one has the types that `Vocabulary.from_json` expects, distinct words, characters and tags, and
+    an entry for each embedding component, task and data set of the config.
 
-def find_wrong(data: Any, config: Config) -> str | None:
-    """The first thing that is wrong, its JSON path and what was expected; None where nothing is."""
+    Args:
+        data: the JSON value.
+        config: the config of the same run folder.
+    """
     if not isinstance(data, dict):
         return "expected an object"
-    words = {spec.name: _is_table for spec in config.components if isinstance(spec, EmbeddingConfig)}
     tasks = [dataset.task for dataset in config.datasets]
-    expected = {
-        "words": (words, "the different words of a table"),
-        "tags": (dict.fromkeys(tasks, _is_tags), "a list of different tags"),
-        "spans": (dict.fromkeys(tasks, _is_bool), "true or false"),
-        "schemes": ({dataset.name: _is_scheme for dataset in config.datasets}, "a tag scheme and bare"),
-    }
-    for key, (checks, what) in expected.items():
+    embeddings = [spec.name for spec in config.components if isinstance(spec, EmbeddingConfig)]
+    for key, names, is_valid, expected in (
+        ("words", embeddings, _is_word_table, "the distinct words of a table"),
+        ("tags", tasks, _is_tag_list, "a list of distinct tags"),
+        ("spans", tasks, _is_bool, "true or false"),
+        ("schemes", [dataset.name for dataset in config.datasets], _is_scheme, "a tag scheme and bare"),
+    ):
         part = data.get(key)
-        for name, is_right in checks.items():
-            if not isinstance(part, dict) or not is_right(part.get(name)):
-                return f"{key}[{name!r}]: expected {what}"
+        for name in names:
+            if not isinstance(part, dict) or not is_valid(part.get(name)):
+                return f"{key}[{name!r}]: expected {expected}"
     for task in tasks:
         if data["spans"][task] and not all(map(is_bioes, data["tags"][task])):
             return f"tags[{task!r}]: expected tags of BIOES"
-    if not _are_different(data.get("characters")) or any(len(one) != 1 for one in data["characters"]):
-        return "characters: expected a list of different characters"
-    seen = data.get("seen", {})
-    if not isinstance(seen, dict) or not all(map(_are_different, seen.values())):
-        return "seen: expected the different words of each data set"
+    if not _are_distinct(data.get("characters")) or any(len(char) != 1 for char in data["characters"]):
+        return "characters: expected a list of distinct characters"
+    training_words = data.get("seen", {})
+    if not isinstance(training_words, dict) or not all(map(_are_distinct, training_words.values())):
+        return "seen: expected the distinct words of each data set"
     return None
 
 
-def _are_different(value: Any) -> bool:
-    """Whether a value is a list of strings of which none comes twice."""
-    is_text = isinstance(value, list) and all(isinstance(one, str) for one in value)
+def _are_distinct(value: Any) -> bool:
+    """Return True if a value is a list of strings without repetition."""
+    is_text = isinstance(value, list) and all(isinstance(text, str) for text in value)
     return is_text and len(set(value)) == len(value)
 
 
@@ -49,18 +52,21 @@ def _is_bool(value: Any) -> bool:
     return isinstance(value, bool)
 
 
-def _is_tags(value: Any) -> bool:
-    return _are_different(value) and bool(value) and all(value)
+def _is_tag_list(value: Any) -> bool:
+    """Return True if a value is a list of distinct tags: at least one, and none empty."""
+    return _are_distinct(value) and bool(value) and all(value)
 
 
-def _is_table(value: Any) -> bool:
-    if not isinstance(value, dict) or not _are_different(value.get("words")):
+def _is_word_table(value: Any) -> bool:
+    """Return True if a value is a `WordVocab` as JSON, without `more`."""
+    if not isinstance(value, dict) or not _are_distinct(value.get("words")):
         return False
-    is_flagged = _is_bool(value.get("ignore_case")) and _is_bool(value.get("fall_back", True))
-    return is_flagged and value.keys() <= {"words", "ignore_case", "fall_back"}
+    has_flags = _is_bool(value.get("ignore_case")) and _is_bool(value.get("fall_back", True))
+    return has_flags and value.keys() <= {"words", "ignore_case", "fall_back"}
 
 
 def _is_scheme(value: Any) -> bool:
-    if not isinstance(value, dict) or value.get("scheme") not in _SCHEMES:
+    """Return True if a value has a tag scheme and `bare`, which is true only for IO."""
+    if not isinstance(value, dict) or value.get("scheme") not in get_args(Scheme):
         return False
     return _is_bool(value.get("bare")) and (value["scheme"] == "io" or not value["bare"])

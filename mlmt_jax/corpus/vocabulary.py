@@ -1,31 +1,34 @@
-"""What the model knows by name: words of each embedding, characters, tags of each task.
+"""Vocabularies: the words of each embedding table, the characters, and the tags of each task.
 
-Row 0 of a word table is the unknown word. Of the characters, 0 is "no character" and 1 the unknown one.
+Row 0 of a word table is the out-of-vocabulary (OOV) word. Of a character table, row 0 is "no character"
+and row 1 the OOV character.
 """
 
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from mlmt_jax.corpus.vectors import Vectors
+from mlmt_jax.types import Sizes
 
-__all__ = ["MAX_CHARACTERS", "CharacterVocab", "WordVocab", "build_word_vocab", "fallback_forms"]
-
-#: Of a longer word the first so many characters are read: a bound on shapes that depends on the word alone.
+#: Only the first 64 characters of a word are read, so that one word cannot make the batch shapes grow.
 MAX_CHARACTERS = 64
 
+_NO_CHARACTER, _OOV_CHARACTER, _FIRST_CHARACTER = 0, 1, 2  # rows of a character table
 _DIGIT = re.compile(r"\d")
 
 
 def fallback_forms(word: str) -> tuple[str, str, str, str]:
-    """The forms under which a word is looked for: itself, in NFC, also in lower case, also with digits as 0.
+    """Return the forms under which a word is looked up, from the most to the least specific.
 
-    NFC is Unicode's normal form that writes an accented letter as one character where it can.
+    NFC is the Unicode normal form that writes an accented letter as one character where it can.
+
+    Returns:
+        The word, the word in NFC, that in lower case, and that with each decimal digit replaced by 0.
     """
     composed = word if word.isascii() else unicodedata.normalize("NFC", word)
     lower = composed.lower()
@@ -34,154 +37,173 @@ def fallback_forms(word: str) -> tuple[str, str, str, str]:
 
 @dataclass(frozen=True)
 class WordVocab:
-    """The words of one embedding table.
+    """The words of one embedding table: row 0 is the OOV word, row i is `words[i - 1]`.
 
-    A word that is not known falls back to the known word that is the same to Unicode (an accent may be a
-    character of its own or not), then to one that is equal in lower case as well, then to one that is
-    equal in lower case with every digit read as 0; of several, to the first in the table's order (vector
-    files stand in the order of frequency).
+    A word that is not in the table falls back to a word of the table: one that is the same in NFC, else
+    in lower case, else with each digit read as 0 (`fallback_forms`). If several words of the table
+    match, the word that equals the form wins, then the first one. Vector files list frequent words first.
     """
 
-    words: tuple[str, ...]  # word of row 1, 2, ...
-    ignore_case: bool = False
-    fall_back: bool = True  # false: no other form of a word is looked for
-    more: "WordVocab | None" = None  # comes before the unknown word; its row 1 follows on the last here
-    _rows: dict[str, int] = field(init=False, repr=False, compare=False)
-    _fallbacks: tuple[dict[str, int], ...] = field(init=False, repr=False, compare=False)  # one for a form
+    words: tuple[str, ...]  # distinct
+    ignore_case: bool = False  # words are lower-cased before they are looked up
+    fall_back: bool = True  # if false, only the word itself is looked up
+    #: Searched for words that have no row here. Its row i is row `len(words) + i` of the table.
+    extension: "WordVocab | None" = None
 
-    def __post_init__(self):
-        rows = {word: i for i, word in enumerate(self.words, 1)}
-        fallbacks: tuple[dict[str, int], ...] = ({}, {}, {})
-        for word, row in rows.items():
+    @cached_property
+    def _row_by_word(self) -> dict[str, int]:
+        return {word: row for row, word in enumerate(self.words, 1)}
+
+    @cached_property
+    def _rows_by_form(self) -> tuple[dict[str, int], ...]:
+        """The row of the first word with each fallback form: by NFC, by lower case, by digits as 0.
+
+        Forms that are words of the table are left out: `_row_by_word` has them.
+        """
+        rows_by_form: tuple[dict[str, int], ...] = ({}, {}, {})
+        for word, row in self._row_by_word.items():
             _, *forms = fallback_forms(word)
-            if forms[-1] == word:  # most words: they are all their forms
+            if forms[-1] == word:  # true of most words, and then all forms equal the word
                 continue
-            # A word that is such a form itself is in `rows`, and comes before one that only becomes so.
-            for form, known in zip(forms, fallbacks, strict=True):
-                if form not in rows:
-                    known.setdefault(form, row)
-        object.__setattr__(self, "_rows", rows)
-        object.__setattr__(self, "_fallbacks", fallbacks)
+            for form, rows in zip(forms, rows_by_form, strict=True):
+                if form not in self._row_by_word:
+                    rows.setdefault(form, row)
+        return rows_by_form
 
     @property
     def size(self) -> int:
-        """Rows of the table, the unknown word's included."""
-        return 1 + len(self.words) + (len(self.more.words) if self.more else 0)
+        """The number of rows of the table, the OOV word and the extension included."""
+        return 1 + len(self.words) + (len(self.extension.words) if self.extension else 0)
 
     def row(self, word: str) -> int:
-        """The row of a word, of its fall-back, or 0."""
-        read = word.lower() if self.ignore_case else word
-        row = self._rows.get(read)
-        if row:  # most words: no other form is worked out
+        """Return the row of a word or of the word that it falls back to; 0 if there is none."""
+        key = word.lower() if self.ignore_case else word
+        row = self._row_by_word.get(key)
+        if row:  # most words: their fallback forms are not computed
             return row
         if self.fall_back:
-            for form, known in zip(fallback_forms(read)[1:], self._fallbacks, strict=True):
-                row = self._rows.get(form) or known.get(form)
+            for form, rows in zip(fallback_forms(key)[1:], self._rows_by_form, strict=True):
+                row = self._row_by_word.get(form) or rows.get(form)
                 if row:
                     return row
-        if self.more is None:
-            return 0
-        beyond = self.more.row(word)
-        return beyond and len(self.words) + beyond
+        row = self.extension.row(word) if self.extension else 0
+        return row and len(self.words) + row
 
     def rows(self, words: Iterable[str]) -> np.ndarray:
-        """(n,) int32 rows of words."""
+        """Return the row of each word, (n,) int32."""
         return np.array([self.row(word) for word in words], np.int32)
 
     def as_json(self) -> dict[str, Any]:
-        """What a run folder keeps; ``fall_back`` where it is false, ``more`` where there is some."""
-        falls_back = {} if self.fall_back else {"fall_back": False}
-        more = {} if self.more is None else {"more": self.more.as_json()}
-        return {"ignore_case": self.ignore_case, **falls_back, "words": list(self.words), **more}
+        """Return the JSON object of a run folder; `fall_back` and `more` only if they are not the default."""
+        fall_back = {} if self.fall_back else {"fall_back": False}
+        more = {} if self.extension is None else {"more": self.extension.as_json()}
+        return {"ignore_case": self.ignore_case, **fall_back, "words": list(self.words), **more}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "WordVocab":
-        """The inverse of ``as_json``."""
-        more = cls.from_json(data["more"]) if "more" in data else None
-        return cls(tuple(data["words"]), data["ignore_case"], data.get("fall_back", True), more)
+        """Return the vocabulary that `as_json` wrote."""
+        extension = cls.from_json(data["more"]) if "more" in data else None
+        return cls(tuple(data["words"]), data["ignore_case"], data.get("fall_back", True), extension)
 
 
 @dataclass(frozen=True)
 class CharacterVocab:
-    """The characters of all training data."""
+    """The characters of all training data: row i of a character table is `characters[i - 2]`."""
 
-    characters: tuple[str, ...]  # character of row 2, 3, ...
-    _rows: np.ndarray = field(init=False, repr=False, compare=False)  # by code point, to the last known one
+    characters: tuple[str, ...]  # distinct
 
-    def __post_init__(self):
+    @cached_property
+    def _row_by_code_point(self) -> np.ndarray:
+        """The row of each code point up to the largest known one, and a last 1 for all larger ones, int32."""
         codes = _code_points("".join(self.characters))
-        rows = np.ones(int(codes.max(initial=0)) + 2, np.int32)  # the last entry stands for all beyond
-        rows[codes] = np.arange(2, self.size)
-        object.__setattr__(self, "_rows", rows)
+        rows = np.full(int(codes.max(initial=0)) + 2, _OOV_CHARACTER, np.int32)
+        rows[codes] = np.arange(_FIRST_CHARACTER, self.size)
+        return rows
 
     @property
     def size(self) -> int:
-        """Rows of a character table, "no character" and the unknown one included."""
-        return len(self.characters) + 2
+        """The number of rows of a character table, "no character" and the OOV character included."""
+        return _FIRST_CHARACTER + len(self.characters)
 
-    def letters(self, words: Iterable[str], *, fall_back: bool = True) -> tuple[np.ndarray, np.ndarray]:
-        """Rows of the characters of words end to end (C,) int32, and how many each word has (n,).
+    def rows(self, words: Iterable[str], *, fall_back: bool = True) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows of the characters of words; an empty word has one row, 0.
 
-        A word without characters has one, "no character". One with unknown characters is read in the
-        normal form of Unicode that has the fewest of them, unless ``fall_back`` is false.
+        Args:
+            words: n words, of which the first `MAX_CHARACTERS` characters are read.
+            fall_back: read a word that has OOV characters in the form with the fewest of them: as it
+                stands, in NFC or in NFD.
+
+        Returns:
+            The rows of all words one after the other, (C,) int32, and the number of rows of each word,
+            (n,) int32.
         """
         words = list(words)
-        letters, sizes = self._letters(words)
-        unknown = np.repeat(np.arange(len(words)), sizes)[letters == 1]
-        if not fall_back or not len(unknown):
-            return letters, sizes
-        read = words.copy()
-        for i in np.unique(unknown):
-            forms = (words[i], unicodedata.normalize("NFC", words[i]), unicodedata.normalize("NFD", words[i]))
-            read[i] = min(forms, key=self._unknown)
-        return (letters, sizes) if read == words else self._letters(read)
+        rows, lengths = self._encode(words)
+        owners = np.repeat(np.arange(len(words)), lengths)[rows == _OOV_CHARACTER]
+        if not fall_back or not len(owners):
+            return rows, lengths
+        forms = words.copy()
+        for i in np.unique(owners):
+            normal_forms = (unicodedata.normalize(form, words[i]) for form in ("NFC", "NFD"))
+            forms[i] = min((words[i], *normal_forms), key=self._count_oov)
+        return (rows, lengths) if forms == words else self._encode(forms)
 
-    def _unknown(self, word: str) -> int:
-        return int(np.sum(self._letters([word])[0] == 1))
+    def _count_oov(self, word: str) -> int:
+        return int(np.sum(self._encode([word])[0] == _OOV_CHARACTER))
 
-    def _letters(self, words: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        cut = [word[:MAX_CHARACTERS] for word in words]
-        lengths = np.array([len(word) for word in cut], np.int32)
-        sizes = np.maximum(lengths, 1)
-        letters = np.zeros(sizes.sum(), np.int32)
-        # All at once: a word at a time takes longer than all else that is done for it here.
-        codes = _code_points("".join(cut))
-        letters[np.repeat(lengths > 0, sizes)] = self._rows[np.minimum(codes, len(self._rows) - 1)]
-        return letters, sizes
+    def _encode(self, words: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Return rows and lengths as `rows` does, each word read as it stands."""
+        heads = [word[:MAX_CHARACTERS] for word in words]
+        lengths = np.array([len(head) for head in heads], np.int32)
+        # All words at once: one call of NumPy a word takes longer than the rest of the encoding.
+        codes = np.minimum(_code_points("".join(heads)), len(self._row_by_code_point) - 1)
+        rows = np.insert(self._row_by_code_point[codes], np.cumsum(lengths)[lengths == 0], _NO_CHARACTER)
+        return rows, np.maximum(lengths, 1)
 
 
 def _code_points(text: str) -> np.ndarray:
-    """(n,) uint32."""
+    """Return the Unicode code point of each character, (n,) uint32; lone surrogates are allowed."""
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
 
 
-def build_word_vocab(
-    counts: Mapping[str, int], vectors: Vectors | None, *, ignore_case: bool, keep_file: bool
-) -> tuple[WordVocab, tuple[np.ndarray, np.ndarray] | None]:
-    """The table's words: those of the vector file in its order, then the training words that it lacks.
+@dataclass(frozen=True)
+class Vocabulary:
+    """All names that a model maps to rows and indices; a run folder keeps it in `vocab.json`."""
 
-    Args:
-        counts: training words and how often each occurs.
-        vectors: of the vector file, or None.
-        ignore_case: whether words that differ in case alone are one word.
-        keep_file: whether words that only the file has are kept, so that a sentence to tag may use them.
+    words: dict[str, WordVocab]  # by embedding component
+    characters: CharacterVocab
+    tags: dict[str, tuple[str, ...]]  # by task, in the order of their indices
+    spans: dict[str, bool]  # by task: true for spans in BIOES, false for one independent tag a word
+    #: By data set, the words of its training sentences. Empty for runs of versions that did not keep them.
+    training_words: dict[str, frozenset[str]] = field(default_factory=dict)
 
-    Returns:
-        The vocabulary, and the rows (k,) int that have a vector with those vectors (k, d) float32. A
-        training word that the file lacks starts from the vector that it falls back to.
-    """
-    normal = str.lower if ignore_case else str
-    training = Counter()
-    for word, count in counts.items():
-        training[normal(word)] += count
-    words: dict[str, None] = {}
-    if vectors is not None and keep_file:
-        words.update(dict.fromkeys(map(normal, vectors.words)))
-    words.update(dict.fromkeys(sorted(training, key=lambda word: (-training[word], word))))
-    vocab = WordVocab(tuple(words), ignore_case)
-    if vectors is None:
-        return vocab, None
-    file = WordVocab(tuple(vectors.words))
-    sources = file.rows(vocab.words)
-    rows = np.flatnonzero(sources)
-    return vocab, (rows + 1, vectors.matrix[sources[rows] - 1])
+    @property
+    def sizes(self) -> Sizes:
+        """The sizes and tags from which a model is built."""
+        return Sizes(
+            words={name: words.size for name, words in self.words.items()},
+            characters=self.characters.size,
+            tags={task: list(tags) for task, tags in self.tags.items()},
+            spans=self.spans,
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the JSON object of `vocab.json`, without the tag schemes of the files."""
+        return {
+            "words": {name: words.as_json() for name, words in self.words.items()},
+            "characters": list(self.characters.characters),
+            "tags": {task: list(tags) for task, tags in self.tags.items()},
+            "spans": self.spans,
+            "seen": {dataset: sorted(words) for dataset, words in self.training_words.items()},
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Vocabulary":
+        """Return the vocabulary that `as_json` wrote."""
+        return cls(
+            words={name: WordVocab.from_json(words) for name, words in data["words"].items()},
+            characters=CharacterVocab(tuple(data["characters"])),
+            tags={task: tuple(tags) for task, tags in data["tags"].items()},
+            spans=dict(data["spans"]),
+            training_words={dataset: frozenset(words) for dataset, words in data.get("seen", {}).items()},
+        )

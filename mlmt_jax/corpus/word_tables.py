@@ -1,87 +1,105 @@
-"""Word tables: the words of each embedding component, and the vectors that they start from."""
+"""Word tables: the words of each embedding component, and the vectors from which their rows start."""
 
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from mlmt_jax.config import Config, EmbeddingConfig
 from mlmt_jax.corpus.vectors import Vectors, read_vectors
-from mlmt_jax.corpus.vocabulary import WordVocab, build_word_vocab, fallback_forms
-from mlmt_jax.text.findings import Finding
+from mlmt_jax.corpus.vocabulary import WordVocab, fallback_forms
+from mlmt_jax.text.findings import Finding, Findings
 
-__all__ = ["VectorFiles", "rare_rows", "word_table"]
+_MIN_COVERAGE = 0.05  # share of the training words below which the vectors seem to be of another language
 
-
-class VectorFiles:
-    """The vector files of a config, each read once however many samples of the data want words of it."""
-
-    def __init__(self, config: Config, others: Iterable[str] = ()):
-        """``others``: all words that samples could hold, where there is more than one."""
-        self._config = config
-        self._others = _forms(others)
-        self._read: dict[str, tuple[Vectors, list[Finding]]] = {}
-
-    def path(self, spec: EmbeddingConfig) -> Path:
-        """Where a component's file is."""
-        assert spec.file is not None
-        return self._config.path(spec.file)
-
-    def read(self, spec: EmbeddingConfig, words: Iterable[str]) -> tuple[Vectors, list[Finding]]:
-        """The first ``max_words`` vectors of a component's file, and those of the given words."""
-        wanted = _forms(words)
-        if spec.name not in self._read:
-            self._read[spec.name] = read_vectors(
-                self.path(spec), spec.dimension, max_words=spec.max_words, wanted=wanted | self._others
-            )
-        vectors, findings = self._read[spec.name]
-        if self._others:
-            keep = [i for i, word in enumerate(vectors.words) if i < spec.max_words or word in wanted]
-            vectors = Vectors([vectors.words[i] for i in keep], vectors.matrix[keep])
-        return vectors, findings
+#: Words of a file with their vectors, and the findings of the file.
+VectorFile = tuple[Vectors, Findings]
 
 
-def _forms(words: Iterable[str]) -> frozenset[str]:
-    return frozenset(form for word in words for form in fallback_forms(word))
+class PretrainedRows(NamedTuple):
+    """The rows of a word table that start from a vector file; all others start from random numbers."""
+
+    rows: np.ndarray  # (k,) int64, ascending
+    vectors: np.ndarray  # (k, d) float32
 
 
-def word_table(
-    spec: EmbeddingConfig, counts: Counter[str], files: VectorFiles
-) -> tuple[WordVocab, tuple[np.ndarray, np.ndarray] | None, list[Finding]]:
-    """The words of an embedding component, the rows that have a vector with those vectors, and what is odd.
+class WordTable(NamedTuple):
+    """The contents of one embedding component before training."""
+
+    vocab: WordVocab
+    pretrained: PretrainedRows | None  # None if no row has a vector
+    rare: np.ndarray  # (vocab.size,) bool, true for rows whose words occur once in the training data
+    findings: list[Finding]  # about the vector file
+
+
+def read_component_vectors(config: Config, spec: EmbeddingConfig, words: Iterable[str]) -> VectorFile | None:
+    """Read the first `max_words` vectors of a component's file, and those of the fallback forms of words.
+
+    Returns:
+        Vectors and findings of the file; None if the component has no file.
+
+    Raises:
+        DataError: if the file cannot be read as vectors of the component's dimension.
+    """
+    if spec.file is None:
+        return None
+    path = config.path(spec.file)
+    return read_vectors(path, spec.dimension, max_words=spec.max_words, extra_words=_forms(words))
+
+
+def build_word_table(spec: EmbeddingConfig, counts: Counter[str], file: VectorFile | None) -> WordTable:
+    """Build the word table of an embedding component.
+
+    The words of the file come first, in its order, unless `spec.vocabulary` is "data". Then come the other
+    training words, by falling count. A training word that the file lacks starts from the vector of the
+    word of the file that it falls back to.
 
     Args:
         spec: the component.
-        counts: training words of its tasks and how often each occurs.
-        files: where vectors come from.
+        counts: the training words of its tasks, and how often each occurs.
+        file: result of `read_component_vectors` for these words or more; further vectors are dropped.
     """
-    if spec.file is None:
-        vocab, _ = build_word_vocab(counts, None, ignore_case=spec.ignore_case, keep_file=False)
-        return vocab, None, []
-    vectors, findings = files.read(spec, counts)
-    vocab, pretrained = build_word_vocab(
-        counts, vectors, ignore_case=spec.ignore_case, keep_file=spec.vocabulary == "file"
-    )
-    assert pretrained is not None
-    with_vector = set(pretrained[0].tolist())
-    covered = sum(count for word, count in counts.items() if vocab.row(word) in with_vector)
-    total = sum(counts.values())
-    if covered < 0.05 * total:
-        example = next(iter(counts))
-        text = (
-            f"vectors cover {covered / total:.1%} of the {total} training words of {spec.name!r}: another "
-            f"language, script or tokenisation? (the file has {vectors.words[0]!r}, the data {example!r})"
-        )
-        findings = [*findings, Finding(str(files.path(spec)), None, text)]
-    if not len(pretrained[0]):
-        pretrained = None
-    return vocab, pretrained, findings
-
-
-def rare_rows(vocab: WordVocab, counts: Counter[str]) -> np.ndarray:
-    """(rows,) bool, those of words that occur once."""
-    seen = np.zeros(vocab.size, np.int64)
+    vectors = Vectors([], np.empty((0, spec.dimension), np.float32))
+    if file is not None:
+        vectors = _needed_vectors(file[0], spec.max_words, counts)
+    normal = str.lower if spec.ignore_case else str
+    training = Counter()
     for word, count in counts.items():
-        seen[vocab.row(word)] += count
-    return seen == 1
+        training[normal(word)] += count
+    words = sorted(training, key=lambda word: (-training[word], word))
+    if spec.vocabulary == "file":
+        words = [*map(normal, vectors.words), *words]
+    vocab = WordVocab(tuple(dict.fromkeys(words)), spec.ignore_case)
+    sources = WordVocab(tuple(vectors.words)).rows(vocab.words)  # row among the words of the file; 0: none
+    rows = 1 + np.flatnonzero(sources)
+    pretrained = PretrainedRows(rows, vectors.matrix[sources[rows - 1] - 1]) if len(rows) else None
+    occurrences = np.zeros(vocab.size, np.int64)
+    for word, count in counts.items():
+        occurrences[vocab.row(word)] += count
+    findings = []
+    if file is not None:
+        findings = [*file[1]]
+        covered, total = int(occurrences[rows].sum()), sum(counts.values())
+        if covered < _MIN_COVERAGE * total:
+            text = (
+                f"vectors cover {covered / total:.1%} of the {total} training words of {spec.name!r}: "
+                "another language, script or tokenisation? "
+                f"(the file has {vectors.words[0]!r}, the data {next(iter(counts))!r})"
+            )
+            findings.append(Finding(file[1].path, None, text))
+    return WordTable(vocab, pretrained, occurrences == 1, findings)
+
+
+def _needed_vectors(vectors: Vectors, max_words: int, words: Iterable[str]) -> Vectors:
+    """Return the first `max_words` vectors and those of the fallback forms of words."""
+    forms = _forms(words)
+    kept = [i for i, word in enumerate(vectors.words) if i < max_words or word in forms]
+    if len(kept) == len(vectors.words):  # always so for a single sample: no copy of the matrix
+        return vectors
+    return Vectors([vectors.words[i] for i in kept], vectors.matrix[kept])
+
+
+def _forms(words: Iterable[str]) -> set[str]:
+    """Return the fallback forms of all words, the words themselves among them."""
+    return {form for word in words for form in fallback_forms(word)}

@@ -1,25 +1,23 @@
-"""Distributions over a sentence's tags that are Markov chains, each word with transitions of its own."""
+"""Markov chains over the tags of a sentence, with separate transition probabilities for each word."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["MarkovChain"]
-
 
 class MarkovChain(NamedTuple):
-    """P(tags) = P(first tag) * the product of P(tag | tag before), from marginals of words and neighbours."""
+    """A distribution P(tags) = P(tag_1) * prod_i P(tag_i+1 | tag_i) over the tags of one sentence."""
 
-    first: np.ndarray  # (t,) float64 nats; (0,) of a sentence without words
-    moves: np.ndarray  # (n - 1, t, t) float64 nats, [i, from, to]; ``-inf`` for what never comes
+    first: np.ndarray  # (t,) float64, log P of the first word's tags (nats); (0,) for an empty sentence
+    moves: np.ndarray  # (n - 1, t, t) float64, log P(to | from) (nats), [i, from, to]; `-inf` if impossible
 
     @classmethod
-    def of_marginals(cls, words: np.ndarray, pairs: np.ndarray) -> "MarkovChain":
-        """The chain with these marginals.
+    def from_marginals(cls, words: np.ndarray, pairs: np.ndarray) -> "MarkovChain":
+        """Return the chain that has the given marginals.
 
         Args:
             words: (n, t) probabilities of each word's tags.
-            pairs: (n - 1, t, t) probabilities of each word's tag and the next one's, [i, from, to].
+            pairs: (n - 1, t, t) probabilities of the tags of each word and the next one, [i, from, to].
         """
         if not len(words):
             return cls(np.zeros(0), pairs)
@@ -31,40 +29,40 @@ class MarkovChain(NamedTuple):
             )
 
     def k_best(self, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """The k most probable tag sequences (k, n) int32, and log P of each (k,) nats.
+        """Return the k most probable tag sequences (k, n) int32, and their log P (k,) in nats, descending.
 
-        Descending; ``-inf``, and tags that mean nothing, where fewer sequences are possible.
+        If fewer than k sequences are possible, log P of the rest is `-inf` and their tags are arbitrary.
         """
         t = len(self.first)
-        if not t:  # one sequence: no tags
+        if not t:  # an empty sentence has one tag sequence, the empty one
             return np.zeros((k, 0), np.int32), np.where(np.arange(k), -np.inf, 0.0)
-        logs = self.first[None]  # (rank, t): of the best beginnings that end in each tag
+        scores = self.first[None]  # (rank, t), log P of the best prefixes that end in each tag
         parents = []
         for moves in self.moves:
-            reached = (logs[..., None] + moves).reshape(-1, t)  # (rank and tag before, t)
-            parents.append(_highest(reached, k))
-            logs = np.take_along_axis(reached, parents[-1], 0)
-        ends = _highest(logs.reshape(-1, 1), k)[:, 0]
-        found = np.full(k, -np.inf)
-        found[: len(ends)] = logs.reshape(-1)[ends]
+            extended = (scores[..., None] + moves).reshape(-1, t)  # (rank * previous tag, t)
+            parents.append(_top_rows(extended, k))
+            scores = np.take_along_axis(extended, parents[-1], 0)
+        ends = _top_rows(scores.reshape(-1, 1), k)[:, 0]
+        logs = np.full(k, -np.inf)
+        logs[: len(ends)] = scores.reshape(-1)[ends]
         paths = np.zeros((k, len(self.moves) + 1), np.int32)
         rank, tag = np.divmod(ends, t)
         paths[: len(ends), -1] = tag
         for i in range(len(parents) - 1, -1, -1):
             rank, tag = np.divmod(parents[i][rank, tag], t)
             paths[: len(ends), i] = tag
-        return paths, found
+        return paths, logs
 
     def path_log_probabilities(self, tags: np.ndarray) -> np.ndarray:
-        """log P(tag of each word | tag of the word before) (n,) nats, of the first word log P(tag)."""
+        """Return log P(tag | previous tag) (n,) in nats for tags (n,) int; log P(tag) for the first word."""
         if not len(self.first):
             return np.zeros(0)
-        after = self.moves[np.arange(len(self.moves)), tags[:-1], tags[1:]]
-        return np.concatenate([self.first[tags[:1]], after])
+        moves = self.moves[np.arange(len(self.moves)), tags[:-1], tags[1:]]
+        return np.concatenate([self.first[tags[:1]], moves])
 
 
-def _highest(scores: np.ndarray, k: int) -> np.ndarray:
-    """The rows of the k highest scores of each column, descending; the first of equal ones first."""
+def _top_rows(scores: np.ndarray, k: int) -> np.ndarray:
+    """Return the rows of the k highest scores of each column, descending. Ties keep the order of the rows."""
     if k == 1:
         return np.argmax(scores, 0)[None]
     return np.argsort(-scores, 0, kind="stable")[:k]

@@ -45,21 +45,21 @@ class CharCNN(nn.Module):
             biases.append(self.param(f"bias_{i}", zeros, (count,)))
         return table, kernels, biases
 
-    def __call__(self, chars: jax.Array, owners: jax.Array, ends: jax.Array) -> jax.Array:
-        """chars (C,), owners (C,), ends (U,) int32 as in ``Batch`` -> (U, features) float32."""
+    def __call__(self, chars: jax.Array, segment_ids: jax.Array, segment_ends: jax.Array) -> jax.Array:
+        """Compute the features of words (U, features) float32; the arguments are as in ``DistinctWords``."""
         table, kernels, biases = self.weights()
         table = jnp.concatenate([jnp.zeros_like(table[:1]), table])
         taps = [jnp.einsum("ad,wdf->awf", table, kernel).reshape(len(table), -1) for kernel in kernels]
         C = chars.shape[0]
-        left = (ends[owners] - jnp.arange(C))[:, None]  # characters of the word from here on
-        first = jnp.concatenate([jnp.ones(1, bool), owners[1:] != owners[:-1]])[:, None]
+        left = (segment_ends[segment_ids] - jnp.arange(C))[:, None]  # characters of the word from here on
+        first = jnp.concatenate([jnp.ones(1, bool), segment_ids[1:] != segment_ids[:-1]])[:, None]
         projected = jnp.concatenate(taps, -1)[chars]  # (C, all taps of all filters)
         sums = jnp.asarray(_window_sums(projected, left, self.filters))
         windows = nn.relu(sums + jnp.concatenate(biases))
         # relu is at least 0, so a 0 outside the word never wins against what lies inside.
         sizes = np.repeat([width for width, _ in self.filters], [count for _, count in self.filters])
         inside = (left >= sizes) | (first & (left > 0))
-        return _largest(jnp.where(inside, windows, 0.0), owners, ends.shape[0])
+        return _segment_max(jnp.where(inside, windows, 0.0), segment_ids, segment_ends.shape[0])
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -92,25 +92,28 @@ _window_sums.defvjp(lambda x, left, filters: (_window_sums(x, left, filters), le
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _largest(values: jax.Array, owners: jax.Array, count: int) -> jax.Array:
-    """The largest of each owner's values, (C, f) float32 of at least 0, (C,) int32 -> (count, f)."""
-    return jnp.zeros((count, values.shape[1]), values.dtype).at[owners].max(values, indices_are_sorted=True)
+def _segment_max(values: jax.Array, segment_ids: jax.Array, segments: int) -> jax.Array:
+    """Return the maximum of each segment, (C, f) float32 of at least 0, (C,) int32 -> (segments, f).
+
+    In the gradient, equal maxima of a segment share its slope.
+    """
+    zeros = jnp.zeros((segments, values.shape[1]), values.dtype)
+    return zeros.at[segment_ids].max(values, indices_are_sorted=True)
 
 
-def _largest_forward(values: jax.Array, owners: jax.Array, count: int):
-    largest = _largest(values, owners, count)
-    return largest, (values, owners, largest)
+def _segment_max_forward(values: jax.Array, segment_ids: jax.Array, segments: int):
+    maxima = _segment_max(values, segment_ids, segments)
+    return maxima, (values, segment_ids, maxima)
 
 
-def _largest_backward(count: int, kept, slopes: jax.Array):
-    values, owners, largest = kept
-    # Equal windows of a word share the slope.
-    won = (values == largest[owners]).astype(values.dtype)
-    winners = jnp.zeros_like(largest).at[owners].add(won, indices_are_sorted=True)
-    return won * (slopes / jnp.maximum(winners, 1.0))[owners], None
+def _segment_max_backward(segments: int, residuals, slopes: jax.Array):
+    values, segment_ids, maxima = residuals
+    is_max = (values == maxima[segment_ids]).astype(values.dtype)
+    counts = jnp.zeros_like(maxima).at[segment_ids].add(is_max, indices_are_sorted=True)
+    return is_max * (slopes / jnp.maximum(counts, 1.0))[segment_ids], None
 
 
-_largest.defvjp(_largest_forward, _largest_backward)
+_segment_max.defvjp(_segment_max_forward, _segment_max_backward)
 
 
 class Highway(nn.Module):

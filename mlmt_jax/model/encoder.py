@@ -68,20 +68,25 @@ class LSTM(nn.Module):
         return found
 
     def __call__(
-        self, x: jax.Array, back: jax.Array, starts: jax.Array, rows: int, drawn: Sequence[jax.Array] = ()
+        self,
+        x: jax.Array,
+        reversal: jax.Array,
+        step_starts: jax.Array,
+        rows: int,
+        random_bits: Sequence[jax.Array] = (),
     ) -> jax.Array:
         """Packed words (P, d) of ``rows`` sentences -> (P, features).
 
-        ``back`` and ``starts`` are as in ``Batch``. What stands where there is no word means nothing. Dropout
+        ``reversal`` and ``step_starts`` are as in ``PackedSentences``. What stands where there is no word means nothing. Dropout
         between layers acts where random bits are given for it, (P, features) each.
         """
         for layer, weights in enumerate(self.weights(x.shape[-1])):
-            if layer > 0 and drawn:
-                x = dropout(x, self.dropout, drawn[layer - 1])
+            if layer > 0 and random_bits:
+                x = dropout(x, self.dropout, random_bits[layer - 1])
             # The second direction reads each sentence from its own end.
-            inputs = jnp.stack([x, _turned(x, back)] if self.bidirectional else [x])
-            outputs = recurrence(inputs, *weights, starts, rows)
-            own = [outputs[0], _turned(outputs[1], back)] if self.bidirectional else [outputs[0]]
+            inputs = jnp.stack([x, _reversed(x, reversal)] if self.bidirectional else [x])
+            outputs = recurrence(inputs, *weights, step_starts, rows)
+            own = [outputs[0], _reversed(outputs[1], reversal)] if self.bidirectional else [outputs[0]]
             x = jnp.concatenate(own, -1)
         return x
 
@@ -91,12 +96,14 @@ class LSTM(nn.Module):
 
 
 @jax.custom_vjp
-def _turned(x: jax.Array, back: jax.Array) -> jax.Array:
-    """x[back]; ``back`` is its own inverse, so the gradient takes no sums."""
-    return x[back]
+def _reversed(x: jax.Array, reversal: jax.Array) -> jax.Array:
+    """Return ``x[reversal]``. The permutation is its own inverse, so the gradient is a gather, not a scatter."""
+    return x[reversal]
 
 
-_turned.defvjp(lambda x, back: (x[back], back), lambda back, slopes: (slopes[back], None))
+_reversed.defvjp(
+    lambda x, reversal: (x[reversal], reversal), lambda reversal, slopes: (slopes[reversal], None)
+)
 
 
 @by_numpy

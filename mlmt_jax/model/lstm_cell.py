@@ -43,7 +43,7 @@ def _gates_slope(gates: jax.Array) -> jax.Array:
 
 
 def cell(gates: jax.Array, c: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """h and c after a word, from its gates and c before it."""
+    """H and c after a word, from its gates and c before it."""
     entry, forget, content, exit_ = jnp.split(gates, 4, -1)
     c = forget * c + entry * content
     return exit_ * jnp.tanh(c), c

@@ -15,17 +15,19 @@ def length_mask(length: jax.Array | np.ndarray, size: int) -> jax.Array:
     return jnp.arange(size) < length[..., None]
 
 
-def random_bytes(key: jax.Array, places: jax.Array | np.ndarray, sizes: Sequence[int]) -> list[jax.Array]:
+def random_bytes(
+    key: jax.Array, dropout_ids: jax.Array | np.ndarray, sizes: Sequence[int]
+) -> list[jax.Array]:
     """8 random bits for each unit of packed words, (P, size) uint8 for each of the sizes.
 
-    What is drawn for a word depends on the key, its place (``Batch.places``) and the sizes alone: not on how
+    What is drawn for a word depends on the key, its id (``PackedSentences.dropout_ids``) and the sizes alone: not on how
     a batch is padded and packed. All is drawn at once, since each draw takes its time to compile.
     """
     words = [-(-size // 4) for size in sizes]  # of 32 bits, which cost as much as 8 would
-    keys = jax.vmap(partial(jax.random.fold_in, key))(places)
+    keys = jax.vmap(partial(jax.random.fold_in, key))(dropout_ids)
     drawn = jax.vmap(lambda own: jax.random.bits(own, (sum(words),), "uint32"))(keys)
     parts = jnp.split(drawn, np.cumsum(words)[:-1], -1)
-    own = [jax.lax.bitcast_convert_type(part, jnp.uint8).reshape(places.shape[0], -1) for part in parts]
+    own = [jax.lax.bitcast_convert_type(part, jnp.uint8).reshape(dropout_ids.shape[0], -1) for part in parts]
     return [part[:, :size] for part, size in zip(own, sizes, strict=True)]
 
 

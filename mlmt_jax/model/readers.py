@@ -13,8 +13,8 @@ import jax.numpy as jnp
 from mlmt_jax import crf
 from mlmt_jax.crf import Chain
 from mlmt_jax.model.masking import length_mask
-from mlmt_jax.model.task_model import TaskModel, emissions_of
-from mlmt_jax.types import Params, Sentences
+from mlmt_jax.model.task_model import TaskModel, sentence_emissions
+from mlmt_jax.types import PackedSentences, Params
 
 __all__ = [
     "NBest",
@@ -30,10 +30,10 @@ Reader = Callable[[jax.Array, Chain, jax.Array, jax.Array], tuple[jax.Array, ...
 
 
 def decode(
-    task: TaskModel, params: Params, x: jax.Array, sentences: Sentences, read: Reader
+    task: TaskModel, params: Params, x: jax.Array, sentences: PackedSentences, read: Reader
 ) -> tuple[jax.Array, ...]:
     """What a reader gives of whole sentences, from the features of their packed words (P, d)."""
-    scores, chain = emissions_of(task, params, x, sentences), task.crf(params)
+    scores, chain = sentence_emissions(task, params, x, sentences), task.crf(params)
     return read(scores, chain, jnp.asarray(sentences.lengths), jnp.asarray(sentences.tags))
 
 

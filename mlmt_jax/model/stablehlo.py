@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jax import export
 
 from mlmt_jax.model.readers import best_tags
-from mlmt_jax.model.task_model import TaskModel, emissions_of, word_features
-from mlmt_jax.types import Params, Sentences, Words
+from mlmt_jax.model.task_model import TaskModel, sentence_emissions, word_features
+from mlmt_jax.types import DistinctWords, PackedSentences, Params
 
 __all__ = ["PLATFORMS", "export_programs"]
 
@@ -23,8 +23,8 @@ def export_programs(task: TaskModel, params: Params) -> tuple[dict[str, bytes], 
         Serialised ``jax.export.Exported`` of three functions, and the parameters that are their first
         argument:
 
-        - ``features``: (parameters, all of ``Words``) -> features (U, d) float32;
-        - ``emissions``: (parameters, features of packed words (P, d), all of ``Sentences`` but the tags)
+        - ``features``: (parameters, all of ``DistinctWords``) -> features (U, d) float32;
+        - ``emissions``: (parameters, features of packed words (P, d), all of ``PackedSentences`` but the tags)
           -> emissions (B, n, t) float32;
         - ``tags``: (parameters, emissions (B, n, t), lengths (B,)) -> tags (B, n) int32.
 
@@ -33,11 +33,11 @@ def export_programs(task: TaskModel, params: Params) -> tuple[dict[str, bytes], 
     leaves, structure = jax.tree.flatten(task.own(params))
 
     def features(leaves, *words):
-        return word_features(task, jax.tree.unflatten(structure, leaves), Words(*words))
+        return word_features(task, jax.tree.unflatten(structure, leaves), DistinctWords(*words))
 
     def score(leaves, x, *sentences):
-        own = Sentences(*sentences, tags=sentences[-2])
-        return emissions_of(task, jax.tree.unflatten(structure, leaves), x, own)
+        own = PackedSentences(*sentences, tags=sentences[-2])
+        return sentence_emissions(task, jax.tree.unflatten(structure, leaves), x, own)
 
     def tag(leaves, scores, lengths):
         chain = task.crf(jax.tree.unflatten(structure, leaves))
@@ -52,10 +52,10 @@ def export_programs(task: TaskModel, params: Params) -> tuple[dict[str, bytes], 
     sentence = "B, 16*m"
     packed = "B + p"  # there is room for more than B words
     given = [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves]
-    words = [array("C" if name in ("chars", "owners") else "U") for name in Words._fields]
+    words = [array("C" if name in ("chars", "segment_ids") else "U") for name in DistinctWords._fields]
     [_, d] = jax.eval_shape(features, given, *words).shape
-    places, back, starts = array(packed, jnp.uint32), array(packed), array("16*m + 1")
-    sentences = places, back, starts, array(sentence), array("B")
+    dropout_ids, reversal, step_starts = array(packed, jnp.uint32), array(packed), array("16*m + 1")
+    sentences = dropout_ids, reversal, step_starts, array(sentence), array("B")
     t = task.crf(params).start.shape[0]
     programs = {
         "features": (features, words),

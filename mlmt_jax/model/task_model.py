@@ -20,21 +20,20 @@ from mlmt_jax import crf
 from mlmt_jax.model.linear import Linear, side_by_side
 from mlmt_jax.model.masking import dropout, random_bytes
 from mlmt_jax.model.precision import PRECISION
-from mlmt_jax.types import BY_SENTENCE, Batch, Params, Sentences, Words
+from mlmt_jax.types import Batch, DistinctWords, PackedSentences, Params, batch_axes
 
 __all__ = [
     "Part",
     "TaskModel",
     "batch_loss",
     "emissions",
-    "emissions_of",
     "sentence_losses",
     "tag_scores",
     "word_features",
 ]
 
-# The axes over which a batch that is dealt out to parts is mapped.
-_OF_PARTS = Batch(**dict.fromkeys(Batch._fields) | dict.fromkeys(BY_SENTENCE, 0))  # type: ignore[arg-type]
+# Mapped axes of a batch that is dealt out to parts.
+_PART_AXES = batch_axes(words=None, sentences=0)
 
 
 class Part(NamedTuple):
@@ -79,29 +78,31 @@ class TaskModel:
 
 def emissions(task: TaskModel, params: Params, batch: Batch, key: jax.Array | None = None) -> jax.Array:
     """Tag scores of every word, (B, n, t) float32, nats. Dropout acts where a key is given."""
-    return emissions_of(task, params, word_features(task, params, batch)[batch.tokens], batch, key)
+    features = word_features(task, params, batch.words)[batch.word_ids]
+    return sentence_emissions(task, params, features, batch.sentences, key)
 
 
-def word_features(task: TaskModel, params: Params, words: Words | Batch) -> jax.Array:
+def word_features(task: TaskModel, params: Params, words: DistinctWords) -> jax.Array:
     """[E(w); highway(charcnn(c))] of distinct words, (U, d) float32."""
-    features = [task.word_embed(params, words.rows)[words.words]]
+    features = [task.word_embed(params, words.table_rows)[words.row_index]]
     if task.char_embed is not None:
-        letters = task.char_embed(params, words.chars, words.owners, words.ends)
+        letters = task.char_embed(params, words.chars, words.segment_ids, words.segment_ends)
         features.append(letters if task.char_highway is None else task.char_highway(params, letters))
     return jnp.concatenate(features, -1)
 
 
-def emissions_of(
-    task: TaskModel, params: Params, x: jax.Array, sentences: Sentences | Batch, key: jax.Array | None = None
+def sentence_emissions(
+    task: TaskModel, params: Params, x: jax.Array, sentences: PackedSentences, key: jax.Array | None = None
 ) -> jax.Array:
     """``emissions`` from the features of packed words (P, d)."""
-    drawn = _Drawn() if key is None else _draw(task, key, sentences.places)
+    drawn = _Drawn() if key is None else _draw(task, key, sentences.dropout_ids)
     x = dropout(x, task.embed_dropout, drawn.embed)
-    h = task.lstm(params, x, sentences.back, sentences.starts, sentences.position.shape[0], drawn.between)
+    rows = sentences.packed_index.shape[0]
+    h = task.lstm(params, x, sentences.reversal, sentences.step_starts, rows, drawn.between)
     h = dropout(h, task.lstm_dropout, drawn.lstm)
     e = tag_scores(task, params, h)  # (P, t)
     e = dropout(e, task.linear_dropout, drawn.linear)
-    return e.at[sentences.position].get(mode="fill", fill_value=0.0)
+    return e.at[sentences.packed_index].get(mode="fill", fill_value=0.0)
 
 
 def tag_scores(task: TaskModel, params: Params, h: jax.Array) -> jax.Array:
@@ -127,7 +128,7 @@ class _Drawn(NamedTuple):
     between: Sequence[jax.Array] = ()  # the layers of the LSTM
 
 
-def _draw(task: TaskModel, key: jax.Array, places: jax.Array | np.ndarray) -> _Drawn:
+def _draw(task: TaskModel, key: jax.Array, dropout_ids: jax.Array | np.ndarray) -> _Drawn:
     lstm = task.lstm.module
     letters = 0 if task.char_embed is None else task.char_embed.module.features
     inputs = task.word_embed.module.dimension + letters
@@ -137,21 +138,22 @@ def _draw(task: TaskModel, key: jax.Array, places: jax.Array | np.ndarray) -> _D
     wanted = [size if rate else 0 for rate, size in zip(rates, sizes, strict=True)]
     if not any(wanted):
         return _Drawn()
-    drawn = random_bytes(key, places, wanted)
+    drawn = random_bytes(key, dropout_ids, wanted)
     return _Drawn(drawn[0], drawn[1], drawn[2], drawn[3:])
 
 
 def sentence_losses(task: TaskModel, params: Params, batch: Batch, key: jax.Array | None = None) -> jax.Array:
-    """log Z - score(gold) of each sentence, (B,) nats; 0 for the empty ones that fill a batch up."""
+    """Log Z - score(gold) of each sentence, (B,) nats; 0 for the empty ones that fill a batch up."""
     scores = emissions(task, params, batch, key)
     chain = task.crf(params)
-    return -crf.log_likelihood(scores, batch.tags, chain, batch.lengths)
+    return -crf.log_likelihood(scores, batch.sentences.tags, chain, batch.sentences.lengths)
 
 
 def batch_loss(task: TaskModel, params: Params, batch: Batch, key: jax.Array | None = None) -> jax.Array:
     """Mean loss over the batch's sentences, () nats per sentence; they may be dealt out to parts."""
     losses = sentence_losses
-    if batch.lengths.ndim > 1:
-        losses = jax.vmap(losses, (None, None, _OF_PARTS, None))
+    lengths = batch.sentences.lengths
+    if lengths.ndim > 1:
+        losses = jax.vmap(losses, (None, None, _PART_AXES, None))
     found = losses(task, params, batch, key)
-    return jnp.sum(found) / jnp.maximum(jnp.sum(batch.lengths > 0), 1)
+    return jnp.sum(found) / jnp.maximum(jnp.sum(lengths > 0), 1)

@@ -1,4 +1,4 @@
-"""Files that stand whole or not at all, whatever ends the process or the machine."""
+"""Writing of files that are whole or absent after any crash, and of lines that survive one."""
 
 import contextlib
 import errno
@@ -8,16 +8,10 @@ from pathlib import Path
 
 from mlmt_jax.errors import RunError
 
-__all__ = ["add_line", "check_room", "remove", "replace_text", "sync", "writing"]
-
 
 @contextlib.contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Tells of a write that the system refuses, such as on a full disk.
-
-    Raises:
-        RunError: naming the path and the system's reason.
-    """
+def write_errors(path: Path) -> Iterator[None]:
+    """Turn an OSError of the block, such as a full disk, into a RunError that names path and reason."""
     try:
         yield
     except OSError as error:
@@ -25,8 +19,12 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def sync(path: Path) -> None:
-    """Has the system put a file's content, or a folder's entries, on the disk before it goes on."""
-    if os.name == "nt":  # opens no folder, and syncs only what is open for writing
+    """Flush a file's content, or a folder's entries, to the disk (fsync).
+
+    Raises:
+        OSError: if the system cannot; a folder on a file system without this function is passed over.
+    """
+    if os.name == "nt":  # Windows cannot open a folder, and syncs only files that are open for writing.
         if path.is_file():
             with path.open("r+b") as file:
                 os.fsync(file.fileno())
@@ -35,7 +33,7 @@ def sync(path: Path) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        # Some file systems, most of them on a network, cannot do it with a folder.
+        # Some network file systems cannot sync a folder.
         if not path.is_dir() or error.errno not in (errno.EINVAL, errno.EBADF, errno.ENOTSUP):
             raise
     finally:
@@ -43,7 +41,7 @@ def sync(path: Path) -> None:
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Puts a text file in place of the one that is there, if one is; that one stays where this fails."""
+    """Write a UTF-8 text file in place of an older one, which stays if writing fails (OSError)."""
     temporary = path.with_name(f".{path.name}.part")
     try:
         with temporary.open("w", encoding="utf-8", newline="\n") as file:
@@ -59,30 +57,26 @@ def replace_text(path: Path, text: str) -> None:
 
 
 def remove(path: Path) -> None:
-    """Takes a file away, if it is there.
-
-    Raises:
-        RunError: where it cannot be.
-    """
-    with writing(path):
+    """Delete a file if it exists; raise RunError if the system refuses."""
+    with write_errors(path):
         path.unlink(missing_ok=True)
 
 
-def add_line(path: Path, line: str) -> None:
-    """Adds a line to a file, which is made where there is none. The end of the process may cut it off."""
-    new = not path.exists()
+def append_line(path: Path, line: str) -> None:
+    """Append a line to a UTF-8 file, which is created if it is missing; a crash may cut the line off."""
+    is_new = not path.exists()
     with path.open("a", encoding="utf-8", newline="\n") as file:
         file.write(f"{line}\n")
         file.flush()
         os.fsync(file.fileno())
-    if new:
+    if is_new:
         sync(path.parent)
 
 
 def check_room(folder: Path, size: int) -> None:
-    """Raises ``OSError`` where a folder's disk, or the user's share of it, has no room for so many bytes.
+    """Raise OSError if the disk of a folder, or the user's quota, has no room for ``size`` bytes.
 
-    Where the system cannot tell, nothing is raised.
+    If the system cannot say, nothing is raised.
     """
     scratch = folder / ".room"
     if not hasattr(os, "posix_fallocate"):

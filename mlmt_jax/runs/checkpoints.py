@@ -1,7 +1,7 @@
-"""Checkpoints of a run: the best parameters, and the last whole states to go on from. Orbax arrays only.
+"""Checkpoints of a run (orbax): its best parameters, and the last whole states to resume from.
 
-Each is written to a hidden folder, sealed, and then renamed: what has a step for its name is whole. Arrays
-are written as NumPy's, which say nothing of the devices that they were on.
+A checkpoint is written to a hidden folder, sealed, then renamed to its step: a folder with a step for its
+name is whole. Arrays are saved as NumPy arrays, which name no device.
 """
 
 import contextlib
@@ -19,276 +19,262 @@ import numpy as np
 import orbax.checkpoint as ocp
 from flax import serialization
 
-from mlmt_jax.runs.atomic_files import check_room, replace_text, sync, writing
 from mlmt_jax.errors import RunError
-from mlmt_jax.runs.safe_open import check_no_link, read_own
-from mlmt_jax.runs.orbax_logs import silent
-from mlmt_jax.runs.seal import broken_seal, seal
+from mlmt_jax.runs.atomic_files import check_room, replace_text, sync, write_errors
+from mlmt_jax.runs.orbax_logs import silence_logs
+from mlmt_jax.runs.progress import Progress
+from mlmt_jax.runs.safe_open import check_no_link, read_regular
+from mlmt_jax.runs.seal import seal, seal_problem
 from mlmt_jax.types import Params
 
-__all__ = ["Checkpoints", "Progress", "Restored", "load_best_params"]
-
 _PROGRESS = "progress.json"
-_BESIDE = 1 << 17  # bytes for what stands beside the arrays, and what the run writes meanwhile
+_EXTRA_BYTES = 1 << 17  # room for the seal, and for what the run writes meanwhile
 
 
-class Progress(NamedTuple):
-    """What a run knows beside its arrays."""
+class StoredState(NamedTuple):
+    """A saved state without its arrays."""
 
-    step: int  # steps of all tasks so far
-    task_steps: dict[str, int]  # by task model
-    best_step: int | None  # of the best development score of the target so far
-    best_score: float | None
-    stale: int  # evaluations since then
-    seconds: float  # of training and evaluation so far
-    evaluated: int  # step of the last evaluation
-    window: dict[str, Any]  # losses and norms since then, ready for JSON
+    step: int
+    path: Path
+    problem: str | None  # why the state cannot be used
+    progress: Progress | None  # None if there is a problem
+    best_problem: str | None  # why its best parameters cannot be used; None if it has none
 
 
-class Restored(NamedTuple):
-    """A state to go on from."""
+class _Checkpoint(NamedTuple):
+    """A checkpoint to be written."""
 
-    state: Any
-    progress: Progress
-    refused: list[str]  # newer checkpoints that could not be used: path and what is wrong
+    path: Path
+    name: str  # of the folder of its arrays
+    arrays: Any
+    progress: Progress | None
 
 
 class Checkpoints:
-    """The checkpoints under one folder, written in the order in which they are given, in the background."""
+    """Checkpoints in one folder. They are written in the background, in the order in which they are saved."""
 
-    def __init__(self, folder: Path, run: str, keep: int = 2):
-        """Args: ``run``, which stands in each seal; ``keep``, how many of the last states stay."""
+    def __init__(self, folder: Path, run_id: str, keep: int = 2):
+        """Open a folder, which may be missing.
+
+        Args:
+            folder: a run's ``checkpoints`` folder.
+            run_id: the id in each seal.
+            keep: number of last states that stay.
+        """
         self._best, self._last = (folder / "best").absolute(), (folder / "last").absolute()
-        self._run, self._keep = run, keep
+        self._run_id, self._keep = run_id, keep
         self._writer = ThreadPoolExecutor(max_workers=1)
-        self._writing: list[Future[None]] = []
+        self._pending: list[Future[None]] = []
 
     def save_best(self, step: int, params: Params) -> None:
-        """Keeps parameters as the best ones so far; earlier ones stay while a last state counts on them.
+        """Save parameters as the best so far; earlier ones stay while a kept state refers to them.
 
         Raises:
-            RunError: where this or an earlier checkpoint could not be written. What is there stays.
+            RunError: if an earlier checkpoint could not be written; existing checkpoints stay.
         """
-        self._start(self._best / str(step), "params", _host(params), None)
+        self._submit(_Checkpoint(self._best / str(step), "params", _to_host(params), None))
 
     def save_last(self, state: Any, progress: Progress) -> None:
-        """Keeps the whole state beside the last ones.
+        """Save a whole state (a pytree) with its progress; raise as ``save_best`` does."""
+        arrays = _to_host(serialization.to_state_dict(state))
+        self._submit(_Checkpoint(self._last / str(progress.step), "state", arrays, progress))
 
-        Raises:
-            RunError: where this or an earlier checkpoint could not be written. What is there stays.
-        """
-        arrays = _host(serialization.to_state_dict(state))
-        self._start(self._last / str(progress.step), "state", arrays, progress)
+    def _submit(self, checkpoint: _Checkpoint) -> None:
+        """Queue a checkpoint for the writer thread; raise RunError if an earlier one could not be written."""
+        self.wait(pending=1)  # The best and the last checkpoint come together.
+        self._pending.append(self._writer.submit(self._write, checkpoint, self._pending[-1:]))
 
-    def _start(self, path: Path, name: str, arrays: Any, progress: Progress | None) -> None:
-        self.wait(all_but=1)  # the best and the last one come together
-        given = path, name, arrays, progress, self._writing[-1:]
-        self._writing.append(self._writer.submit(self._write, *given))
-
-    def _write(
-        self, path: Path, name: str, arrays: Any, progress: Progress | None, before: list[Future[None]]
-    ) -> None:
-        for one in before:
-            one.result()  # a state without its best parameters must not take the place of one that has them
+    def _write(self, checkpoint: _Checkpoint, earlier: list[Future[None]]) -> None:
+        """Write a checkpoint, in the writer thread, unless one of the ``earlier`` writes failed."""
+        for write in earlier:
+            write.result()  # If the best parameters are lost, their state must not be saved either.
+        path, progress = checkpoint.path, checkpoint.progress
         if path.exists():  # with the same bits
             return
         folder, part = path.parent, path.with_name(f".{path.name}.part")
         try:
-            with writing(path):
-                for own in (folder.parent, folder):
-                    own.mkdir(exist_ok=True)  # within the run's folder, which may have been moved
+            with write_errors(path):
+                for parent in (folder.parent, folder):
+                    parent.mkdir(exist_ok=True)  # The run's folder is not recreated: it may have been moved.
                 part.mkdir()
-                check_room(part, sum(leaf.nbytes for leaf in jax.tree.leaves(arrays)) + _BESIDE)
-                with _checkpointer() as checkpointer, silent():
-                    checkpointer.save(part / name, args=ocp.args.StandardSave(arrays))
+                check_room(part, sum(x.nbytes for x in jax.tree.leaves(checkpoint.arrays)) + _EXTRA_BYTES)
+                with _checkpointer() as checkpointer, silence_logs():
+                    checkpointer.save(part / checkpoint.name, args=ocp.args.StandardSave(checkpoint.arrays))
                 if progress is not None:
                     replace_text(part / _PROGRESS, json.dumps(progress._asdict(), ensure_ascii=False) + "\n")
-                seal(part, self._run)
+                seal(part, self._run_id)
                 part.rename(path)
                 for parent in (folder, folder.parent, folder.parent.parent):
                     sync(parent)
-        except ValueError as error:  # what tensorstore makes of the system's errors
+        except ValueError as error:  # tensorstore wraps the system's errors in it
             raise RunError(f"{path}: cannot be written: {_reason(error)}") from error
         finally:
-            _clear(folder)
+            _delete_unfinished(folder)
         if progress is not None:
-            self._thin_out()
+            self._delete_old()
 
-    def _thin_out(self) -> None:
-        with writing(self._last):
+    def _delete_old(self) -> None:
+        """Delete all but the newest states, and best parameters to which no kept state refers."""
+        with write_errors(self._last):
             for step in _steps(self._last)[: -self._keep]:
-                _remove(self._last / str(step))
-            counted_on = set()
+                _delete(self._last / str(step))
+            needed = set()
             for step in _steps(self._last):
-                # One that is damaged is never gone on from, and counts on nothing.
+                # A damaged state is never resumed from: it needs no best parameters.
                 with contextlib.suppress(RunError, OSError, ValueError, TypeError, RecursionError):
-                    counted_on.add(_progress(self._last / str(step)).best_step)
+                    needed.add(_read_progress(self._last / str(step)).best_step)
             for step in _steps(self._best)[:-1]:
-                if step not in counted_on:
-                    _remove(self._best / str(step))
+                if step not in needed:
+                    _delete(self._best / str(step))
 
-    def restore_last(
-        self, like: Any, at_most: int | None = None, *, without_best: bool = False
-    ) -> Restored | None:
-        """The newest sound state whose best parameters are sound as well, or None where none was saved.
-
-        Args:
-            like: gives the structure.
-            at_most: where given, later steps are passed over.
-            without_best: where no state's best parameters are sound, take the newest sound state without
-                them: as if it had not been evaluated yet, nor any before it.
+    def stored_states(self) -> list[StoredState]:
+        """Return what is known of each saved state, the newest first; all seals are verified.
 
         Raises:
-            RunError: where none of those that are there can be used, or the arrays are not those expected:
-                another version saved them, say.
+            RunError: if a link leads to the states, or a sound state has a progress of another version.
         """
         self.wait()
-        refused: list[str] = []
-        bereft: tuple[Path, int] | None = None  # the newest state that lacks its best parameters alone
+        states = []
         for step in reversed(_steps(self._last)):
-            if at_most is not None and step > at_most:
-                continue
             path = self._last / str(step)
-            wrong = broken_seal(path, self._run)
-            if wrong:
-                refused.append(f"{path}: {wrong}")
-                continue
-            state, progress = _read_last(path, like)
-            best = self._best / str(progress.best_step)
-            wrong = None if progress.best_step is None else broken_seal(best, self._run)
-            if wrong:
-                bereft = bereft or (path, len(refused))
-                refused.append(f"{path}: its best checkpoint {best} cannot be used: {wrong}")
-                continue
-            return Restored(state, progress, refused)
-        if bereft and without_best:
-            path, place = bereft
-            refused = [
-                *refused[:place],
-                f"{refused[place]}; nor can an older one: the best score starts anew",
-            ]
-            state, progress = _read_last(path, like)
-            before = min(progress.evaluated, progress.step - 1)
-            anew = progress._replace(best_step=None, best_score=None, stale=0, evaluated=before)
-            return Restored(state, anew, refused)
-        if refused:
-            raise RunError(f"{refused[0]};\nno other checkpoint is left; train anew with another --output")
-        return None
-
-    def drop_after(self, progress: Progress) -> None:
-        """Deletes what lies behind a state that the run goes on from: it comes again."""
-        for folder, step in ((self._last, progress.step), (self._best, progress.best_step or 0)):
-            with writing(folder):
-                _clear(folder)
-                for late in (own for own in _steps(folder) if own > step):
-                    _remove(folder / str(late))
+            problem, progress, best_problem = seal_problem(path, self._run_id), None, None
+            if problem is None:
+                with _unreadable(path, "not a state that this version can go on from"):
+                    progress = _read_progress(path)
+                if progress.best_step is not None:
+                    best = self._best / str(progress.best_step)
+                    best_problem = seal_problem(best, self._run_id)
+                    best_problem = (
+                        best_problem and f"its best checkpoint {best} cannot be used: {best_problem}"
+                    )
+            states.append(StoredState(step, path, problem, progress, best_problem))
+        return states
 
     @property
     def newest_best(self) -> int | None:
-        """The step of the newest best parameters, sound or not."""
+        """Step of the newest best parameters, sound or not."""
         return max(_steps(self._best), default=None)
 
-    def restore_best(self, step: int, like: Params) -> Params:
-        """The parameters that were kept as the best ones at a step. ``like`` gives the structure.
+    def restore_state(self, step: int, like: Any) -> Any:
+        """Return the arrays of a sound state on the device.
+
+        Args:
+            step: step of the state.
+            like: a pytree with its structure, shapes and dtypes.
 
         Raises:
-            RunError: where they are not there or not sound.
+            RunError: if its arrays are not those expected, for instance of another version.
+        """
+        path = self._last / str(step)
+        arrays = _blank(serialization.to_state_dict(like))
+        with (
+            _checkpointer() as checkpointer,
+            _unreadable(path, "not a state that this version can go on from"),
+        ):
+            restored = checkpointer.restore(path / "state", args=ocp.args.StandardRestore(arrays))
+        return _on_device(serialization.from_state_dict(like, restored))
+
+    def restore_best(self, step: int, like: Params) -> Params:
+        """Return the best parameters of a step on the device; ``like`` gives the structure.
+
+        Raises:
+            RunError: if they are missing, damaged or not those expected.
         """
         self.wait()
-        return _read_best(self._best / str(step), self._run, like)
+        return _read_best(self._best / str(step), self._run_id, like)
 
-    def wait(self, *, all_but: int = 0) -> None:
-        """Waits for what is being written, but for so many of the latest.
+    def drop_after(self, progress: Progress) -> None:
+        """Delete the checkpoints after a state from which the run is resumed: the run writes them again."""
+        for folder, step in ((self._last, progress.step), (self._best, progress.best_step or 0)):
+            with write_errors(folder):
+                _delete_unfinished(folder)
+                for later in _steps(folder):
+                    if later > step:
+                        _delete(folder / str(later))
 
-        Raises:
-            RunError: where it could not be written.
-        """
-        while len(self._writing) > all_but:
-            self._writing.pop(0).result()
+    def wait(self, *, pending: int = 0) -> None:
+        """Wait until at most so many of the latest writes are pending; raise RunError if a write failed."""
+        while len(self._pending) > pending:
+            self._pending.pop(0).result()
 
     def close(self) -> None:
-        """Ends the writing, after what is begun."""
+        """Finish the pending writes and end the writer thread."""
         self._writer.shutdown()
 
 
-def load_best_params(folder: Path, run: str, like: Mapping[str, Any]) -> Params:
-    """The best parameters under ``checkpoints/``, for reading alone.
+def load_best_params(folder: Path, run_id: str, like: Mapping[str, Any]) -> Params:
+    """Return the newest best parameters of a run on the device, without a ``Checkpoints``.
 
     Args:
         folder: a run's ``checkpoints`` folder.
-        run: what stands in the run's seals.
+        run_id: the id in the run's seals.
         like: the expected structure, as arrays or ``jax.ShapeDtypeStruct``.
 
     Raises:
-        RunError: where there is no checkpoint, it is not sound, or its arrays are not those expected.
+        RunError: if there is no checkpoint, it is damaged, or its arrays are not those expected.
     """
     steps = _steps(folder / "best")
     if not steps:
         raise RunError(
             f"{folder / 'best'}: no checkpoint is there; expected one of a run that was evaluated once"
         )
-    return _read_best((folder / "best" / str(steps[-1])).absolute(), run, like)
+    return _read_best((folder / "best" / str(steps[-1])).absolute(), run_id, like)
 
 
-def _read_best(path: Path, run: str, like: Mapping[str, Any]) -> Params:
-    wrong = broken_seal(path, run)
-    if wrong:
-        raise RunError(f"{path}: not a checkpoint that can be used: {wrong}")
-    with _checkpointer() as checkpointer:
-        try:
-            found: Any = checkpointer.metadata(path / "params").item_metadata
-            _check_shapes(path, found or {}, like)
-            args = ocp.args.StandardRestore(_blank(dict(like)))
-            return _on_device(checkpointer.restore(path / "params", args=args))
-        except (ValueError, OSError, KeyError, TypeError) as error:
-            raise RunError(f"{path}: not a checkpoint of this run: {_reason(error)}") from error
+def _read_best(path: Path, run_id: str, like: Mapping[str, Any]) -> Params:
+    """Return best parameters on the device; raise RunError as ``load_best_params`` does."""
+    problem = seal_problem(path, run_id)
+    if problem:
+        raise RunError(f"{path}: not a checkpoint that can be used: {problem}")
+    with _checkpointer() as checkpointer, _unreadable(path, "not a checkpoint of this run"):
+        stored: Any = checkpointer.metadata(path / "params").item_metadata
+        _check_shapes(path, stored or {}, dict(like))
+        args = ocp.args.StandardRestore(_blank(dict(like)))
+        return _on_device(checkpointer.restore(path / "params", args=args))
 
 
-def _read_last(path: Path, like: Any) -> tuple[Any, Progress]:
-    arrays = _blank(serialization.to_state_dict(like))
-    with _checkpointer() as checkpointer:
-        try:
-            restored = checkpointer.restore(path / "state", args=ocp.args.StandardRestore(arrays))
-            progress = _progress(path)
-        except (ValueError, OSError, KeyError, TypeError) as error:
-            raise RunError(
-                f"{path}: not a state that this version can go on from: {_reason(error)}"
-            ) from error
-    state: Any = serialization.from_state_dict(like, restored)  # type: ignore[assignment]
-    return _on_device(state), progress
+@contextlib.contextmanager
+def _unreadable(path: Path, problem: str):
+    """Turn what orbax or JSON raise about a checkpoint into a RunError."""
+    try:
+        yield
+    except (ValueError, OSError, KeyError, TypeError) as error:
+        raise RunError(f"{path}: {problem}: {_reason(error)}") from error
 
 
-def _progress(path: Path) -> Progress:
-    return Progress(**json.loads(read_own(path / _PROGRESS).decode("utf-8")))
+def _read_progress(path: Path) -> Progress:
+    """Return the progress of a stored state; raise what JSON and ``Progress`` raise for a damaged one."""
+    return Progress(**json.loads(read_regular(path / _PROGRESS).decode("utf-8")))
 
 
-def _check_shapes(path: Path, found: Any, like: Mapping[str, Any]) -> None:
-    got = {jax.tree_util.keystr(k): tuple(v.shape) for k, v in jax.tree_util.tree_leaves_with_path(found)}
-    want = {
-        jax.tree_util.keystr(k): tuple(v.shape) for k, v in jax.tree_util.tree_leaves_with_path(dict(like))
-    }
-    if not got:
+def _check_shapes(path: Path, stored: Any, like: Any) -> None:
+    """Raise RunError with the first array whose shape is not that of ``like``."""
+    shapes, expected = (
+        {jax.tree_util.keystr(k): tuple(v.shape) for k, v in jax.tree_util.tree_leaves_with_path(tree)}
+        for tree in (stored, like)
+    )
+    if not shapes:
         raise RunError(f"{path}: no arrays can be read from it; expected a whole checkpoint")
-    for key in sorted(got.keys() | want.keys()):
-        if got.get(key) != want.get(key):
+    for key in sorted(shapes.keys() | expected.keys()):
+        if shapes.get(key) != expected.get(key):
             raise RunError(
-                f"{path}: {key} has shape {got.get(key, 'none')}, expected {want.get(key, 'none')};\n"
+                f"{path}: {key} has shape {shapes.get(key, 'none')}, expected {expected.get(key, 'none')};\n"
                 "config.json, vocab.json and the checkpoint are not of one run"
             )
 
 
 def _checkpointer() -> ocp.Checkpointer:
-    # Of several processes, each reads by itself, and the first one alone writes.
-    own = jax.process_index()
+    """Return a checkpointer of this process alone: of several, each reads for itself and the first writes."""
+    index = jax.process_index()
     options = ocp.options.MultiprocessingOptions(
-        primary_host=own, active_processes={own}, barrier_sync_key_prefix=str(own)
+        primary_host=index, active_processes={index}, barrier_sync_key_prefix=str(index)
     )
     handler = ocp.StandardCheckpointHandler(multiprocessing_options=options)
     return ocp.Checkpointer(handler, multiprocessing_options=options)
 
 
-def _host(tree: Any) -> Any:
-    """A copy as NumPy arrays: the next step may take the memory of the tree's own."""
+def _to_host(tree: Any) -> Any:
+    """Copy a pytree to NumPy arrays: the next step may reuse the memory of its arrays."""
     for leaf in jax.tree.leaves(tree):
         if isinstance(leaf, jax.Array):
             leaf.copy_to_host_async()
@@ -296,37 +282,39 @@ def _host(tree: Any) -> Any:
 
 
 def _blank(tree: Any) -> Any:
+    """Return a pytree of zeros with the shapes and dtypes of ``tree``, which orbax wants for a restore."""
     return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), tree)
 
 
 def _on_device(tree: Any) -> Any:
+    """Return a pytree on the first local device."""
     return jax.device_put(tree, jax.local_devices()[0])
 
 
 def _steps(folder: Path) -> list[int]:
-    """The steps of the checkpoints in a folder, ascending. Raises ``RunError`` where a link leads there."""
-    for own in (folder.parent, folder):
-        check_no_link(own)
+    """Return the steps of the checkpoints in a folder, ascending; raise RunError if a link leads there."""
+    for path in (folder.parent, folder):
+        check_no_link(path)
     try:
         return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal())
     except FileNotFoundError:
         return []
 
 
-def _remove(path: Path) -> None:
-    """Deletes a checkpoint so that at no time part of one has a step for its name."""
-    gone = path.rename(path.with_name(f".{path.name}.gone"))
-    shutil.rmtree(gone, ignore_errors=True)
+def _delete(path: Path) -> None:
+    """Delete a checkpoint; at no time does a part of it have a step for its name."""
+    renamed = path.rename(path.with_name(f".{path.name}.gone"))
+    shutil.rmtree(renamed, ignore_errors=True)
 
 
-def _clear(folder: Path) -> None:
-    """Deletes what was never finished."""
+def _delete_unfinished(folder: Path) -> None:
+    """Delete the hidden folders of checkpoints that were not finished, or not wholly deleted."""
     for path in folder.glob(".*"):
         with contextlib.suppress(OSError):
             shutil.rmtree(path)
 
 
 def _reason(error: Exception) -> str:
-    """An error in one line; what the system said, where tensorstore passes that on."""
+    """Return an error as one line; if tensorstore passes on an error of the system, that error's text."""
     code = re.search(r"os_error_code='(\d+)'", str(error))
     return os.strerror(int(code[1])) if code else str(error).splitlines()[0]

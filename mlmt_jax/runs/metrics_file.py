@@ -1,72 +1,62 @@
-"""``metrics.jsonl``: one line for each evaluation."""
+"""``metrics.jsonl``: one JSON object a line for each evaluation of a run."""
 
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from mlmt_jax.runs.atomic_files import add_line, replace_text, writing
-from mlmt_jax.runs.safe_open import read_own
+from mlmt_jax.runs.atomic_files import append_line, replace_text, write_errors
+from mlmt_jax.runs.safe_open import read_regular
 
-__all__ = ["append_metrics", "keep_metrics_until", "read_metrics"]
+
+class MetricsLine(NamedTuple):
+    """One line of the file."""
+
+    step: int
+    text: str  # without its line ending
+    record: dict[str, Any]
 
 
 def append_metrics(path: Path, record: Mapping[str, Any]) -> None:
-    """Adds one line.
+    """Append the record of an evaluation as one line; raise RunError if the file cannot be written."""
+    with write_errors(path):
+        append_line(path, json.dumps(record, ensure_ascii=False))
+
+
+def read_metrics(path: Path) -> tuple[list[MetricsLine], bool]:
+    """Return the lines of a metrics file, and whether a line before the last one was damaged and left out.
+
+    A crash may cut off the last line, which is no damage. A missing file has no lines.
 
     Raises:
-        RunError: where it cannot be written.
+        RunError: if the file is a link or no regular file.
     """
-    with writing(path):
-        add_line(path, json.dumps(record, ensure_ascii=False))
+    try:
+        texts = read_regular(path).decode("utf-8", errors="replace").split("\n")
+    except FileNotFoundError:
+        return [], False
+    lines, is_damaged = [], False
+    for i, text in enumerate(texts, 1):
+        try:
+            record = json.loads(text)
+            lines.append(MetricsLine(int(record["step"]), text, record))
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+            is_damaged |= i < len(texts)
+    return lines, is_damaged
 
 
-def read_metrics(path: Path) -> list[tuple[int, str, dict[str, Any]]]:
-    """Of each line its step, its text and what it says, but for what is no line of a run.
-
-    Raises:
-        RunError: where the file is not the run's own.
-    """
-    return _parse(_read(path))[0]
-
-
-def keep_metrics_until(path: Path, step: int) -> Path | None:
-    """Drops the lines behind ``step``, which a resumed run writes again, and what is no line of a run.
+def drop_metrics_after(path: Path, step: int) -> bool:
+    """Delete the lines of evaluations after ``step``, which a resumed run writes again, and damaged lines.
 
     Returns:
-        Where the file is kept as it was, if there was anything of the latter.
+        Whether there were damaged lines.
 
     Raises:
-        RunError: where the file is not the run's own, or cannot be written.
+        RunError: if the file is a link or no regular file, or cannot be written.
     """
     if not path.exists():
-        return None
-    found, is_damaged = _parse(_read(path))
-    aside = path.with_name(f"{path.name}.damaged") if is_damaged else None
-    with writing(path):
-        if aside is not None:
-            aside.unlink(missing_ok=True)  # a link there would lead the copy out of the folder
-            shutil.copyfile(path, aside)
-        replace_text(path, "".join(f"{line}\n" for own, line, _ in found if own <= step))
-    return aside
-
-
-def _read(path: Path) -> str:
-    try:
-        return read_own(path).decode("utf-8", errors="replace")
-    except FileNotFoundError:
-        return ""
-
-
-def _parse(text: str) -> tuple[list[tuple[int, str, dict[str, Any]]], bool]:
-    found, is_damaged = [], False
-    lines = text.split("\n")
-    for i, line in enumerate(lines, 1):
-        try:
-            record = json.loads(line)
-            found.append((int(record["step"]), line, record))
-        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-            # The end of the process that wrote the last one may have cut it off; else that is empty.
-            is_damaged |= i < len(lines)
-    return found, is_damaged
+        return False
+    lines, is_damaged = read_metrics(path)
+    with write_errors(path):
+        replace_text(path, "".join(f"{line.text}\n" for line in lines if line.step <= step))
+    return is_damaged

@@ -1,4 +1,4 @@
-"""Files of a run folder, which may come from anywhere: nothing outside is read, and nothing is waited for."""
+"""Reading of run folders, which may come from a stranger: no link is followed, no pipe waited for."""
 
 import os
 import stat
@@ -7,24 +7,22 @@ from pathlib import Path
 
 from mlmt_jax.errors import RunError
 
-__all__ = ["check_no_link", "open_own", "read_own"]
-
 
 def check_no_link(path: Path) -> None:
-    """Raises ``RunError`` where a file or folder is a link to another."""
+    """Raise RunError if a file or folder is a symbolic link."""
     if path.is_symlink():
         raise RunError(f"{path}: is a link; expected a file or folder that is the run's own")
 
 
-def open_own(path: Path) -> BufferedReader:
-    """Opens a file to be read.
+def open_regular(path: Path) -> BufferedReader:
+    """Open a regular file for reading bytes.
 
     Raises:
-        RunError: where it is a link, a folder, or no real file: a pipe has no end, nor have some devices.
-        OSError: where the system refuses it.
+        RunError: if the path is a link, a folder, a pipe or a device.
+        OSError: if the system cannot open it.
     """
     check_no_link(path)
-    # Not all of them are there on all systems.
+    # Not every system has each of these flags.
     flags = (getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
     descriptor = os.open(path, os.O_RDONLY | sum(flags))
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -33,7 +31,7 @@ def open_own(path: Path) -> BufferedReader:
     return os.fdopen(descriptor, "rb")
 
 
-def read_own(path: Path) -> bytes:
-    """What is in a file; raises as ``open_own``."""
-    with open_own(path) as file:
+def read_regular(path: Path) -> bytes:
+    """Return the content of a regular file; raise as ``open_regular`` does."""
+    with open_regular(path) as file:
         return file.read()

@@ -1,1 +1,1 @@
-"""Input and output of ``python -m mlmt_jax.predict``: what is read, what is written, and when."""
+"""The input and output of `predict` and `evaluate`: sentences to tag, tagged sentences, tables of scores."""

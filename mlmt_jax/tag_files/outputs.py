@@ -1,78 +1,105 @@
-"""What ``predict`` writes beside the tags: columns and comments of CoNLL files, fields of JSON objects."""
+"""Writers of tagged sentences: columns and comments of column files, objects of JSON lines."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mlmt_jax.tag_files.inputs import InputSentence
 
 if TYPE_CHECKING:
-    from mlmt_jax.tagger import Tagger
-    from mlmt_jax.text.decoded import RankedTags, TaggedSentence
+    from mlmt_jax.tagger import Ensemble, Tagger
 
-__all__ = ["FIELDS", "Result", "columns", "comments", "fields", "results"]
-
-_NOTHING = "_"  # CoNLL-U's mark of an empty cell
+_EMPTY_CELL = "_"  # as in CoNLL-U
 _DIGITS = 6
-
-#: What ``fields`` may give.
-FIELDS = ("tags", "probabilities", "spans", "log_probability", "n_best")
-
-
-class Result(NamedTuple):
-    """What is known of one sentence."""
-
-    tags: Sequence[str]
-    tagged: "TaggedSentence | None"  # where probabilities are asked for
-    ranked: "Sequence[RankedTags]"  # where n best are asked for, the best first
+# The fields that `tag_sentences` may return. Those of an earlier run, about other tags, are replaced.
+_FIELDS = ("tags", "probabilities", "spans", "log_probability", "n_best")
+# Characters that JSON need not escape, but that a terminal obeys or a reader of lines takes for line ends.
+_UNSAFE_IN_JSON = re.compile(r"[\x7f-\x9f\u2028\u2029]")
 
 
-def results(
-    tagger: "Tagger", sentences: Sequence[Sequence[str]], *, probabilities: bool, n_best: int
-) -> list[Result]:
-    """Tags sentences, and computes no more than is asked for (``n_best`` 0 asks for none)."""
-    ranked = tagger.n_best(sentences, n_best) if n_best else [[] for _ in sentences]
-    if probabilities:
-        found = tagger.tag_with_probabilities(sentences)
-        return [Result(one.tags, one, own) for one, own in zip(found, ranked, strict=True)]
-    tags = [own[0].tags for own in ranked] if n_best else tagger.tag(sentences)
-    return [Result(one, None, own) for one, own in zip(tags, ranked, strict=True)]
+def tag_sentences(
+    tagger: "Tagger | Ensemble", sentences: Sequence[Sequence[str]], *, probabilities: bool, n_best: int
+) -> list[dict[str, Any]]:
+    """Tag sentences, and return the fields of JSON output for each.
 
+    Args:
+        tagger: the tagger.
+        sentences: their tokens.
+        probabilities: add `probabilities` (by token), `spans` and `log_probability` (nats).
+        n_best: if above 0, add `n_best`, a list of as many `tags` with their `log_probability` (nats).
 
-def columns(result: Result, n_best: int) -> list[list[str]]:
-    """Of each token the cells behind its line.
-
-    The tag; with probabilities that of the tag, and that of the span in which the token lies; with n best
-    the tags of rank 2 to n. ``_`` stands where there is no span, or no sequence of that rank.
+    Returns:
+        `tags`, and the requested fields. Numbers are rounded to 6 digits.
     """
-    cells = [[tag] for tag in result.tags]
-    if result.tagged is not None:
-        inside = {i: span for span in result.tagged.spans for i in range(span.start, span.end)}
-        for i, (own, probability) in enumerate(zip(cells, result.tagged.probabilities, strict=True)):
-            span = f"{inside[i].probability:.{_DIGITS}f}" if i in inside else _NOTHING
-            own += [f"{probability:.{_DIGITS}f}", span]
-    for rank in range(1, n_best):
-        tags = result.ranked[rank].tags if rank < len(result.ranked) else [_NOTHING] * len(cells)
-        for own, tag in zip(cells, tags, strict=True):
-            own.append(tag)
-    return cells
+    if not probabilities and not n_best:
+        return [{"tags": tags} for tags in tagger.tag(sentences)]
+    results: list[dict[str, Any]] = [{} for _ in sentences]
+    if probabilities:
+        for fields, tagged in zip(results, tagger.tag_with_probabilities(sentences), strict=True):
+            fields["tags"] = tagged.tags
+            fields["probabilities"] = [round(p, _DIGITS) for p in tagged.probabilities]
+            fields["spans"] = [
+                {**span._asdict(), "probability": round(span.probability, _DIGITS)} for span in tagged.spans
+            ]
+            fields["log_probability"] = round(tagged.log_probability, _DIGITS)
+    if n_best:
+        for fields, ranked in zip(results, tagger.n_best(sentences, n_best), strict=True):
+            fields.setdefault("tags", ranked[0].tags)
+            fields["n_best"] = [
+                {"tags": tags, "log_probability": round(log, _DIGITS)} for tags, log in ranked
+            ]
+    return results
 
 
-def comments(result: Result) -> list[str]:
-    """The lines above a sentence: the log probability (nats) of all its tags, of every rank that there is."""
-    logs = [one.log_probability for one in result.ranked]
-    if not logs and result.tagged is not None:
-        logs = [result.tagged.log_probability]
-    return [f"# log_probability = {' '.join(f'{log:.{_DIGITS}f}' for log in logs)}"] if logs else []
+def column_lines(
+    sentence: InputSentence, fields: Mapping[str, Any], n_best: int, *, with_comment: bool
+) -> Iterator[str]:
+    """Yield the lines of a sentence; those of tokens have further columns.
+
+    Args:
+        sentence: as it was read.
+        fields: the result of `tag_sentences`.
+        n_best: the number of tag sequences that were requested.
+        with_comment: write a comment with the log probabilities (nats) of the tag sequences, if they are in
+            the fields, above the sentence and the comments that directly precede it.
+    """
+    cells = dict(zip(sentence.token_lines, _cells(fields, n_best), strict=True))
+    top = sentence.token_lines[0] if sentence.token_lines else None
+    while top and sentence.lines[top - 1].strip():
+        top -= 1
+    ranked = fields.get("n_best") or ([fields] if "log_probability" in fields else [])
+    logs = " ".join(f"{sequence['log_probability']:.{_DIGITS}f}" for sequence in ranked)
+    for i, line in enumerate(sentence.lines):
+        text = line.removesuffix("\r")
+        ending = line[len(text) :]
+        if i == top and with_comment and logs:
+            yield f"# log_probability = {logs}{ending}"
+        has_spaces = "\t" not in text and " " in text.strip()
+        separator = sentence.separator or (" " if has_spaces else "\t")
+        yield separator.join((text, *cells.get(i, ()))) + ending
 
 
-def fields(result: Result) -> dict[str, Any]:
-    """The fields of a JSON object behind its tokens."""
-    found: dict[str, Any] = {"tags": result.tags}
-    if result.tagged is not None:
-        found["probabilities"] = [round(p, _DIGITS) for p in result.tagged.probabilities]
-        spans = result.tagged.spans
-        found["spans"] = [{**s._asdict(), "probability": round(s.probability, _DIGITS)} for s in spans]
-        found["log_probability"] = round(result.tagged.log_probability, _DIGITS)
-    if result.ranked:
-        found["n_best"] = [
-            {"tags": tags, "log_probability": round(log, _DIGITS)} for tags, log in result.ranked
-        ]
-    return found
+def _cells(fields: Mapping[str, Any], n_best: int) -> list[tuple[str, ...]]:
+    """Return the further cells of each token; "_" if there is no value.
+
+    They are the tag; with probabilities, P(tag) and P(the span of the token); the tags of rank 2 to `n_best`.
+    """
+    columns, missing = [fields["tags"]], [_EMPTY_CELL] * len(fields["tags"])
+    if "probabilities" in fields:
+        spans = missing.copy()
+        for span in fields["spans"]:
+            size = span["end"] - span["start"]
+            spans[span["start"] : span["end"]] = [f"{span['probability']:.{_DIGITS}f}"] * size
+        columns += [[f"{p:.{_DIGITS}f}" for p in fields["probabilities"]], spans]
+    ranked = [sequence["tags"] for sequence in fields.get("n_best", ())]
+    columns += [*ranked[1:], *[missing] * (n_best - len(ranked))]
+    return list(zip(*columns, strict=True))
+
+
+def json_lines(sentence: InputSentence, fields: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the JSON object of a sentence; nothing for a block of a column file without tokens."""
+    if sentence.tokens or sentence.record is not None:
+        record = {key: value for key, value in (sentence.record or {}).items() if key not in _FIELDS}
+        line = json.dumps({**record, "tokens": sentence.tokens, **fields}, ensure_ascii=False)
+        yield _UNSAFE_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", line)

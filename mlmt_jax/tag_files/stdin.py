@@ -1,31 +1,31 @@
-"""A byte stream that says when reading it would have to wait."""
+"""A byte stream that calls a function before a read that would wait for more input."""
 
 import io
 import select
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-__all__ = ["telling_waits"]
-
-# A pipe whose other end is busy writing is empty for moments; a person or a program that waits for an
-# answer waits so much longer.
+# While the other end of a pipe is writing, the pipe is empty for moments. A person or a program that waits
+# for an answer sends nothing for longer than this.
 _PATIENCE = 0.01  # seconds
 
 
-def telling_waits(stream: BinaryIO, before_waiting: Callable[[], None]) -> BinaryIO:
-    """The same bytes, with ``before_waiting()`` called each time when none are there yet.
+def call_before_waiting(stream: BinaryIO, before_waiting: Callable[[], None]) -> BinaryIO:
+    """Return a stream of the same bytes that calls `before_waiting` each time it has to wait for more.
 
-    A stream that cannot be asked, such as one in memory, is taken for one that is never waited for.
+    A stream without a file descriptor to select on, such as one in memory, is returned as it is.
     """
     try:
         descriptor = stream.fileno()
         select.select([descriptor], [], [], 0)
     except (OSError, ValueError):
         return stream
-    return io.BufferedReader(_TellingWaits(getattr(stream, "raw", stream), descriptor, before_waiting))  # type: ignore[return-value]
+    return io.BufferedReader(_WaitingStream(getattr(stream, "raw", stream), descriptor, before_waiting))  # type: ignore[return-value]
 
 
-class _TellingWaits(io.RawIOBase):
+class _WaitingStream(io.RawIOBase):
+    """A raw stream that calls a function if no byte arrives within `_PATIENCE`."""
+
     def __init__(self, raw: Any, descriptor: int, before_waiting: Callable[[], None]):
         self._raw, self._descriptor, self._before_waiting = raw, descriptor, before_waiting
 

@@ -1,1 +1,1 @@
-"""From the bytes of a text file to sentences, and back: column files, tag schemes, tokenizer, findings."""
+"""Text files and sentences: encodings, column files, tag schemes, tokenizer, findings."""

@@ -1,48 +1,47 @@
-"""The columns that a labelled file seems to have."""
+"""The likely columns of a labelled file."""
 
 import os
 import re
 from collections.abc import Iterable, Sequence
 from itertools import islice, pairwise
 
-from mlmt_jax.errors import DataError
 from mlmt_jax.metrics.spans import PREFIXES
 from mlmt_jax.text.columns import NO_SENTENCE, ColumnFormat, iter_blocks, split_columns
 from mlmt_jax.text.conllu_ids import RANGE_OR_NODE
+from mlmt_jax.text.findings import Findings
 from mlmt_jax.text.lines import open_text
-
-__all__ = ["SPAN_TAG", "are_counts", "are_numbers", "guess_format"]
 
 SPAN_TAG = re.compile(rf"O|[{PREFIXES}]-.+")
 _NUMBER = re.compile(r"-?\d*\.?\d+(e-?\d+)?", re.IGNORECASE)
-_LINES_TO_GUESS_FROM = 2000
+_MAX_LINES = 2000
 
 
 def guess_format(path: str | os.PathLike[str], encoding: str = "utf-8") -> ColumnFormat:
     """Guess the columns of a labelled file from its first 2000 lines.
 
-    CoNLL-U has its tokens in column 1 and its tags in 3 (UPOS). Other files whose first column counts
-    words (`are_counts`) have tokens in 1 and tags in the first column of span tags. All others have tokens
-    in 0 and tags in the last column that looks like tags: span tags, or few distinct values.
+    CoNLL-U has tokens in column 1 and tags in column 3 (UPOS). If the first column of another file counts
+    words (`are_counts`), tokens are in column 1 and tags in the first column of span tags. In other files,
+    tokens are in column 0 and tags in the last column of span tags or of few distinct values.
 
-    Raises: DataError for a file with fewer than two columns, or none at all.
+    Raises:
+        DataError: the file cannot be read, has no sentence, or has fewer than two columns.
     """
-    name = os.fspath(path)
-    lines = islice(open_text(path, encoding), _LINES_TO_GUESS_FROM)
-    # Any format will do to find the token lines; ids are sorted out below.
-    blocks = list(iter_blocks(lines, ColumnFormat(), labelled=False, path=name))
+    findings = Findings(path)
+    lines = islice(open_text(findings, encoding), _MAX_LINES)
+    # Any format finds the token lines; ranges and empty nodes are removed below.
+    blocks = list(iter_blocks(lines, ColumnFormat(), findings, labelled=False))
     texts = [[block.lines[row] for row in block.rows] for block in blocks if block.rows]
     if not texts:
-        raise DataError(f"{name}: {NO_SENTENCE}")
+        findings.refuse(NO_SENTENCE)
     sentences = [[split_columns(line, None) for line in sentence] for sentence in texts]
     separator = "\t" if all("\t" in line for sentence in texts for line in sentence) else None
-    counted = [[row for row in rows if not RANGE_OR_NODE.fullmatch(row[0])] for rows in sentences]
-    is_indexed = are_counts([row[0] for row in rows] for rows in counted)
-    rows = [row for rows in (counted if is_indexed else sentences) for row in rows]
+    words = [[row for row in rows if not RANGE_OR_NODE.fullmatch(row[0])] for rows in sentences]
+    is_indexed = are_counts([row[0] for row in rows] for rows in words)
+    rows = [row for rows in (words if is_indexed else sentences) for row in rows]
     widths = [len(row) for row in rows]
     width = max(set(widths), key=widths.count)
     if width < 2:
-        raise DataError(f"{name}: one column; expected tokens and tags, with a tab or spaces between them")
+        findings.refuse("one column; expected tokens and tags, with a tab or spaces between them")
     columns = list(zip(*(row for row in rows if len(row) == width), strict=True))
     is_indexed = is_indexed and width > 2
     label = 3 if is_indexed and width == 10 else _guess_label_column(columns, is_indexed)
@@ -50,29 +49,35 @@ def guess_format(path: str | os.PathLike[str], encoding: str = "utf-8") -> Colum
 
 
 def are_counts(sentences: Iterable[Sequence[str]]) -> bool:
-    """Say whether the cells of a column count the words of each sentence: 1, 2, 3.
+    """Return True if the cells of a column count the words of each sentence: 1, 2, 3.
 
-    One in ten may do otherwise: lines and empty lines get lost.
+    One cell in ten may differ, since files lose lines and empty lines.
     """
     words = expected = 0
     for cells in sentences:
         words += len(cells)
-        expected += sum(cell == _next_id(before) for before, cell in pairwise(("0", *cells)))
+        expected += sum(cell == _next_id(previous) for previous, cell in pairwise(("0", *cells)))
     return words > 0 and expected >= 0.9 * words
 
 
 def _next_id(cell: str) -> str:
+    """Return the number after a cell's, or "" if the cell is no number of fewer than 10 digits."""
     return str(int(cell) + 1) if cell.isascii() and cell.isdecimal() and len(cell) < 10 else ""
 
 
 def _guess_label_column(columns: Sequence[Sequence[str]], is_indexed: bool) -> int:
+    """Return the index of the column that most likely holds tags.
+
+    Args:
+        columns: the cells of each column.
+        is_indexed: whether column 0 counts words; then tokens are in column 1, else in column 0.
+    """
     if is_indexed:
-        spans = [c for c in range(2, len(columns)) if all(map(SPAN_TAG.fullmatch, columns[c]))]
-        return spans[0] if spans else 2
+        return next((c for c in range(2, len(columns)) if all(map(SPAN_TAG.fullmatch, columns[c]))), 2)
     distinct_tokens = len(set(columns[0]))
     for c in range(len(columns) - 1, 0, -1):
         distinct = len(set(columns[c]))
-        # A constant column says nothing, and fractions are probabilities.
+        # A constant column is no tag column, and fractions are probabilities.
         is_few = 1 < distinct <= distinct_tokens // 2 and not _are_fractions(columns[c])
         if is_few or all(map(SPAN_TAG.fullmatch, columns[c])):
             return c
@@ -81,7 +86,7 @@ def _guess_label_column(columns: Sequence[Sequence[str]], is_indexed: bool) -> i
 
 
 def are_numbers(cells: Iterable[str]) -> bool:
-    """Say whether all cells are whole numbers or fractions."""
+    """Return True if all cells are whole numbers or fractions."""
     return all(map(_NUMBER.fullmatch, cells))
 
 

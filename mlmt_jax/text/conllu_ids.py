@@ -1,37 +1,34 @@
-"""The first column of CoNLL-U: which lines are words, and which are ranges of words or empty nodes."""
+"""Ids in the first column of CoNLL-U: which lines are words, and which are ranges of words or empty nodes."""
 
 import re
 
-__all__ = ["RANGE_OR_NODE", "WordIds"]
-
-#: ``4-5``, the range of words that a token on the page stands for; ``8.1``, a node without a word.
+#: ``4-5``, a multi-word token that stands for words 4 and 5; ``8.1``, an empty node after word 8.
 RANGE_OR_NODE = re.compile(r"([0-9]{1,9})([-.])([0-9]{1,9})")
 
 
 class WordIds:
-    """The ids of one sentence, in the order of its lines.
+    """The ids of one sentence up to the current line.
 
-    Other formats have such numbers too (sentence and word, chapter and verse, seconds), and there each line
-    is a word: so they count for what they are in CoNLL-U where they stand as they do there alone.
+    Other formats have similar numbers (sentence and word, chapter and verse, seconds), and there each line is
+    a word. A number is a range or an empty node only if it and all ids before it are in the order of CoNLL-U.
     """
 
     def __init__(self):
         self._word, self._node, self._is_conllu = 0, 0, True
 
-    def word(self, text: str) -> None:
-        """Takes in the id of a word, which is no range and no node by its looks."""
-        if text.isascii() and text.isdecimal() and len(text) < 10:
-            self._word, self._node = int(text), 0
-        else:
-            self._is_conllu = False
-
-    def range_or_node(self, found: re.Match[str]) -> bool:
-        """Whether what matches ``RANGE_OR_NODE`` is one behind the ids before it; else it is a word's."""
-        first, second = int(found[1]), int(found[3])
-        if self._is_conllu and found[2] == "-" and self._word <= first < second:
+    def read(self, text: str) -> bool:
+        """Read the id of the next line; return True for a word, False for a range or an empty node."""
+        match = RANGE_OR_NODE.fullmatch(text)
+        if match is None:
+            if text.isascii() and text.isdecimal() and len(text) < 10:
+                self._word, self._node = int(text), 0
+            else:
+                self._is_conllu = False
             return True
-        if self._is_conllu and found[2] == "." and (first, second) == (self._word, self._node + 1):
+        first, second = int(match[1]), int(match[3])
+        is_range = match[2] == "-" and self._word <= first < second
+        is_node = match[2] == "." and (first, second) == (self._word, self._node + 1)
+        if is_node:
             self._node = second
-            return True
-        self._is_conllu = False
-        return False
+        self._is_conllu = self._is_conllu and (is_range or is_node)
+        return not self._is_conllu

@@ -1,81 +1,102 @@
-"""What a reader met in a file: suspicious but usable, or an error that training refuses."""
+"""The findings of a file: what is suspicious but usable, and what training refuses."""
 
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from mlmt_jax.errors import DataError
 
-__all__ = ["Finding", "add_finding", "refuse", "shown"]
-
-_MOST_SHOWN = 5  # different cells
-# Characters of what is said or shown; a line of a broken file may be as long as the file.
-_LONGEST = 400
+_MAX_CELLS = 5  # different cells in an example
+_MAX_CHARACTERS = 400  # of a text or an example: a line of a broken file may be as long as the file
 
 
 class Finding(NamedTuple):
-    """A place to look at; places of one file that share a `text` are one finding with a `count`."""
+    """A place in a file and what is suspicious or wrong there."""
 
     path: str
-    line: int | None  # 1-based, of the first such place; None where the file as a whole is meant
-    text: str
-    count: int = 1
+    line: int | None  # 1-based; None if the finding is about the whole file
+    text: str  # the problem
+    count: int = 1  # number of places with this problem; the finding names the first one
     column: int | None = None  # 1-based character of the line
-    example: str = ""  # what stands at the first place
-    advice: str = ""  # what training makes of it, what was expected, how to mend it
-    is_error: bool = False  # whether training refuses it
+    example: str = ""  # content of the first place
+    advice: str = ""  # what training makes of it, what was expected, or what to do
+    is_error: bool = False  # True if training refuses the file
 
     def __str__(self) -> str:
-        """One line, and a second one with the advice where there is some."""
+        """Format the finding as one line, and a second one with the advice if there is any."""
         place = ":".join(str(part) for part in (self.path, self.line, self.column) if part is not None)
-        example = f": {_cut(self.example)}" if self.example else ""
+        example = f": {_shorten(self.example)}" if self.example else ""
         times = "" if self.count == 1 else f" ({self.count} times)"
         advice = f"\n  {self.advice}" if self.advice else ""
-        return f"{place}: {_cut(self.text)}{example}{times}{advice}"
+        return f"{place}: {_shorten(self.text)}{example}{times}{advice}"
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+def _shorten(text: str) -> str:
+    return text if len(text) <= _MAX_CHARACTERS else f"{text[: _MAX_CHARACTERS - 3]}..."
 
 
-def shown(cells: Iterable[str], write: Callable[[str], str] = repr) -> str:
-    """The first few different ones of some cells, as an example has them."""
+def join_examples(cells: Iterable[str], write: Callable[[str], str] = repr) -> str:
+    """Return the first five different cells, formatted by `write` and joined with commas, as an example."""
     different = [write(cell) for cell in dict.fromkeys(cells)]
-    return ", ".join(different[:_MOST_SHOWN]) + (", ..." if len(different) > _MOST_SHOWN else "")
+    return ", ".join(different[:_MAX_CELLS]) + (", ..." if len(different) > _MAX_CELLS else "")
 
 
-def add_finding(
-    findings: list[Finding],
-    path: str,
-    line: int | None,
-    text: str,
-    *,
-    column: int | None = None,
-    example: str = "",
-    advice: str = "",
-    is_error: bool = False,
-) -> None:
-    """Add a finding to the list, or count it where the list has the same text for the same path."""
-    for i, finding in enumerate(findings):
-        if finding.path == path and finding.text == text:
-            findings[i] = finding._replace(count=finding.count + 1)
-            return
-    findings.append(Finding(path, line, text, 1, column, example, advice, is_error))
+class Findings:
+    """The findings of one file, in the order in which they were added.
 
-
-def refuse(
-    errors: list[Finding] | None,
-    path: str,
-    line: int | None,
-    text: str,
-    *,
-    column: int | None = None,
-    example: str = "",
-    advice: str = "",
-) -> None:
-    """Add an error to the list; without a list raise it.
-
-    Raises: DataError where `errors` is None.
+    Readers and checks share this object: it knows the path, and decides if errors are raised or collected.
+    Findings with the same text are one finding with a count.
     """
-    if errors is None:
-        raise DataError(str(Finding(path, line, text, 1, column, example, advice, is_error=True)))
-    add_finding(errors, path, line, text, column=column, example=example, advice=advice, is_error=True)
+
+    def __init__(self, path: str | os.PathLike[str], *, collect_errors: bool = False):
+        """Create an empty collection.
+
+        Args:
+            path: path of the file.
+            collect_errors: if True, `refuse` adds errors to the findings and does not raise them.
+        """
+        self.path = os.fspath(path)
+        self._collect_errors = collect_errors
+        self._by_text: dict[str, Finding] = {}
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self._by_text.values())
+
+    def add(self, finding: Finding) -> None:
+        """Add a finding about this file; if its text is known, add its count to the earlier finding."""
+        earlier = self._by_text.get(finding.text)
+        if earlier is not None:
+            finding = earlier._replace(count=earlier.count + finding.count)
+        self._by_text[finding.text] = finding
+
+    def note(
+        self,
+        text: str,
+        line: int | None = None,
+        *,
+        column: int | None = None,
+        example: str = "",
+        advice: str = "",
+        count: int = 1,
+    ) -> None:
+        """Add a warning; the arguments are the fields of `Finding`."""
+        self.add(Finding(self.path, line, text, count, column, example, advice))
+
+    def refuse(
+        self,
+        text: str,
+        line: int | None = None,
+        *,
+        column: int | None = None,
+        example: str = "",
+        advice: str = "",
+    ) -> None:
+        """Raise an error, or add it if errors are collected; the arguments are the fields of `Finding`.
+
+        Raises:
+            DataError: with the finding as its message, unless errors are collected.
+        """
+        finding = Finding(self.path, line, text, 1, column, example, advice, is_error=True)
+        if not self._collect_errors:
+            raise DataError(str(finding))
+        self.add(finding)

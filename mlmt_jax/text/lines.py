@@ -1,111 +1,103 @@
-"""Bytes of text files into lines, strictly decoded."""
+"""The strictly decoded lines of text files."""
 
 import codecs
-import os
 import re
 from collections.abc import Iterator
-from typing import BinaryIO
+from itertools import chain
+from typing import BinaryIO, NamedTuple
 
-from mlmt_jax.text.charsets import WHERE_TO_SET, decoded_line, likely_readings
-from mlmt_jax.text.findings import Finding, refuse
+from mlmt_jax.text.charsets import encoding_advice, likely_encoding, unmarked_utf16
+from mlmt_jax.text.findings import Findings
 
-__all__ = ["decode_lines", "open_text"]
-
-# Some decoders, such as that of UTF-7, let them pass; no file of a run can hold them.
+# Some decoders, such as that of UTF-7, let surrogates pass; the files of a run cannot hold them.
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def open_text(
-    path: str | os.PathLike[str], encoding: str = "utf-8", errors: list[Finding] | None = None
-) -> Iterator[str]:
-    """Yield a text file's lines with their endings, strictly decoded.
+def open_text(findings: Findings, encoding: str = "utf-8") -> Iterator[str]:
+    """Open the file `findings.path` and yield its lines as `decode_lines` does.
 
-    Raises: DataError for a file that cannot be opened, for bytes that do not decode, for a NUL
-        or half a character; where `errors` is given these are added to it, and the lines go on as long
-        as they can be made out.
+    Args:
+        findings: of the file to read.
+        encoding: name of a text encoding of Python.
+
+    Raises:
+        DataError: the file cannot be opened, or `decode_lines` refuses it; unless `findings` collects errors.
     """
     try:
-        with open(path, "rb") as stream:
-            yield from decode_lines(stream, encoding, os.fspath(path), errors)
+        with open(findings.path, "rb") as stream:
+            yield from decode_lines(stream, encoding, findings)
     except OSError as error:
-        refuse(errors, os.fspath(path), None, f"cannot be read: {error.strerror or error}")
+        findings.refuse(f"cannot be read: {error.strerror or error}")
 
 
-def decode_lines(
-    stream: BinaryIO, encoding: str, path: str, errors: list[Finding] | None = None
-) -> Iterator[str]:
-    r"""Yield the lines of a binary stream; only "\n" ends a line, and a token may hold U+2028 or "\x85".
+class _Chunk(NamedTuple):
+    """Bytes up to a newline byte, and the place where they start."""
 
-    Raises: DataError with `path`, line, byte and encoding for bytes that do not decode; for a NUL
-        or half a character; for an encoding that does not exist. `errors` as in `open_text`.
+    raw: bytes
+    line: int  # 1-based
+    offset: int  # characters of the line before them
+
+    @property
+    def starts_file(self) -> bool:
+        return (self.line, self.offset) == (1, 0)
+
+
+def decode_lines(stream: BinaryIO, encoding: str, findings: Findings) -> Iterator[str]:
+    r"""Decode a binary stream and yield its lines with their endings.
+
+    Only "\n" ends a line: a token may contain U+2028 or "\x85". If `findings` collects errors, unusable
+    characters are dropped, and lines that do not decode are yielded in their likely encoding. If no encoding
+    is likely, the lines end.
+
+    Args:
+        stream: bytes of the file.
+        encoding: name of a text encoding of Python.
+        findings: of the file; its path stands in messages.
+
+    Raises:
+        DataError: with path, line and column, for bytes that do not decode, NUL, half a character, an unknown
+            encoding, or carriage returns as the only line endings; unless `findings` collects errors.
     """
     try:
-        b" ".decode(encoding, "replace")  # refuses the codecs that are no text encodings
+        b" ".decode(encoding, "replace")  # fails for codecs that are no text encodings
         decoder = codecs.getincrementaldecoder(encoding)()
     except (LookupError, UnicodeError):
-        refuse(errors, path, None, f"there is no text encoding {encoding!r}")
+        findings.refuse(f"there is no text encoding {encoding!r}")
         return
     number, width = 1, 0
-    pending: list[str] = []  # of the line so far, `width` characters; looked at again only when it ends
-    # The incremental decoder is for UTF-16, where the byte "\n" can be half a character.
-    for raw in stream:
+    pending: list[str] = []  # parts of the current line, `width` characters; joined once, when the line ends
+    # The decoder is incremental since in UTF-16 the byte "\n" can be half a character.
+    for raw in chain(stream, (b"",)):
         try:
-            text = _decoded(decoder, raw)
+            text = _decode(decoder, raw)
         except UnicodeDecodeError as error:
-            likely = _refuse_bytes(error, width, raw, encoding, path, number, errors)
+            # At the end of the file, the encoding is judged from the whole last line.
+            seen = raw or "".join(pending).encode(encoding, "replace") + error.object
+            likely = _refuse_bytes(error, _Chunk(seen, number, width), encoding, findings)
             if likely is None:
                 return
-            text = error.object.decode(likely)
+            text = error.object.decode(likely, "replace")
             decoder.reset()
-        *ends, rest = _usable(text, raw, width, encoding, path, number, errors).split("\n")
+        if "\0" in text or not text.isascii():
+            text = _drop_unusable(text, _Chunk(raw, number, width), encoding, findings)
+        *ends, rest = text.split("\n")
         for end in ends:
             yield "".join((*pending, end, "\n"))
             number, width = number + 1, 0
             pending.clear()
         pending.append(rest)
         width += len(rest)
-    try:
-        pending.append(decoder.decode(b"", final=True))
-    except UnicodeDecodeError as error:
-        # Of the line all is looked at, as above.
-        raw = "".join(pending).encode(encoding, "replace") + error.object
-        likely = _refuse_bytes(error, width, raw, encoding, path, number, errors)
-        if likely is None:
-            return
-        pending.append(error.object.decode(likely))
     line = "".join(pending)
     if number == 1 and "\r" in line.strip("\r"):
-        refuse(errors, path, None, "its only line endings are carriage returns; expected newlines")
-        return
-    if line:
+        findings.refuse("its only line endings are carriage returns; expected newlines")
+    elif line:
         yield line
 
 
-def _usable(
-    text: str, raw: bytes, before: int, encoding: str, path: str, number: int, errors: list[Finding] | None
-) -> str:
-    """Refuse NUL and halves of characters in `raw`'s text, which follows a line's first `before` characters.
-
-    Returns: the text without them.
-    """
-    if "\0" in text:
-        found = _unmarked_utf16(raw) if (number, before) == (1, 0) else None
-        advice = "expected text, and this looks like a binary file"
-        if found:
-            advice = _advice("the file looks like UTF-16", found, encoding)
-        refuse(errors, path, number, "a NUL character", column=before + text.index("\0") + 1, advice=advice)
-        text = text.replace("\0", "")
-    half = None if text.isascii() else _SURROGATE.search(text)
-    if half:
-        what, advice = f"half a character (U+{ord(half[0]):04X})", f"expected whole characters in {encoding}"
-        refuse(errors, path, number, what, column=before + half.start() + 1, advice=advice)
-        text = _SURROGATE.sub("", text)
-    return text
-
-
-def _decoded(decoder: codecs.IncrementalDecoder, raw: bytes) -> str:
+def _decode(decoder: codecs.IncrementalDecoder, raw: bytes) -> str:
+    """Decode the next bytes, or the last ones if `raw` is empty; every failure is a UnicodeDecodeError."""
     try:
-        return decoder.decode(raw)
+        return decoder.decode(raw, final=not raw)
     except UnicodeDecodeError:
         raise
     except UnicodeError as error:  # before Python 3.13: UTF-16 without a byte-order mark
@@ -113,60 +105,39 @@ def _decoded(decoder: codecs.IncrementalDecoder, raw: bytes) -> str:
         raise UnicodeDecodeError("utf-16", pending + raw, 0, 1, str(error)) from None
 
 
-def _refuse_bytes(
-    error: UnicodeDecodeError,
-    before: int,
-    raw: bytes,
-    encoding: str,
-    path: str,
-    number: int,
-    errors: list[Finding] | None,
-) -> str | None:
-    """Refuse a line that does not decode after its first `before` characters.
+def _drop_unusable(text: str, chunk: _Chunk, encoding: str, findings: Findings) -> str:
+    """Refuse NUL and surrogates in a chunk's text, and return the text without them."""
+    if "\0" in text:
+        utf16 = unmarked_utf16(chunk.raw) if chunk.starts_file else None
+        advice = "expected text, and this looks like a binary file"
+        if utf16:
+            advice = encoding_advice("the file looks like UTF-16", utf16, encoding)
+        column = chunk.offset + text.index("\0") + 1
+        findings.refuse("a NUL character", chunk.line, column=column, advice=advice)
+        text = text.replace("\0", "")
+    half = _SURROGATE.search(text)
+    if half:
+        problem = f"half a character (U+{ord(half[0]):04X})"
+        column, advice = chunk.offset + half.start() + 1, f"expected whole characters in {encoding}"
+        findings.refuse(problem, chunk.line, column=column, advice=advice)
+        text = _SURROGATE.sub("", text)
+    return text
 
-    Returns: the encoding in which it does, if known.
-    """
-    found, advice = None, "is it a text file?"
-    has_mark = raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-    utf16 = "utf-16" if has_mark else _unmarked_utf16(raw)
-    if number == 1 and raw.startswith(b"\x1f\x8b"):
+
+def _refuse_bytes(error: UnicodeDecodeError, chunk: _Chunk, encoding: str, findings: Findings) -> str | None:
+    """Refuse a chunk that does not decode, and return its likely encoding or None."""
+    likely, advice = None, "is it a text file?"
+    has_mark = chunk.raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    utf16 = "utf-16" if has_mark else unmarked_utf16(chunk.raw)
+    if chunk.line == 1 and chunk.raw.startswith(b"\x1f\x8b"):
         advice = "the file is gzip: unpack it (gunzip)"
-    elif (number, before) == (1, 0) and utf16:
-        advice = _advice("the file looks like UTF-16", utf16, encoding)
+    elif chunk.starts_file and utf16:
+        advice = encoding_advice("the file looks like UTF-16", utf16, encoding)
     else:
-        found, advice = _likely_encoding(raw, encoding) or (None, advice)
-    byte = error.object[error.start]
-    column = before + len(error.object[: error.start].decode(encoding, "replace")) + 1
-    text = f"a byte that is not {encoding}"
-    refuse(errors, path, number, text, column=column, example=f"0x{byte:02x}", advice=advice)
-    return found
-
-
-def _advice(looks: str, found: str, encoding: str) -> str:
-    return f'{looks}: give the encoding "{found}" {WHERE_TO_SET}, or save the file as {encoding}'
-
-
-def _unmarked_utf16(raw: bytes) -> str | None:
-    """Return the UTF-16 in which a file's first bytes are mostly ASCII: every second one is NUL."""
-    for likely, high, low in (("utf-16-le", raw[1::2], raw[::2]), ("utf-16-be", raw[::2], raw[1::2])):
-        if 2 * high.count(0) > len(high) and not low.count(0):
-            return likely
-    return None
-
-
-def _likely_encoding(raw: bytes, encoding: str) -> tuple[str, str] | None:
-    """Return the encoding in which a line most likely is, and what to do; None where nothing is likely."""
-    if decoded_line(raw, "utf-8") is not None:
-        return "utf-8", _advice("the line looks like UTF-8", "utf-8", encoding)
-    readings = likely_readings(raw)
-    if not readings:
-        return None
-    found, *others = readings
-    if not others:
-        looks = "latin-1 or cp1252" if found == "cp1252" else found
-        return found, _advice(f"the line looks like {looks}", found, encoding)
-    read = ", ".join(f"{word!r} in {name}" for name, word in readings.items())
-    return found, (
-        f"it may read {read}: give the encoding in which the words are right {WHERE_TO_SET}, "
-        f"or save the file as {encoding}"
+        likely, advice = likely_encoding(chunk.raw, encoding) or (None, advice)
+    column = chunk.offset + len(error.object[: error.start].decode(encoding, "replace")) + 1
+    example = f"0x{error.object[error.start]:02x}"
+    findings.refuse(
+        f"a byte that is not {encoding}", chunk.line, column=column, example=example, advice=advice
     )
+    return likely

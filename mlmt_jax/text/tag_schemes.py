@@ -1,4 +1,4 @@
-"""Tag schemes of files: found out, read into BIOES for training, and written back for the reader."""
+"""Tag schemes of files: their detection, and conversion to and from BIOES, the scheme of training."""
 
 import itertools
 import re
@@ -13,31 +13,30 @@ from mlmt_jax.metrics.spans import (
     split_tag,
 )
 
-# Of schemes that fit equally well the first is taken: a file that holds only O is taken for iob2, one
-# without B for io, and iob1 needs a B between two spans of one type.
+# If several schemes fit equally well, the first is taken: a file of O alone is iob2, one without B is io, and
+# iob1 needs a B between two spans of one type.
 _CANDIDATES: tuple[Scheme, ...] = ("iob2", "bioes", "io", "iob1")
 
 _BIOES = re.compile(r"O|[BIES]-.+", re.DOTALL)
 
 
 def detect_scheme(train: Iterable[Sequence[str]], **others: Iterable[Sequence[str]]) -> Scheme:
-    """Find the scheme of a data set from all tags of its training file.
+    """Detect the scheme of a data set from the tags of its training file.
 
-    Tags mark spans if most of those that are not O have a prefix (B-, I-, E-, S-; L-, U-; M-); in a file
-    without O, where all words lie in spans, every tag must have one. Otherwise the scheme is `none`:
-    parts of speech, a few of which may look like `B-x`, and also bare labels (`PER`, `O`), which cannot
-    be told from them: for spans so written the config must say `io`. A file without tags is `none`.
+    Tags are spans if most tags other than O have a prefix (B-, I-, E-, S-; L-, U-; M-). In a file without O,
+    every tag must have one. Otherwise the scheme is `none`: parts of speech, a few of which may look like
+    `B-x`. Bare labels (`PER`, `O`) look like parts of speech: for spans without prefixes the config must say
+    `io`. A file without tags is `none`.
 
-    Among the span schemes it is the one in which the fewest tags are ill-formed, so that a few slips do
-    not decide: IOB2 with two stray I- at the start of spans stays IOB2.
+    Of the span schemes, the one with the fewest ill-formed tags is taken, so that a few slips do not decide.
 
     Args:
         train: the tags of each sentence.
-        others: those of its other files by split, which decide what the training file leaves open.
+        others: the tags of the other files, by split; used if the training file fits several schemes.
     """
-    own = list(train)
-    every = [*own, *itertools.chain(*others.values())]
-    decisive = own if any(tag != OUTSIDE for tags in own for tag in tags) else every
+    train = list(train)
+    everything = [*train, *itertools.chain(*others.values())]
+    decisive = train if any(tag != OUTSIDE for tags in train for tag in tags) else everything
     prefixes = [split_tag(tag)[0] for tags in decisive for tag in tags]
     outside = prefixes.count(OUTSIDE)
     bare = prefixes.count("")
@@ -45,29 +44,32 @@ def detect_scheme(train: Iterable[Sequence[str]], **others: Iterable[Sequence[st
     if not prefixes or (bare and (not outside or prefixed <= bare)):
         return "none"
 
-    def ill_formed(scheme: Scheme, files: Iterable[Sequence[str]]) -> int:
-        # IO alone takes bare labels, which are slips here: most tags have a prefix.
-        slips = sum(split_tag(tag)[0] == "" for tags in files for tag in tags) if scheme == "io" else 0
-        return slips + sum(count_ill_formed(tags, scheme) for tags in files)
+    def ill_formed(scheme: Scheme, sentences: Iterable[Sequence[str]]) -> int:
+        # Bare labels are well-formed in IO, but they are slips here, since most tags have a prefix.
+        slips = sum(split_tag(tag)[0] == "" for tags in sentences for tag in tags) if scheme == "io" else 0
+        return slips + sum(count_ill_formed(tags, scheme) for tags in sentences)
 
-    return min(_CANDIDATES, key=lambda scheme: (ill_formed(scheme, own), ill_formed(scheme, every)))
+    return min(_CANDIDATES, key=lambda scheme: (ill_formed(scheme, train), ill_formed(scheme, everything)))
 
 
 def has_bare_labels(sentences: Iterable[Sequence[str]]) -> bool:
-    """Say whether `io` tags are written as types alone: most tags that are not O have no prefix."""
+    """Return True if most tags other than O have no prefix, as in `io` files that write types alone."""
     prefixes = [split_tag(tag)[0] for tags in sentences for tag in tags]
     return 2 * prefixes.count("") > len(prefixes) - prefixes.count(OUTSIDE)
 
 
 def to_bioes(tags: Sequence[str], scheme: Scheme) -> tuple[list[str], int]:
-    """Convert tags of a scheme to well-formed BIOES, ill-formed ones repaired as conlleval reads them.
+    """Convert tags of a scheme to well-formed BIOES; repair ill-formed ones as conlleval reads them.
 
     Args:
         tags: the tags of one sentence; `io` may write `PER` for `I-PER`.
-        scheme: the scheme they are in; tags of `none` come back as they are.
+        scheme: the scheme of the tags; tags of `none` are not changed.
 
     Returns:
-        The BIOES tags, and how many of the given ones were ill-formed in their scheme.
+        The BIOES tags, and the number of tags that were ill-formed in their scheme.
+
+    Raises:
+        ValueError: a tag is empty.
     """
     if scheme == "none":
         return list(tags), 0
@@ -75,14 +77,14 @@ def to_bioes(tags: Sequence[str], scheme: Scheme) -> tuple[list[str], int]:
 
 
 def from_bioes(tags: Sequence[str], scheme: Scheme, *, bare: bool = False) -> list[str]:
-    """Convert BIOES tags to well-formed tags of a scheme; ill-formed predictions are read as conlleval does.
+    """Convert BIOES tags to well-formed tags of a scheme; repair ill-formed ones as conlleval reads them.
 
-    The repair hides what strict scores count as wrong, so score predictions before it.
+    Compute strict scores before the conversion, since the repair hides errors that they count.
 
     Args:
-        tags: the tags of one sentence; for `none` they come back as they are.
+        tags: the tags of one sentence; not changed for `none`.
         scheme: the scheme to write.
-        bare: write types alone (`PER` for `I-PER`), in `io` only.
+        bare: whether to write types alone (`PER` for `I-PER`), in `io` only.
 
     Raises:
         ValueError: `bare` with a span scheme other than `io`.
@@ -93,18 +95,23 @@ def from_bioes(tags: Sequence[str], scheme: Scheme, *, bare: bool = False) -> li
 
 
 def is_bioes(tag: str) -> bool:
-    """Say whether a tag is O, or B-, I-, E- or S- and a type."""
+    """Return True if a tag is O, or B-, I-, E- or S- and a type."""
     return bool(_BIOES.fullmatch(tag))
 
 
-def tags_of_task(seen: Iterable[str], *, spans: bool) -> tuple[str, ...]:
-    """List the tags of a task, in the order of their indices, from those that were seen in its data."""
+def tags_of_task(data_tags: Iterable[str], *, spans: bool) -> tuple[str, ...]:
+    """Return the tags of a task in the order of their indices.
+
+    Args:
+        data_tags: all tags of the task's training data.
+        spans: whether they are BIOES spans; then the task has all four tags of each span type, and O.
+    """
     if spans:
-        return tuple(tag_names(split_tag(tag)[1] for tag in seen if tag != OUTSIDE))
-    return tuple(sorted(set(seen)))
+        return tuple(tag_names(split_tag(tag)[1] for tag in data_tags if tag != OUTSIDE))
+    return tuple(sorted(set(data_tags)))
 
 
 def tag_names(span_types: Iterable[str]) -> list[str]:
-    """List every BIOES tag of some span types: O, then B-, I-, E- and S- of each type in sorted order."""
+    """Return the BIOES tags of span types: O, then B-, I-, E- and S- of each type in sorted order."""
     types = sorted(set(span_types))
     return [OUTSIDE, *(f"{prefix}-{type_}" for type_ in types for prefix in "BIES")]

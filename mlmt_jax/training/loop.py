@@ -1,180 +1,241 @@
-"""The training loop: draw a task, step all runs, evaluate them, keep the best of each, score that at last."""
+"""The training loop: a generator of events that steps, evaluates and ends replicas."""
 
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
+from typing import NamedTuple
 
 import numpy as np
 
-from mlmt_jax.runs.folder import RunFolder
+from mlmt_jax.runs.progress import Progress
 from mlmt_jax.training import processes
-from mlmt_jax.training.fleet import Fleet
-from mlmt_jax.training.plan import draw_task
-from mlmt_jax.training.printing import Reporter, score_table, table
-from mlmt_jax.training.run import Evaluation
-from mlmt_jax.training.setup import Setup
-from mlmt_jax.training.signals import Stopped, StopRequest
+from mlmt_jax.training.divergence import DivergedError, add_step, check_losses, check_params
+from mlmt_jax.training.events import (
+    Diverged,
+    Evaluated,
+    Event,
+    Finished,
+    ReplicaEvaluation,
+    StateReached,
+    StepTaken,
+    Stopped,
+)
+from mlmt_jax.training.plan import PlannedStep, plan_steps
+from mlmt_jax.training.recent_steps import RecentSteps, restore_recent_steps
+from mlmt_jax.training.replica_group import Leaves, to_device
+from mlmt_jax.training.replica_set import ReplicaSet
+from mlmt_jax.training.run_scores import headline, score_replica
+from mlmt_jax.training.signals import StopRequest
+from mlmt_jax.training.state import RunState
 from mlmt_jax.training.step import StepMetrics
-from mlmt_jax.training.window import DivergedError, Taken
+from mlmt_jax.types import Params
 
-__all__ = ["train"]
-
-# Losses are looked at so many steps late, when they are there without waiting for the device.
+# Losses are read so many steps late, when they have arrived without waiting for the device.
 _LAG = 16
 
 
-def train(
-    setups: Sequence[Setup], folder: RunFolder, going_on: Callable[[], None] = lambda: None
-) -> dict[str, Any]:
-    """Trains runs side by side, from their start or from their last common checkpoint; returns the summary.
+class Start(NamedTuple):
+    """The start of a training: step 0, or the step from which it is resumed."""
+
+    step: int
+    task_steps: Mapping[str, int]  # by task model
+    seconds: float  # of training and evaluation before
+    states: Sequence[RunState]  # of each replica
+    progress: Sequence[Progress]  # of each replica
+    divergences: Mapping[int, str]  # messages of the replicas that have diverged
+
+
+class _Training(NamedTuple):
+    """The training between two steps."""
+
+    states: list[Leaves]  # of all replicas, by group
+    step: int
+    task_steps: Mapping[str, int]
+    progress: Mapping[int, Progress]  # by replica, of its last evaluation or state
+    recent: Mapping[int, RecentSteps]  # by replica
+    divergences: Mapping[int, str]  # messages of the replicas that ended by divergence
+    retired: frozenset[int] = frozenset()  # replicas whose numbers are not finite; the same in all processes
+
+
+_Events = Generator[Event, None, _Training]
+
+
+def train_replicas(replicas: ReplicaSet, start: Start, stop: StopRequest) -> Generator[Event, None, None]:
+    """Train until the run ends, all replicas have ended, or a signal asks to stop; yield what happens.
+
+    A replica that diverges ends; whoever consumes the events decides whether the others go on. All processes
+    of a run yield events at the same steps; scores and states are in those of the first process alone.
 
     Args:
-        setups: of the replicas in their order; one for a run alone.
-        folder: of the run, which has been created; of several, it holds one folder for each.
-        going_on: is called once the checkpoints are known to be of use, before anything changes; not where
-            the run is finished.
+        replicas: the replicas.
+        start: where the training starts.
+        stop: the request to stop.
+    """
+    begin, frequency = time.perf_counter() - start.seconds, replicas.config.training.eval_freq
+    progress = dict(enumerate(start.progress))
+    recent = {number: restore_recent_steps(stored.window) for number, stored in progress.items()}
+    states = replicas.start(start.states)
+    training = _Training(states, start.step, start.task_steps, progress, recent, start.divergences)
+    for number in start.divergences:
+        training = _retire(replicas, training, number)
+    evaluated = max(stored.evaluated for stored in progress.values())
+    pending: deque[tuple[PlannedStep, list[StepMetrics]]] = deque()  # steps whose losses were not read
+    # Several processes agree on whether to go on only where they evaluate.
+    is_agreed = True
+    with closing(replicas.prefetch(plan_steps(replicas.weights, start.step, start.task_steps))) as batches:
+        while True:
+            at_end = replicas.length.is_over(training.step, training.task_steps)
+            if training.step > evaluated and (training.step % frequency == 0 or at_end):
+                training = yield from _read_losses(replicas, training, pending, 0)
+                training = yield from _evaluate(replicas, training, begin)
+                evaluated, is_agreed = training.step, True
+            if (is_agreed or not processes.several()) and (
+                at_end or not processes.any_of(bool(_live(replicas, training)))
+            ):
+                break
+            if processes.any_of(stop.signum is not None, is_agreed=is_agreed):
+                training = yield from _read_losses(replicas, training, pending, 0)
+                yield _state_reached(replicas, training, time.perf_counter() - begin)
+                yield Stopped(stop.signum or signal.SIGTERM, training.step)
+                return
+            is_agreed = False
+            planned, placed = next(batches)
+            states, metrics = replicas.step(training.states, planned.task, placed)
+            task_steps = {**training.task_steps, planned.task: planned.task_step + 1}
+            training = training._replace(states=states, step=planned.step + 1, task_steps=task_steps)
+            pending.append((planned, metrics))
+            training = yield from _read_losses(replicas, training, pending, _LAG)
+    yield Finished(training.step, training.progress, training.divergences)
+
+
+def _live(replicas: ReplicaSet, training: _Training) -> list[int]:
+    """Return the replicas that this process evaluates and saves, and that are still training."""
+    numbers = range(len(replicas)) if processes.is_first() else ()
+    return [number for number in numbers if not _has_ended(replicas, training, number)]
+
+
+def _has_ended(replicas: ReplicaSet, training: _Training, number: int) -> bool:
+    """Return True if a replica has ended by divergence or patience (which only the first process knows)."""
+    patience = replicas.config.training.patience
+    return number in training.divergences or training.progress[number].has_ended(patience)
+
+
+def _retire(replicas: ReplicaSet, training: _Training, number: int) -> _Training:
+    """Return the training with a replica's numbers replaced by a healthy one's; nobody reads them again."""
+    retired = training.retired | {number}
+    return training._replace(states=replicas.retire(training.states, number, retired), retired=retired)
+
+
+def _end_diverged(replicas: ReplicaSet, training: _Training, number: int, message: str, step: int) -> _Events:
+    """End a replica whose numbers are not finite at a step; one that patience has ended keeps its scores."""
+    if not _has_ended(replicas, training, number):
+        training = training._replace(divergences={**training.divergences, number: message})
+        others = any(not _has_ended(replicas, training, n) for n in range(len(replicas)))
+        yield Diverged(number, step, message, others)
+    return _retire(replicas, training, number)
+
+
+def _read_losses(
+    replicas: ReplicaSet, training: _Training, pending: deque[tuple[PlannedStep, list[StepMetrics]]], lag: int
+) -> _Events:
+    """Read the losses of pending steps until at most ``lag`` of them are left."""
+    while len(pending) > lag:
+        planned, metrics = pending.popleft()
+        by_replica = {n: m for n, m in replicas.metrics(metrics).items() if n not in training.retired}
+        losses = [m.loss for n, m in by_replica.items() if not _has_ended(replicas, training, n)]
+        yield StepTaken(planned.step + 1, planned.task, float(np.mean(losses)) if losses else None)
+        for number, (loss, norm) in by_replica.items():
+            recent = training.recent[number]
+            try:
+                recent = add_step(replicas[number].setup, recent, planned, float(loss), float(norm))
+            except DivergedError as error:
+                step = planned.step + 1
+                training = yield from _end_diverged(replicas, training, number, str(error), step)
+            training = training._replace(recent={**training.recent, number: recent})
+    return training
+
+
+def _state_reached(replicas: ReplicaSet, training: _Training, seconds: float) -> StateReached:
+    """Return the states of a step that was not evaluated, or not yet."""
+    states = replicas.states(training.states)
+    return StateReached(
+        {
+            number: (
+                states[number],
+                training.progress[number]._replace(
+                    step=training.step,
+                    task_steps=dict(training.task_steps),
+                    seconds=seconds,
+                    window=training.recent[number].as_json(),
+                ),
+            )
+            for number in _live(replicas, training)
+        }
+    )
+
+
+def _evaluate(replicas: ReplicaSet, training: _Training, begin: float) -> _Events:
+    """Evaluate all replicas that are still training, ``begin`` being the time of the run's first second."""
+    seconds, step = time.perf_counter() - begin, training.step
+    is_regular = step % replicas.config.training.eval_freq == 0
+    if not is_regular:
+        # A run that is continued has no evaluation here: it is resumed from before this one.
+        yield _state_reached(replicas, training, seconds)
+    params = replicas.params(training.states)
+    # All processes check all replicas, since all take the same steps.
+    for number in range(len(replicas)):
+        if number not in training.retired:
+            try:
+                check_params(replicas[number].setup, training.recent[number], params[number])
+            except DivergedError as error:
+                training = yield from _end_diverged(replicas, training, number, str(error), step)
+    evaluations: dict[int, ReplicaEvaluation] = {}
+    failures: dict[int, str] = {}
+    for number in _live(replicas, training):
+        try:
+            evaluations[number] = _evaluate_replica(replicas, training, number, params[number], seconds)
+        except DivergedError as error:
+            failures[number] = str(error)
+    # Only the first process evaluates.
+    has_failed = processes.any_of_each(np.isin(np.arange(len(replicas)), list(failures)))
+    for number in np.flatnonzero(has_failed).tolist():
+        message = failures.get(number, "losses of development data are not finite")
+        training = yield from _end_diverged(replicas, training, number, message, step)
+    training = training._replace(
+        progress={**training.progress, **{n: e.progress for n, e in evaluations.items()}},
+        recent={number: recent.restart() for number, recent in training.recent.items()},
+    )
+    yield Evaluated(step, time.perf_counter() - begin, evaluations)
+    if is_regular:
+        states = replicas.states(training.states)
+        yield StateReached({n: (states[n], training.progress[n]) for n in evaluations})
+    return training
+
+
+def _evaluate_replica(
+    replicas: ReplicaSet, training: _Training, number: int, params: Params, seconds: float
+) -> ReplicaEvaluation:
+    """Score a replica on its development files.
+
+    Args:
+        replicas: the replicas.
+        training: the training at the evaluation.
+        number: the replica.
+        params: its up-to-date, padded parameters.
+        seconds: of the run until then.
 
     Raises:
-        DivergedError: when the loss of a run alone is not finite, or at the end where those of all replicas
-            were not; what was best so far stays.
-        RunError: where checkpoints cannot be used, or the folder cannot be written.
-        Stopped: on Ctrl-C or SIGTERM, once the state is saved.
+        DivergedError: if a loss is not finite.
     """
-    fleet = Fleet(setups, folder)
-    try:
-        with StopRequest() as stop:
-            with processes.refusing_together():  # the first one then clears away what is not gone on from
-                restored = fleet.restore()
-            if restored and fleet.finished:
-                summary = fleet.summary()
-                if summary is not None:
-                    print(f"the run is finished: it has had {fleet.step} steps; {_how_to_go_on(fleet)}")
-                    fleet.tell(summary)
-                    return summary
-            going_on()
-            fleet.begin()
-            _Loop(fleet, stop).run()
-            fleet.wait()
-            return fleet.finish(lambda: _check_stop(stop, fleet.step))
-    finally:
-        fleet.close()
-
-
-def _how_to_go_on(fleet: Fleet) -> str:
-    if fleet.alone:
-        return "raise training.max_step, max_epoch or patience to go on"
-    # They took their last steps at different times, and could not go on side by side.
-    if all(run.ended for run in fleet.runs):
-        return "all replicas came to an end of their own; start anew with another --output to train longer"
-    return "raise training.max_step or max_epoch to go on"
-
-
-def _check_stop(stop: StopRequest, step: int) -> None:
-    # Of several processes, all stop where they evaluate.
-    if stop.signum is not None and not processes.several():
-        raise Stopped(stop.signum, step)
-
-
-class _Loop:
-    """Steps and evaluations of all runs until they are finished."""
-
-    def __init__(self, fleet: Fleet, stop: StopRequest):
-        self._fleet, self._stop = fleet, stop
-        self._taken: deque[tuple[int, str, int, list[StepMetrics]]] = deque()
-        self._started = time.perf_counter() - fleet.seconds
-        self._evaluated = max(run.progress.evaluated for run in fleet.runs)
-        self._reporter = Reporter(fleet.expected_steps, fleet.step)
-        self._loss: tuple[str, float] | None = None  # the last that was looked at, a mean over the runs
-
-    @property
-    def _seconds(self) -> float:
-        return time.perf_counter() - self._started
-
-    def run(self) -> None:
-        """Raises: DivergedError, of a run alone; Stopped."""
-        fleet, frequency = self._fleet, self._fleet.config.training.eval_freq
-        looked = True  # processes agree on whether to go on where they look at their scores
-        try:
-            while True:
-                if fleet.step > self._evaluated and (fleet.step % frequency == 0 or fleet.at_end):
-                    self._evaluate()
-                    looked = True
-                if (looked or not processes.several()) and fleet.finished:
-                    break
-                if processes.any_of(self._stop.signum is not None, here=looked):
-                    self._drain()
-                    fleet.save(self._seconds)
-                    fleet.wait()
-                    raise Stopped(self._stop.signum or signal.SIGTERM, fleet.step)
-                looked = False
-                self._step()
-        finally:
-            self._reporter.close()
-
-    def _step(self) -> None:
-        fleet = self._fleet
-        name = draw_task(fleet.weights, fleet.step)
-        task_step = fleet.task_steps[name]
-        metrics = fleet.take_step(name)
-        self._taken.append((fleet.step, name, task_step, metrics))
-        if len(self._taken) > _LAG:
-            self._look()
-        self._reporter.step(fleet.step, self._loss)
-
-    def _look(self) -> None:
-        """Takes in the oldest step that was not looked at."""
-        step, name, task_step, metrics = self._taken.popleft()
-        fleet = self._fleet
-        told = {n: own for n, own in fleet.metrics(metrics).items() if n not in fleet.retired}
-        losses = [own.loss for n, own in told.items() if not fleet.runs[n].ended]
-        if losses:
-            self._loss = name, float(np.mean(losses))
-        for number, own in told.items():
-            try:
-                fleet.runs[number].add(Taken(step, name, task_step, own))
-            except DivergedError as error:
-                self._lose(number, error, step)
-
-    def _lose(self, number: int, error: DivergedError, step: int) -> None:
-        """Lets the others go on without a run that diverged at a step, if there are others."""
-        fleet = self._fleet
-        if fleet.alone:
-            raise error
-        # One that patience had ended has its scores; that it had, the first of several processes alone knows.
-        if not fleet.runs[number].ended:
-            fleet.runs[number].diverge(step, error)
-            others = ", the others go on" if any(not run.ended for run in fleet.runs) else ""
-            self._reporter.tell(f"replica {number} has diverged{others}\n{error}")
-        fleet.retire(number)
-
-    def _drain(self) -> None:
-        while self._taken:
-            self._look()
-
-    def _evaluate(self) -> None:
-        self._drain()
-        fleet = self._fleet
-        regular = fleet.step % fleet.config.training.eval_freq == 0
-        if not regular:
-            # A run that goes on longer has no evaluation here: it starts from before this one.
-            fleet.save(self._seconds)
-        lose = partial(self._lose, step=fleet.step)
-        told = fleet.evaluate(self._seconds, lose, keep=regular)
-        self._evaluated = fleet.step
-        self._reporter.tell(f"step {fleet.step}, {self._seconds:.0f} s{_news(fleet, told)}\n")
-
-
-def _news(fleet: Fleet, told: Mapping[int, Evaluation]) -> str:
-    """What an evaluation says of each run."""
-    if not told:
-        return ""
-    if fleet.alone:
-        [own] = told.values()
-        return f"{'  (best so far)' if own.better else ''}\n{score_table(own.scores)}"
-    target = fleet.config.target.name
-    mark = {True: "best so far", False: ""}
-    rows = [(number, f"{100 * own.score:.2f}", mark[own.better]) for number, own in told.items()]
-    return f"\n{table(('replica', f'{target} dev', ''), rows)}"
+    setup, recent, config = replicas[number].setup, training.recent[number], replicas.config
+    names = {task.name for task in config.tasks if task.require_eval or task.ref}
+    scores = score_replica(setup, to_device(params), lambda task, split: split == "dev" and task in names)
+    check_losses(setup, recent, scores)
+    target = config.target.name
+    score = headline(config, target, scores[target]["dev"].as_json())
+    progress = training.progress[number].after_evaluation(training.step, training.task_steps, seconds, score)
+    progress = progress._replace(window={"finite": dict(recent.finite)})
+    best_params = replicas[number].crop(params) if progress.best_step == training.step else None
+    return ReplicaEvaluation(scores, score, best_params, progress, recent)

@@ -1,28 +1,35 @@
-"""Which task a step trains: drawn by weight, as a pure function of the step."""
+"""The plan of a run: which task model each step trains, a pure function of the weights and the step."""
 
-import zlib
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
 from mlmt_jax.config import Config
+from mlmt_jax.corpus.random_streams import MIXING
 from mlmt_jax.errors import ConfigError
 
-__all__ = ["check_weights", "draw_task", "draws", "mixing_weights"]
 
-_STREAM = zlib.crc32(b"mixing")
+class PlannedStep(NamedTuple):
+    """One training step: its number in the run, its task model, and its number among the steps of that."""
+
+    step: int  # from 0
+    task: str
+    task_step: int  # from 0
 
 
-def mixing_weights(config: Config, sentences: Mapping[str, int]) -> dict[str, float]:
-    """The probability of each task model, in the config's order; they sum to 1.
+def task_weights(config: Config, sentences: Mapping[str, int]) -> dict[str, float]:
+    """Return the probability of each task model at a step, in the config's order; they sum to 1.
 
-    With ``mixing`` "sqrt": sqrt(N) * (1 or aux_task_weight) * (1 or aux_language_weight), the second
-    factor for another task than the target's, the third for another language. With "prob": the tasks'
-    own ``prob``. A task without training sentences is never drawn.
+        mixing "sqrt": sqrt(N) * (aux_task_weight if another task) * (aux_language_weight if another language)
+        mixing "prob": the task model's ``prob``
+
+    where "another" means other than the target's. A task model without training sentences has weight 0; if
+    all weights are 0, they are returned as they are.
 
     Args:
-        config: the run's.
-        sentences: training sentences by task model.
+        config: config of the run.
+        sentences: number of training sentences N by task model.
     """
     training, target = config.training, config.target
     weights = {}
@@ -39,7 +46,7 @@ def mixing_weights(config: Config, sentences: Mapping[str, int]) -> dict[str, fl
 
 
 def check_weights(config: Config, weights: Mapping[str, float]) -> None:
-    """Refuses weights by which nothing, or never the target that epochs count, would be trained.
+    """Check that something is trained, and the target if its epochs end the run.
 
     Raises:
         ConfigError: with the JSON path.
@@ -56,24 +63,50 @@ def check_weights(config: Config, weights: Mapping[str, float]) -> None:
 
 
 def draw_task(weights: Mapping[str, float], step: int) -> str:
-    """The task model of step ``step`` (from 0).
+    """Return the task model of step ``step`` (from 0), drawn by weight.
 
-    All seeds draw alike: runs side by side are one program, which trains one task at a time.
+    The draw is the same for all seeds: replicas are one program, which trains one task model at a time.
     """
-    point = np.random.default_rng((_STREAM, step)).random()
+    point = np.random.default_rng((MIXING, step)).random()
     names = list(weights)
     cumulative = np.cumsum([weights[name] for name in names])
-    # side="right" never picks a task of weight 0.
+    # side="right" never picks a task model of weight 0.
     return names[int(np.searchsorted(cumulative / cumulative[-1], point, side="right"))]
 
 
-def draws(
+def plan_steps(
     weights: Mapping[str, float], step: int, task_steps: Mapping[str, int]
-) -> Iterator[tuple[str, int]]:
-    """The task model of every step from ``step`` on, and which of its own: ``task_steps`` are had."""
+) -> Iterator[PlannedStep]:
+    """Yield the steps of a run from ``step`` on, without end.
+
+    Args:
+        weights: probability of each task model (``task_weights``).
+        step: number of steps before.
+        task_steps: number of steps before, by task model.
+    """
     counts = dict(task_steps)
     while True:
-        name = draw_task(weights, step)
-        yield name, counts[name]
-        counts[name] += 1
+        task = draw_task(weights, step)
+        yield PlannedStep(step, task, counts[task])
+        counts[task] += 1
         step += 1
+
+
+class RunLength(NamedTuple):
+    """The steps after which a run ends, whichever limit comes first."""
+
+    max_step: int | None  # steps of all task models
+    target: str  # name of the target's task model
+    target_steps: int | None  # steps of the target: ``max_epoch`` epochs
+
+    def is_over(self, step: int, task_steps: Mapping[str, int]) -> bool:
+        """Return True if a run with these numbers of steps has reached a limit."""
+        return (self.max_step is not None and step >= self.max_step) or (
+            self.target_steps is not None and task_steps[self.target] >= self.target_steps
+        )
+
+    def expected_steps(self, weights: Mapping[str, float]) -> int:
+        """Return the expected number of steps of a run, by the probability of each task model."""
+        share = weights[self.target]
+        limits = [self.max_step, round(self.target_steps / share) if self.target_steps and share else None]
+        return min(limit for limit in limits if limit is not None)

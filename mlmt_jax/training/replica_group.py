@@ -1,110 +1,91 @@
-"""Runs side by side: one state with a leading axis, stepped by one program, on one device or several."""
+"""Replicas side by side: one state with a leading axis R, stepped by one program."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from mlmt_jax.batches.prefetch import BatchesAhead, default_processes
 from mlmt_jax.batches.replica_batches import StackedBatches
-from mlmt_jax.batches.transfer import Packed, unpack
-from mlmt_jax.errors import ConfigError
+from mlmt_jax.batches.transfer import FlatBatch, unflatten
+from mlmt_jax.corpus.random_streams import STEP_KEY
 from mlmt_jax.model import build_model
 from mlmt_jax.training import processes
 from mlmt_jax.training.compiler_options import COMPILER_OPTIONS
-from mlmt_jax.training.setup import STEP_KEY, Setup
+from mlmt_jax.training.setup import Setup
 from mlmt_jax.training.state import RunState
-from mlmt_jax.training.step import OF_RUNS, StepMetrics, touches, train_step, train_steps_in_turn
+from mlmt_jax.training.step import REPLICA_AXES, StepMetrics, touches, train_step, train_steps_in_turn
 from mlmt_jax.training.word_rows import up_to_date
-from mlmt_jax.types import BY_SENTENCE, Batch, Params
+from mlmt_jax.types import Batch, Params, batch_axes
 
-__all__ = ["Group", "batches_ahead", "device_mesh", "groups_of"]
-
-_BY_RUN = PartitionSpec("replica")
+_REPLICA_AXIS = PartitionSpec("replica")
 
 _jit = partial(jax.jit, donate_argnums=0, compiler_options=COMPILER_OPTIONS)
 
-jax.tree_util.register_dataclass(Packed, ["values"], ["shapes"])
+jax.tree_util.register_dataclass(FlatBatch, ["values"], ["shapes"])
+
+#: The states of all replicas of a group: the leaves of one pytree. A step takes only the leaves that its task
+#: model touches, since each leaf costs time to hand over.
+Leaves = list[jax.Array]
 
 
-def groups_of(setups: Sequence[Setup]) -> list[list[int]]:
-    """Which runs share a program: those that have the same tags, whatever words and characters they know."""
-    groups: dict[Any, list[int]] = {}
-    for number, setup in enumerate(setups):
-        groups.setdefault(tuple(setup.corpus.vocabulary.tags.items()), []).append(number)
-    return list(groups.values())
+class Replica(NamedTuple):
+    """One replica, as it is evaluated and saved."""
+
+    setup: Setup  # with the model of its group, whose tables are padded
+    shapes: RunState  # shapes of its own, unpadded state, as ``jax.ShapeDtypeStruct``
+    is_padded: bool
+
+    def pad(self, params: Params) -> Params:
+        """Return unpadded parameters in the shapes of the group, on the device that evaluates."""
+        return to_device(_resize(params, self.setup.shapes.params)) if self.is_padded else params
+
+    def crop(self, params: Params) -> Params:
+        """Return padded parameters in the shapes of the replica: the inverse of ``pad``."""
+        return _resize(params, self.shapes.params) if self.is_padded else params
 
 
-def device_mesh(replicas: int, data_parallel: int) -> Mesh | None:
-    """The devices as an array of axes ("replica", "data"); None where one device does it all.
+class ReplicaGroup:
+    """R replicas of one model. A group does not change: states and batches are passed to it.
 
-    Args:
-        replicas: runs side by side.
-        data_parallel: devices that share a run's batch.
-
-    Raises:
-        ConfigError: where there are too few devices, or several processes cannot divide them.
-    """
-    devices = jax.devices()
-    if data_parallel > len(devices):
-        raise ConfigError(
-            f"training.data_parallel: got {data_parallel}, but JAX has {len(devices)} "
-            f"{'device' if len(devices) == 1 else 'devices'}; expected at most so many"
-        )
-    most = len(devices) // data_parallel
-    # Every process must own a part of the mesh: over several, runs are rather computed twice.
-    if processes.several() and len(devices) % data_parallel:
-        raise ConfigError(
-            f"training.data_parallel: got {data_parallel}, which does not divide the {len(devices)} devices "
-            "of all processes"
-        )
-    ways = most if processes.several() else min(replicas, most)
-    if ways * data_parallel == 1:
-        return None
-    return Mesh(np.array(devices[: ways * data_parallel]).reshape(ways, data_parallel), ("replica", "data"))
-
-
-class Group:
-    """R runs of one model. A run's tables are padded to the longest of any; what fills them is never read.
-
-    Everything that has no leading axis of runs, states and parameters of a single run, has the run's own
-    shapes where it goes in or comes out, unless it says otherwise. The state of all runs is the list of its
-    leaves: a step takes those alone that its task touches, since each leaf costs time to hand over.
+    Tables are padded to those of the replica with the largest; padding values are never used. A single
+    replica on one device has no leading axis and no padding.
     """
 
     def __init__(self, setups: Sequence[Setup], mesh: Mesh | None = None):
+        """Build the programs; ``mesh`` has the axes "replica" and "data", None means one device."""
         first, sizes = setups[0], [setup.model.sizes for setup in setups]
-        longest = sizes[0]._replace(
-            words={name: max(own.words[name] for own in sizes) for name in sizes[0].words},
-            characters=max(own.characters for own in sizes),
+        largest = sizes[0]._replace(
+            words={name: max(size.words[name] for size in sizes) for name in sizes[0].words},
+            characters=max(size.characters for size in sizes),
         )
-        model = build_model(first.config, longest)
-        self.setups = [replace(setup, model=model) for setup in setups]  # as evaluation wants them
-        self._mesh, self._alone = mesh, len(setups) == 1 and mesh is None
-        self._own_shapes = [setup.shapes for setup in setups]
-        self._shapes = self._own_shapes[0] if self._alone else self.setups[0].shapes
+        model = build_model(first.config, largest)
+        self._mesh, self._is_single = mesh, len(setups) == 1 and mesh is None
+        self.replicas = [
+            Replica(replace(setup, model=model), setup.shapes, not self._is_single) for setup in setups
+        ]
+        self._shapes = first.shapes if self._is_single else self.replicas[0].setup.shapes
         ways = 1 if mesh is None else mesh.shape["replica"]
-        # Runs that fill the devices up are copies of the last one.
-        self._runs = [min(i, len(setups) - 1) for i in range(-(-len(setups) // ways) * ways)]
-        seeds = [setups[i].config.training.seed for i in self._runs]
+        # The replica in each place of the leading axis; copies of the last one fill up the devices.
+        self._places = [min(i, len(setups) - 1) for i in range(-(-len(setups) // ways) * ways)]
+        seeds = [setups[i].config.training.seed for i in self._places]
         keys = jax.vmap(lambda seed: jax.random.fold_in(jax.random.key(seed), STEP_KEY))(
             np.array(seeds, np.uint32)
         )
-        current = partial(up_to_date, first.users)
-        if self._alone:
+        current_params = partial(up_to_date, first.users)
+        if self._is_single:
             self.batches: Mapping[str, Any] = first.batches
-            self._key, self._current = keys[0], jax.jit(current)
+            self._key, self._current_params = keys[0], jax.jit(current_params)
         else:
             parts = None if mesh is None or mesh.shape["data"] == 1 else mesh.shape["data"]
             self.batches = {
-                name: StackedBatches([setups[i].batches[name] for i in self._runs], parts)
+                name: StackedBatches([setups[i].batches[name] for i in self._places], parts)
                 for name in first.batches
             }
-            self._key, self._current = self._put(keys), jax.jit(jax.vmap(current))
+            self._key, self._current_params = self._put(keys), jax.jit(jax.vmap(current_params))
         paths, self._structure = jax.tree.flatten_with_path(self._shapes)
         self._touched = {
             name: [
@@ -112,34 +93,35 @@ class Group:
             ]
             for name in self.batches
         }
-        self._steps = {name: self._jitted(name) for name in self.batches}
+        self._programs = {name: self._program(name) for name in self.batches}
 
-    def _jitted(self, name: str) -> Callable[..., tuple[list[jax.Array], StepMetrics]]:
-        setup = self.setups[0]
-        given = setup.model.tasks[name], setup.optimizers[name], setup.users
-        step = self._of_leaves(name, partial(train_step, *given))
-        if self._alone:
+    def _program(self, task: str) -> Callable[..., tuple[Leaves, StepMetrics]]:
+        """Return the jitted step of a task model, from touched leaves, a batch and keys to touched leaves."""
+        setup = self.replicas[0].setup
+        static = setup.model.tasks[task], setup.optimizers[task], setup.users
+        step = self._on_leaves(task, partial(train_step, *static))
+        if self._is_single:
             return _jit(_unpacking(step))
-        step = jax.vmap(step, (0, OF_RUNS, 0))
+        step = jax.vmap(step, (0, REPLICA_AXES, 0))
         if self._mesh is None:
-            # One run keeps a CPU busy: side by side, eight took 13 times the step of one.
-            in_turn = self._of_leaves(name, partial(train_steps_in_turn, *given))
-            by_device = partial(jax.lax.platform_dependent, cpu=in_turn, default=step)
-            return _jit(_unpacking(by_device))
-        # What a step tells is small: every process gets all of it.
-        everywhere = NamedSharding(self._mesh, PartitionSpec())
-        by_run = NamedSharding(self._mesh, _BY_RUN)
-        return _jit(step, out_shardings=(by_run, everywhere))
+            # One replica keeps a CPU busy: side by side, eight took 13 times the step of one.
+            in_turn = self._on_leaves(task, partial(train_steps_in_turn, *static))
+            by_platform = partial(jax.lax.platform_dependent, cpu=in_turn, default=step)
+            return _jit(_unpacking(by_platform))
+        # Metrics are small: every process gets those of all replicas.
+        replicated = NamedSharding(self._mesh, PartitionSpec())
+        by_replica = NamedSharding(self._mesh, _REPLICA_AXIS)
+        return _jit(step, out_shardings=(by_replica, replicated))
 
-    def _of_leaves(self, name: str, step: Callable[..., Any]) -> Callable[..., Any]:
-        """A step of a task that takes and gives the leaves it touches, in place of a state."""
-        touched, structure = self._touched[name], self._structure
+    def _on_leaves(self, task: str, step: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a step of a task model that takes and returns touched leaves in place of a state."""
+        touched, structure = self._touched[task], self._structure
 
         def train_step_of_leaves(
-            own: list[jax.Array], batch: Batch, key: jax.Array
-        ) -> tuple[list[jax.Array], StepMetrics]:
+            touched_leaves: Leaves, batch: Batch, key: jax.Array
+        ) -> tuple[Leaves, StepMetrics]:
             leaves: list[Any] = [None] * structure.num_leaves
-            for i, leaf in zip(touched, own, strict=True):
+            for i, leaf in zip(touched, touched_leaves, strict=True):
                 leaves[i] = leaf
             state, metrics = step(structure.unflatten(leaves), batch, key)
             leaves = structure.flatten_up_to(state)
@@ -147,122 +129,106 @@ class Group:
 
         return train_step_of_leaves
 
-    def stack(self, states: Sequence[RunState]) -> list[jax.Array]:
-        """The states of the runs as one."""
-        if self._alone:
-            return jax.tree.leaves(self.on_device(states[0]))
-        padded = [_resized(state, self._shapes) for state in states]
-        stacked = jax.tree.map(lambda *leaves: np.stack([leaves[i] for i in self._runs]), *padded)
+    def stack(self, states: Sequence[RunState]) -> Leaves:
+        """Return the states of the replicas as one, on the devices."""
+        if self._is_single:
+            return jax.tree.leaves(to_device(states[0]))
+        padded = [_resize(state, self._shapes) for state in states]
+        stacked = jax.tree.map(lambda *leaves: np.stack([leaves[i] for i in self._places]), *padded)
         return jax.tree.leaves(jax.tree.map(self._put, stacked))
 
-    def placed(self, batch: Batch | Packed) -> Batch | Packed:
-        """A batch of NumPy arrays, packed or not, where the devices want it."""
+    def place(self, batch: Batch | FlatBatch) -> Batch | FlatBatch:
+        """Return a batch of NumPy arrays as a step takes it: spread over the devices if there are several."""
         if self._mesh is None:
             return batch
-        batch = unpack(batch) if isinstance(batch, Packed) else batch
-        dealt = self._mesh.shape["data"] > 1
-        axes = {name: PartitionSpec("replica", "data") for name in BY_SENTENCE if dealt}
-        axes["starts"] = PartitionSpec()
-        return Batch(**{
-            name: self._put(values, axes.get(name, _BY_RUN)) for name, values in batch._asdict().items()
-        })  # fmt: skip
+        batch = unflatten(batch) if isinstance(batch, FlatBatch) else batch
+        is_dealt = self._mesh.shape["data"] > 1
+        by_sentence = PartitionSpec("replica", "data") if is_dealt else _REPLICA_AXIS
+        axes = batch_axes(words=_REPLICA_AXIS, sentences=by_sentence, step_starts=PartitionSpec())
+        return Batch.from_arrays([*map(self._put, batch.arrays, axes.arrays)])
 
-    def step(
-        self, state: list[jax.Array], name: str, batch: Batch | Packed
-    ) -> tuple[list[jax.Array], StepMetrics]:
-        """All runs after a step of a task, and what it tells; of ``state``, what it touches is given away."""
-        touched = self._touched[name]
-        own, metrics = self._steps[name]([state[i] for i in touched], batch, self._key)
-        state = list(state)
-        for i, leaf in zip(touched, own, strict=True):
-            state[i] = leaf
-        return state, metrics
+    def step(self, leaves: Leaves, task: str, batch: Batch | FlatBatch) -> tuple[Leaves, StepMetrics]:
+        """Start a step of all replicas; return their states after it and its metrics.
 
-    def replace(self, state: list[jax.Array], run: int, by: int) -> list[jax.Array]:
-        """The state with one run as a copy of another; ``state`` is given away."""
-        places = np.array([i for i, own in enumerate(self._runs) if own == run])
-        copied = jax.jit(
-            lambda leaves: [x.at[places].set(x[by]) for x in leaves],
+        Args:
+            leaves: states before; the touched leaves are donated.
+            task: name of the task model.
+            batch: a batch of it, from ``batches`` and ``place``.
+        """
+        touched = self._touched[task]
+        new, metrics = self._programs[task]([leaves[i] for i in touched], batch, self._key)
+        leaves = list(leaves)
+        for i, leaf in zip(touched, new, strict=True):
+            leaves[i] = leaf
+        return leaves, metrics
+
+    def copy_replica(self, leaves: Leaves, source: int, target: int) -> Leaves:
+        """Return the states with one replica replaced by a copy of another; ``leaves`` are donated."""
+        places = np.array([i for i, replica in enumerate(self._places) if replica == target])
+        copy = jax.jit(
+            lambda leaves: [x.at[places].set(x[source]) for x in leaves],
             donate_argnums=0,
-            out_shardings=None if self._mesh is None else NamedSharding(self._mesh, _BY_RUN),
+            out_shardings=None if self._mesh is None else NamedSharding(self._mesh, _REPLICA_AXIS),
         )
-        return copied(state)
+        return copy(leaves)
 
-    def metrics(self, metrics: StepMetrics) -> dict[int, StepMetrics]:
-        """What a step told, by run; waits for it."""
-        return self._by_run(metrics)
+    def metrics(self, metrics: StepMetrics) -> list[StepMetrics]:
+        """Return the metrics of a step for each replica on the host; waits for them."""
+        return self._split(metrics)
 
-    def states(self, state: list[jax.Array]) -> dict[int, RunState]:
-        """The state of each run."""
-        whole = self._structure.unflatten(state)
-        if self._alone:
-            return {0: whole}
-        return {i: _resized(own, self._own_shapes[i]) for i, own in self._by_run(whole).items()}
+    def states(self, leaves: Leaves) -> list[RunState]:
+        """Return the unpadded state of each replica; on the host if there are several."""
+        state = self._structure.unflatten(leaves)
+        if self._is_single:
+            return [state]
+        return [
+            _resize(stacked, replica.shapes)
+            for stacked, replica in zip(self._split(state), self.replicas, strict=True)
+        ]
 
-    def params(self, state: list[jax.Array]) -> dict[int, Params]:
-        """The up-to-date parameters of each run, padded; on the host, but those of a run alone."""
-        current = self._current(self._structure.unflatten(state))
-        return {0: current} if self._alone else self._by_run(current)
+    def params(self, leaves: Leaves) -> list[Params]:
+        """Return the up-to-date, padded parameters of each replica; on the host if there are several."""
+        params = self._current_params(self._structure.unflatten(leaves))
+        return [params] if self._is_single else self._split(params)
 
-    def on_device(self, tree: Any) -> Any:
-        """Arrays of a run where evaluation, and the steps of a run alone, want them."""
-        # Bound to the device, as what comes from a checkpoint is: a program for the one serves the other.
-        return jax.device_put(tree, jax.local_devices()[0])
-
-    def padded(self, params: Params) -> Params:
-        """A run's parameters in the shapes that evaluation wants."""
-        return params if self._alone else self.on_device(_resized(params, self._shapes.params))
-
-    def cropped(self, run: int, params: Params) -> Params:
-        """The inverse of ``padded``."""
-        return params if self._alone else _resized(params, self._own_shapes[run].params)
-
-    def own_shapes(self, run: int) -> RunState:
-        """The shapes of a run's state, as ``jax.ShapeDtypeStruct``."""
-        return self._own_shapes[run]
-
-    def _put(self, values: Any, axes: PartitionSpec = _BY_RUN) -> jax.Array:
+    def _put(self, values: Any, axes: PartitionSpec = _REPLICA_AXIS) -> jax.Array:
+        """Return a NumPy array on the devices; on a mesh, spread over them by ``axes``."""
         if self._mesh is None:
             return jax.numpy.asarray(values)
-        # Each process has the whole on its host, and gives its devices their parts.
+        # Each process has the whole array on its host, and hands the parts to its devices.
         sharding = NamedSharding(self._mesh, axes)
         return jax.make_array_from_callback(values.shape, sharding, lambda index: values[index])
 
-    def _by_run(self, tree: Any) -> dict[int, Any]:
-        """A stacked tree by run, as NumPy arrays."""
+    def _split(self, tree: Any) -> list[Any]:
+        """Return a stacked pytree as one of NumPy arrays for each replica."""
         host = jax.tree.map(processes.on_host, tree)
-        if self._alone:
-            return {0: host}
-        return {run: jax.tree.map(lambda x, run=run: x[run], host) for run in range(len(self.setups))}
+        if self._is_single:
+            return [host]
+        return [jax.tree.map(lambda x, i=i: x[i], host) for i in range(len(self.replicas))]
 
 
-def batches_ahead(groups: Sequence[Group], drawn: Iterator[tuple[str, int]]) -> BatchesAhead:
-    """The batches of groups that step together, as they are drawn and where the devices want them."""
-    beside = default_processes(jax.default_backend())
-    if beside:  # processes, each of which would choose them anew
-        _ = [batches.shapes for group in groups for batches in group.batches.values()]
-    return BatchesAhead(
-        [group.batches for group in groups],
-        drawn,
-        lambda batches: [group.placed(own) for group, own in zip(groups, batches, strict=True)],
-        beside,
-    )
+def to_device(tree: Any) -> Any:
+    """Return arrays of one replica on the device that evaluates, and that steps a single replica."""
+    # Committed to the device, as arrays from a checkpoint are: both use the same compiled programs.
+    return jax.device_put(tree, jax.local_devices()[0])
 
 
 def _unpacking(step: Callable[..., Any]) -> Callable[..., Any]:
-    def train_step(own: list[jax.Array], batch: Batch | Packed, key: jax.Array) -> Any:
-        return step(own, unpack(batch) if isinstance(batch, Packed) else batch, key)
+    """Return a step that also takes a flat batch."""
+
+    def train_step(leaves: Leaves, batch: Batch | FlatBatch, key: jax.Array) -> Any:
+        return step(leaves, unflatten(batch) if isinstance(batch, FlatBatch) else batch, key)
 
     return train_step
 
 
-def _resized(tree: Any, like: Any) -> Any:
-    """NumPy arrays of the shapes of ``like``: cut off, or filled up with zeros."""
+def _resize(tree: Any, like: Any) -> Any:
+    """Return a pytree as NumPy arrays of the shapes of ``like``: cut off, or padded with zeros."""
 
-    def resized(x, like):
-        x, full = np.asarray(x), np.zeros(like.shape, like.dtype)
-        both = tuple(slice(min(a, b)) for a, b in zip(x.shape, like.shape, strict=True))
-        full[both] = x[both]
-        return full
+    def resize(x, like):
+        x, resized = np.asarray(x), np.zeros(like.shape, like.dtype)
+        common = tuple(slice(min(a, b)) for a, b in zip(x.shape, like.shape, strict=True))
+        resized[common] = x[common]
+        return resized
 
-    return jax.tree.map(resized, tree, like)
+    return jax.tree.map(resize, tree, like)

@@ -1,255 +1,191 @@
-"""One run as the host sees it: its folder, its checkpoints, how far it is and what it has told so far."""
+"""A whole training run: start or resume, the loop with its consumers, the final scores and the summary."""
 
-import sys
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
+from typing import Any
 
-import numpy as np
-
-from mlmt_jax.errors import RunError
+from mlmt_jax.config import Config
 from mlmt_jax.runs.atomic_files import remove
-from mlmt_jax.runs.checkpoints import Checkpoints, Progress, Restored
+from mlmt_jax.runs.checkpoints import Checkpoints
 from mlmt_jax.runs.folder import RunFolder
-from mlmt_jax.runs.metrics_file import append_metrics, keep_metrics_until, read_metrics
+from mlmt_jax.runs.progress import Progress
 from mlmt_jax.training import processes
-from mlmt_jax.training.optimizers import learning_rate_schedule
-from mlmt_jax.training.outcome import Scores, evaluate, headline, scores_as_json, statistics, where
+from mlmt_jax.training.divergence import DivergedError
+from mlmt_jax.training.events import Diverged, Finished, Stopped
+from mlmt_jax.training.keep_checkpoints import keep_checkpoints
+from mlmt_jax.training.loop import Start, train_replicas
+from mlmt_jax.training.print_progress import ProgressPrinter
+from mlmt_jax.training.record_metrics import record_metrics
+from mlmt_jax.training.replica_set import ReplicaSet
+from mlmt_jax.training.resume import clear_after, fresh_start, resumed_start
+from mlmt_jax.training.run_scores import Scores, score_replica
 from mlmt_jax.training.setup import Setup
-from mlmt_jax.training.state import RunState
-from mlmt_jax.training.window import DivergedError, Taken, Window
-from mlmt_jax.types import Params
-
-__all__ = ["Evaluation", "Run"]
+from mlmt_jax.training.signals import StopRequest, TrainingStopped
+from mlmt_jax.training.summary import replica_summary, run_summary, stored_summary
+from mlmt_jax.training.tables import score_table, statistics_table
 
 
-class Evaluation(NamedTuple):
-    """What an evaluation found."""
+def train(
+    setups: Sequence[Setup], folder: RunFolder, before_changes: Callable[[], None] = lambda: None
+) -> dict[str, Any]:
+    """Train replicas side by side, from their start or from their last common states; return the summary.
 
-    scores: Scores
-    score: float  # that the run is judged by
-    better: bool  # than all before
+    Args:
+        setups: setup of each replica; one for a run alone.
+        folder: folder of the run, which exists; the folders of several replicas are in it.
+        before_changes: called once the states on disk are known to be usable, before anything is changed; not
+            called if the run is finished.
 
-
-class _Note(NamedTuple):
-    """What ``diverged.json`` holds."""
-
-    step: int
-    message: str
-
-
-def _read_note(folder: RunFolder) -> _Note:
-    data = folder.read(folder.diverged.name)
-    try:
-        note = _Note(**data)
-    except TypeError:
-        note = None
-    if note is None or not isinstance(note.step, int) or not isinstance(note.message, str):
-        raise RunError(f'{folder.diverged}: not what a run writes there; expected "step" and "message"')
-    return note
-
-
-class Run:
-    """A run between its steps. Its arrays are elsewhere: they come in where they are needed."""
-
-    def __init__(self, setup: Setup, folder: RunFolder, keep: int):
-        """``setup``: with the model that evaluates; ``keep``: how many states stay."""
-        self.setup, self.folder = setup, folder
-        self.checkpoints = Checkpoints(folder.checkpoints, folder.id, keep)
-        self.progress = Progress(0, dict.fromkeys(setup.model.tasks, 0), None, None, 0, 0.0, 0, {})
-        self.window = Window()
-        self.diverged: str | None = None  # what was said of it
-        # Read once: of several processes, the first may take it away.
-        self._noted = _read_note(folder) if folder.diverged.exists() else None
-
-    @property
-    def ended(self) -> bool:
-        """Whether the run has come to an end of its own, whatever its ``max_step``."""
-        patience = self.setup.config.training.patience
-        return self.diverged is not None or (patience is not None and self.progress.stale >= patience)
-
-    def restored(self, like: RunState, at_most: int | None = None) -> Restored | None:
-        """The newest sound state in the folder, of a step that is ``at_most`` this one.
-
-        Raises:
-            RunError: where the states that are there cannot be used, or those that were there are gone.
-        """
-        # Replicas are evaluated together: one cannot be evaluated again where it is.
-        restored = self.checkpoints.restore_last(like, at_most, without_best=not self.folder.is_replica)
-        if restored is None and at_most is None:
-            self._check_unsaved()
-        return restored
-
-    def _check_unsaved(self) -> None:
-        """Raises ``RunError`` where a run without states has had some: it would start anew over the rest."""
-        best = self.checkpoints.newest_best
-        step = max([best or 0, *(own for own, _, _ in read_metrics(self.folder.metrics))])
-        # The first evaluation's state is written after all else of it, so that until then there is none.
-        if step > self.setup.config.training.eval_freq or self.folder.summary.exists():
-            remedy = "train" if best is None else "the best checkpoint can still tag; train"
-            raise RunError(
-                f"{self.folder.checkpoints / 'last'}: missing or empty; expected a state to go on from, "
-                f"since the run was evaluated;\n{remedy} anew with another --output"
-            )
-
-    def end_of(self, restored: Restored | None) -> int | None:
-        """The step at which the run came to an end of its own, where it did by this state or later."""
-        patience = self.setup.config.training.patience
-        if restored is not None and patience is not None and restored.progress.stale >= patience:
-            return restored.progress.step
-        return None if self._noted is None else self._noted.step
-
-    def go_on_from(self, restored: Restored, step: int) -> None:
-        """Takes up what was restored, with others that are at ``step``."""
-        for text in restored.refused:
-            print(f"warning: {text}; going on from step {step}", file=sys.stderr)
-        self.progress, self.window = restored.progress, Window(**restored.progress.window)
-        evaluated, metrics = self.progress.evaluated, self.folder.metrics
-        if evaluated and not metrics.exists():
-            print(
-                f"warning: {metrics} is missing: nothing until step {evaluated} will be in it",
-                file=sys.stderr,
-            )
-        if self._noted is not None and self._noted.step <= step:
-            self.diverged = self._noted.message
-
-    def clear_after(self) -> None:
-        """Deletes what an earlier process left behind the step from which the run goes on."""
-        self.checkpoints.drop_after(self.progress)
-        aside = keep_metrics_until(self.folder.metrics, self.progress.evaluated)
-        if aside is not None:
-            text = "what is no line of it is left out; as it was, it is kept as"
-            print(f"warning: {self.folder.metrics}: {text} {aside}", file=sys.stderr)
-        remove(self.folder.summary)
-        if self.diverged is None:
-            remove(self.folder.diverged)
-
-    def add(self, taken: Taken) -> None:
-        """Takes in what a step told.
-
-        Raises:
-            DivergedError: where it is not finite.
-        """
-        self.window.add(self.setup, taken)
-
-    def check(self, params: Params) -> None:
-        """Looks at the parameters that the steps have come to.
-
-        Raises:
-            DivergedError: where they are not finite.
-        """
-        self.window.check_params(self.setup, params)
-
-    def diverge(self, step: int, error: DivergedError) -> None:
-        """Ends the run for good; its checkpoints stay."""
-        self.diverged = str(error)
+    Raises:
+        DivergedError: if a run alone, or every replica, diverged; checkpoints stay.
+        RunError: if states cannot be used, or the folder cannot be written.
+        TrainingStopped: on Ctrl-C or SIGTERM, once the states are saved.
+    """
+    replicas, folders, config = ReplicaSet(setups), folder.runs(len(setups)), setups[0].config
+    # A crash can leave the newest state of one replica an evaluation behind another's.
+    keep = config.training.keep if len(setups) == 1 else max(2, config.training.keep)
+    with ExitStack() as stack:
+        checkpoints = [stack.enter_context(closing(Checkpoints(f.checkpoints, f.id, keep))) for f in folders]
+        stop = stack.enter_context(StopRequest())
+        with processes.refusing_together():  # The first process deletes what nobody resumes from only then.
+            start = resumed_start(replicas, setups, folders, checkpoints)
+        if start is not None:
+            summary = _finished_summary(replicas, start, folders)
+            if summary is not None:
+                advice = _how_to_train_longer(config, start)
+                print(f"the run is finished: it has had {start.step} steps; {advice}")
+                _report_replicas(folder, summary, start.divergences)
+                return summary
+        start = start or fresh_start(replicas, setups)
+        before_changes()
         if processes.is_first():
-            self.folder.write(self.folder.diverged.name, _Note(step, self.diverged)._asdict())
-
-    def save(self, state: RunState, step: int, task_steps: Mapping[str, int], seconds: float) -> None:
-        """Keeps the state of a step that is not evaluated, or not yet."""
-        progress = self.progress._replace(
-            step=step, task_steps=dict(task_steps), seconds=seconds, window=self.window.as_json()
+            clear_after(start, folders, checkpoints)
+            remove(folder.summary)
+        printer = ProgressPrinter(
+            config.target.name, replicas.length.expected_steps(replicas.weights), start.step
         )
-        self.checkpoints.save_last(state, progress)
+        end = None
+        with closing(printer), closing(train_replicas(replicas, start, stop)) as events:
+            for event in events:
+                if isinstance(event, Diverged):
+                    _end_replica(folders, event)
+                printer(event, len(replicas))
+                record_metrics(config, folders, event)
+                keep_checkpoints(checkpoints, event)
+                if isinstance(event, Stopped):
+                    raise TrainingStopped(event.signum, event.step)
+                end = event
+        assert isinstance(end, Finished)
+        return _finish(replicas, folder, checkpoints, end, stop)
 
-    def evaluate(
-        self, params: Params, own: Params, step: int, task_steps: Mapping[str, int], seconds: float
-    ) -> Evaluation:
-        """Scores the run on its dev files and keeps it if it is better than before.
 
-        Args:
-            params: up to date, as ``setup``'s model wants them.
-            own: the same in the run's own shapes.
+def _end_replica(folders: Sequence[RunFolder], event: Diverged) -> None:
+    """Note that a replica diverged, for good; raise DivergedError for a run alone."""
+    if len(folders) == 1:
+        raise DivergedError(event.message)
+    if processes.is_first():
+        folder = folders[event.replica]
+        folder.write(folder.divergence.name, {"step": event.step, "message": event.message})
 
-        Raises:
-            DivergedError: where a loss is not finite; nothing is kept then.
-        """
-        config, before = self.setup.config, self.progress
-        names = {task.name for task in config.tasks if task.require_eval or task.ref}
-        scores = evaluate(self.setup, params, lambda task, split: split == "dev" and task in names)
-        self.window.check_losses(self.setup, scores)
-        target = config.target.name
-        score = headline(config, target, scores[target]["dev"].as_json())
-        better = before.best_score is None or score > before.best_score
-        # Scores of nothing choose nothing: of such parameters the last have learnt most.
-        best = better or score == before.best_score == 0
-        if best:
-            self.checkpoints.save_best(step, own)
-        self.progress = Progress(
-            step,
-            dict(task_steps),
-            step if best else before.best_step,
-            score if best else before.best_score,
-            0 if better else before.stale + 1,
-            seconds,
-            evaluated=step,
-            window={"finite": self.window.finite},
+
+def _finished_summary(
+    replicas: ReplicaSet, start: Start, folders: Sequence[RunFolder]
+) -> dict[str, Any] | None:
+    """Return the summary of a run that was resumed after its end, if its scores are stored; else None."""
+    if not (replicas.length.is_over(start.step, start.task_steps) or _have_all_ended(replicas.config, start)):
+        return None
+    return _stored_summary(
+        replicas.config, folders, Finished(start.step, dict(enumerate(start.progress)), start.divergences)
+    )
+
+
+def _have_all_ended(config: Config, start: Start) -> bool:
+    """Return True if every replica has ended by divergence or patience."""
+    return all(
+        number in start.divergences or progress.has_ended(config.training.patience)
+        for number, progress in enumerate(start.progress)
+    )
+
+
+def _how_to_train_longer(config: Config, start: Start) -> str:
+    """Return advice for a finished run: which config values to raise, or to start anew."""
+    if len(start.progress) == 1:
+        return "raise training.max_step, max_epoch or patience to go on"
+    # They took their last steps at different times, and cannot go on side by side.
+    if _have_all_ended(config, start):
+        return "all replicas came to an end of their own; start anew with another --output to train longer"
+    return "raise training.max_step or max_epoch to go on"
+
+
+def _stored_summary(config: Config, folders: Sequence[RunFolder], end: Finished) -> dict[str, Any] | None:
+    """Return the summary of a run from its replicas' stored ones; None if a needed one is missing."""
+    summaries = [stored_summary(config, folder, end.progress[n]) for n, folder in enumerate(folders)]
+    return summaries[0] if len(folders) == 1 else run_summary(config, end.step, summaries, end.divergences)
+
+
+def _finish(
+    replicas: ReplicaSet,
+    folder: RunFolder,
+    checkpoints: Sequence[Checkpoints],
+    end: Finished,
+    stop: StopRequest,
+) -> dict[str, Any]:
+    """Score the best parameters of every replica, write and print the summaries; return that of the run.
+
+    Args:
+        replicas: the replicas.
+        folder: folder of the run.
+        checkpoints: checkpoints of each replica.
+        end: the end of the training.
+        stop: the request to stop, which is looked at before each replica.
+
+    Raises:
+        DivergedError: if all replicas have diverged.
+        TrainingStopped: on a signal; of several processes none stops here.
+    """
+    folders, summary = folder.runs(len(replicas)), None
+    if processes.is_first():
+        for number, replica_folder in enumerate(folders):
+            if stop.signum is not None and not processes.several():
+                raise TrainingStopped(stop.signum, end.step)
+            progress = end.progress[number]
+            if progress.best_step is not None:  # None: it diverged before it was evaluated
+                replica = replicas[number]
+                params = checkpoints[number].restore_best(progress.best_step, replica.shapes.params)
+                scores = score_replica(replica.setup, replica.pad(params), lambda task, split: True)
+                divergence = end.divergences.get(number)
+                summary = replica_summary(replicas.config, progress, scores, divergence)
+                replica_folder.write("summary.json", summary)
+                if len(replicas) == 1:
+                    _print_scores(progress, scores)
+        summary = _stored_summary(replicas.config, folders, end)
+        if summary is not None:
+            _report_replicas(folder, summary, end.divergences)
+    processes.wait_for_all("summarised")
+    if processes.any_of(processes.is_first() and len(end.divergences) == len(replicas)):
+        raise DivergedError(
+            "\n".join(f"replica {n}: {message}" for n, message in sorted(end.divergences.items()))
         )
-        append_metrics(self.folder.metrics, self._record(scores))
-        self.forget_steps()
-        return Evaluation(scores, score, best)
+    return folder.read("summary.json") if summary is None else summary
 
-    def forget_steps(self) -> None:
-        """Begins a new window."""
-        self.window = Window(finite=self.window.finite)
 
-    def keep(self, state: RunState) -> None:
-        """Keeps the state that was evaluated."""
-        self.checkpoints.save_last(state, self.progress)
+def _print_scores(progress: Progress, scores: Scores) -> None:
+    """Print the best step and all scores of a run alone."""
+    best, last = progress.best_step or 0, progress.step
+    more = " (near the end: with a larger max_step or max_epoch, --resume may find a better one)"
+    print(f"best step {best} of {last}{more if best > 0.9 * last else ''}, {progress.seconds:.0f} s")
+    print(score_table(scores))
 
-    def _record(self, scores: Scores) -> dict[str, Any]:
-        progress, window = self.progress, self.window
-        return {
-            "step": progress.step,
-            "seconds": round(progress.seconds, 3),
-            "task_steps": progress.task_steps,
-            "losses": {name: float(np.mean(values)) for name, values in window.losses.items()},
-            "gradient_norms": {name: float(np.mean(values)) for name, values in window.norms.items()},
-            "learning_rates": {
-                name: float(np.asarray(learning_rate_schedule(self.setup.config.task(name))(count)))
-                for name, count in progress.task_steps.items()
-            },
-            "sentences_per_second": round(window.sentences / window.seconds, 1),
-            "best_step": progress.best_step,
-            "best_score": progress.best_score,
-            "scores": scores_as_json(scores),
-        }
 
-    def finish(self, params: Params) -> Scores:
-        """Scores the best parameters on all dev and test files and writes ``summary.json``."""
-        scores = evaluate(self.setup, params, lambda task, split: True)
-        progress = self.progress
-        summary = {
-            "best_step": progress.best_step,
-            "best_score": progress.best_score,
-            "steps": progress.step,
-            "seconds": round(progress.seconds, 3),
-            "task_steps": progress.task_steps,
-            "target": self.setup.config.target.name,
-            **where(),
-            "scores": scores_as_json(scores),
-        }
-        if self.diverged is not None:
-            summary["diverged"] = self.diverged
-        self.folder.write("summary.json", summary)
-        return scores
-
-    def finished_summary(self) -> dict[str, Any] | None:
-        """The summary that was written after the steps that the run has had, if it was.
-
-        None where it is damaged as well: it can be made again. Where the last step is no multiple of
-        ``eval_freq``, the state is of before its evaluation, and that may have been the best.
-        """
-        config, progress = self.setup.config, self.progress
-        scored = {t.name: {*config.dataset(t.dataset).files.by_split} - {"train"} for t in config.tasks}
-        try:
-            summary = self.folder.read("summary.json")
-            statistics(config, [summary["scores"]])
-            splits = {name: set(own) for name, own in summary["scores"].items()}
-            step, *best = (summary[key] for key in ("steps", "best_step", "best_score"))
-            float(summary["seconds"])
-        except (RunError, LookupError, TypeError, ValueError, AttributeError):
-            return None
-        is_best = best == [progress.best_step, progress.best_score]
-        is_best |= progress.evaluated < step == best[0]
-        return summary if (step, splits) == (progress.step, scored) and is_best else None
+def _report_replicas(folder: RunFolder, summary: Mapping[str, Any], divergences: Mapping[int, str]) -> None:
+    """Write and print what the replicas of a run reached together; nothing is left to say of a run alone."""
+    if "replicas" not in summary or not processes.is_first():
+        return
+    if not folder.summary.exists():
+        folder.write("summary.json", summary)
+    count = len(summary["replicas"])
+    print(f"{count} replicas, {summary['seconds']:.0f} s; each one's scores: summary.json")
+    if divergences:
+        numbers = ", ".join(map(str, sorted(divergences)))
+        print(f"{len(divergences)} of them diverged and are left out: {numbers}")
+    print(statistics_table(summary["statistics"]))

@@ -1,42 +1,41 @@
-"""What is told before a run: who shares what, how large it all is, what vectors cover, what is odd."""
+"""Tables of a run before its first step: shared components, sizes, corpora and coverage of the vectors."""
 
 import sys
 from collections.abc import Iterable
 
 import jax
 
-from mlmt_jax.model import init_params
 from mlmt_jax.text.findings import Finding
-from mlmt_jax.training.printing import table
 from mlmt_jax.training.setup import Setup
-
-__all__ = ["describe_corpora", "describe_run", "print_findings"]
+from mlmt_jax.training.tables import table
 
 
 def print_findings(findings: Iterable[Finding]) -> None:
-    """Prints what is suspicious in the data to standard error, a line or two each."""
+    """Print findings to standard error as warnings, a line or two each."""
     for finding in findings:
         print(f"warning: {finding}", file=sys.stderr)
 
 
 def describe_run(setup: Setup) -> str:
-    """Tables of sharing, parameters, corpora and coverage."""
+    """Return the tables of shared components, of parameters, and of corpora."""
     return "\n\n".join((_sharing(setup), _parameters(setup), describe_corpora(setup)))
 
 
 def _sharing(setup: Setup) -> str:
+    """Return a table of the component in each role of each task model, and of the task weights."""
     names = list(setup.model.tasks)
     roles: dict[str, dict[str, str]] = {}
     for name, task in setup.model.tasks.items():
         for role, part in task.parts.items():
             roles.setdefault(role, {})[name] = part.name
-    rows = [(role, *(used.get(name, "-") for name in names)) for role, used in roles.items()]
+    rows = [(role, *(components.get(name, "-") for name in names)) for role, components in roles.items()]
     rows.append(("chance of a step", *(f"{setup.weights[name]:.3f}" for name in names)))
     return table(("role", *names), rows)
 
 
 def _parameters(setup: Setup) -> str:
-    params = jax.eval_shape(lambda: init_params(setup.model, jax.random.key(0)))
+    """Return a table of the number of parameters of each component, and of the task models that use it."""
+    params = setup.shapes.params
     sizes = {name: sum(leaf.size for leaf in jax.tree.leaves(tree)) for name, tree in params.items()}
     users = {
         name: sum(name in {part.name for part in task.parts.values()} for task in setup.model.tasks.values())
@@ -47,28 +46,29 @@ def _parameters(setup: Setup) -> str:
 
 
 def describe_corpora(setup: Setup) -> str:
-    """Sizes of all files, and the shares of their words that are known and that have a vector."""
+    """Return a table of file sizes, and of the shares of words that are known and that have a vector."""
     rows = []
     for task in setup.config.tasks:
         dataset = setup.corpus.datasets[task.dataset]
-        vocab = setup.corpus.vocabulary.words[task.model.word_embed]
+        vocabulary = setup.corpus.vocabulary.words[task.model.word_embed]
         vectors = setup.corpus.pretrained.get(task.model.word_embed)
-        with_vector = set() if vectors is None else set(vectors[0].tolist())
-        for split, examples in dataset.splits.items():
-            words = [vocab.row(word) for example in examples for word in example.tokens]
+        rows_with_vector = set() if vectors is None else set(vectors[0].tolist())
+        for split, sentences in dataset.splits.items():
+            words = [vocabulary.row(word) for sentence in sentences for word in sentence.tokens]
             total = max(len(words), 1)
-            spans = [tag for e in examples for tag in e.tags if tag[:2] in ("B-", "S-")]
+            spans = sum(tag[:2] in ("B-", "S-") for sentence in sentences for tag in sentence.tags)
+            with_vector = f"{100 * sum(row in rows_with_vector for row in words) / total:.1f}%"
             rows.append(
                 (
                     dataset.name,
                     split,
                     dataset.scheme,
-                    len(examples),
+                    len(sentences),
                     len(words),
-                    len(spans) if dataset.scheme != "none" else "-",
-                    max((len(e.tokens) for e in examples), default=0),
+                    spans if dataset.scheme != "none" else "-",
+                    max((len(sentence.tokens) for sentence in sentences), default=0),
                     f"{100 * sum(row > 0 for row in words) / total:.1f}%",
-                    f"{100 * sum(row in with_vector for row in words) / total:.1f}%" if with_vector else "-",
+                    with_vector if rows_with_vector else "-",
                 )
             )
     header = ("dataset", "split", "scheme", "sentences", "words", "spans", "longest", "known", "with vector")

@@ -1,100 +1,116 @@
-"""Tags for many sentences, the scores of a split, and what probabilities are worth on it."""
+"""Scores and calibration of a task model on the labelled sentences of one file."""
 
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from mlmt_jax.batches.packing import Contents
-from mlmt_jax.corpus.dataset import Example
+from mlmt_jax.batches.encoded_sentences import EncodedSentences
 from mlmt_jax.metrics.calibration import Calibration, calibration
 from mlmt_jax.metrics.scores import Score, score_spans, score_tokens
-from mlmt_jax.metrics.spans import strict_spans
+from mlmt_jax.metrics.spans import Scheme, strict_spans
 from mlmt_jax.metrics.unseen import ByWords, count_by_words
 from mlmt_jax.model import TaskModel, tags_and_losses
+from mlmt_jax.text.columns import Sentence
 from mlmt_jax.text.decoded import span_probabilities
 from mlmt_jax.training.run_model import infer
 from mlmt_jax.types import Params
 
-__all__ = ["Found", "SplitScore", "calibrate_found", "evaluate_split", "score_found"]
+#: The arrays that a reader returns for each sentence.
+Predictions = Sequence[tuple[np.ndarray, ...]]
 
-#: What a reader gave of each sentence.
-Found = Sequence[tuple[np.ndarray, ...]]
+
+class TaskTags(NamedTuple):
+    """The tags of a task."""
+
+    names: tuple[str, ...]  # in the order of their indices
+    are_spans: bool  # BIOES spans; false: one independent tag a word
+
+    @property
+    def scheme(self) -> Scheme:
+        """The tag scheme of `names`."""
+        return "bioes" if self.are_spans else "none"
+
+    def decode(self, indices: np.ndarray, sentence: Sentence) -> list[str]:
+        """Return the tags of a sentence of n words from indices (n or more,) int, padded at the end."""
+        tags: list[int] = indices[: len(sentence.tokens)].tolist()
+        return [self.names[tag] for tag in tags]
 
 
 class SplitScore(NamedTuple):
-    """How a task model does on one file."""
+    """The scores of a task model on one file."""
 
     score: Score
-    loss: float  # nats per sentence, over sentences whose gold tags the task knows; nan if there is none
-    by_words: ByWords | None = None  # the same spans or tokens, by whether training had their words
+    loss: float  # mean over sentences whose gold tags the task knows, nats per sentence; NaN without any
+    by_words: ByWords | None = None  # counts of spans or tokens with and without words unseen in training
 
     def as_json(self) -> dict:
-        """The score's fields with the loss beside them, without ``by_words``."""
+        """Return the fields of the score and the loss; `by_words` is left out."""
         return {**self.score.as_json(), "loss": self.loss if np.isfinite(self.loss) else None}
 
 
 def evaluate_split(
     task: TaskModel,
     params: Params,
-    tag_names: Sequence[str],
-    examples: Sequence[Example],
-    contents: Contents,
-    *,
-    spans: bool,
+    tags: TaskTags,
+    sentences: Sequence[Sentence],
+    encoded: EncodedSentences,
     batch_size: int,
 ) -> SplitScore:
-    """Scores a task model on labelled sentences (``contents`` are the encoded ``examples``)."""
-    found = infer(task, params, tags_and_losses, contents, batch_size)
-    return score_found(found, tag_names, examples, spans=spans)
+    """Score a task model on labelled sentences; `encoded` are the same sentences."""
+    predictions = infer(task, params, tags_and_losses, encoded, batch_size)
+    return score_predictions(predictions, tags, sentences)
 
 
-def score_found(
-    found: Found,
-    tag_names: Sequence[str],
-    examples: Sequence[Example],
-    *,
-    spans: bool,
-    seen: Collection[str] | None = None,
+def score_predictions(
+    predictions: Predictions,
+    tags: TaskTags,
+    sentences: Sequence[Sentence],
+    training_words: Collection[str] | None = None,
 ) -> SplitScore:
-    """Scores what ``tags_and_losses`` read of labelled sentences.
+    """Score the predictions of `tags_and_losses` against the gold tags of the sentences.
 
-    Where ``seen`` has the words of the training data, what they are in is counted apart as well.
+    Args:
+        predictions: best tags (n,) int and loss () in nats of each sentence.
+        tags: the task's tags.
+        sentences: in the order of the predictions.
+        training_words: the words of the training data, for `by_words`; None leaves it out.
     """
-    gold = [example.tags for example in examples]
-    predicted = [_named(tag_names, best, own) for (best, _), own in zip(found, gold, strict=True)]
-    losses = np.array([loss for _, loss in found], np.float32)
-    score = score_spans(gold, predicted, "bioes") if spans else score_tokens(gold, predicted)
+    gold = [sentence.tags for sentence in sentences]
+    predicted = [
+        tags.decode(best, sentence) for (best, _), sentence in zip(predictions, sentences, strict=True)
+    ]
+    losses = np.array([loss for _, loss in predictions], np.float32)
+    score = score_spans(gold, predicted, "bioes") if tags.are_spans else score_tokens(gold, predicted)
     by_words = None
-    if seen is not None:
-        tokens = [example.tokens for example in examples]
-        by_words = count_by_words(tokens, gold, predicted, "bioes" if spans else "none", seen)
+    if training_words is not None:
+        tokens = [sentence.tokens for sentence in sentences]
+        by_words = count_by_words(tokens, gold, predicted, tags.scheme, training_words)
     known = losses[~np.isnan(losses)]
     return SplitScore(score, float(known.mean(dtype=np.float64)) if len(known) else float("nan"), by_words)
 
 
-def calibrate_found(
-    found: Found, tag_names: Sequence[str], examples: Sequence[Example], *, spans: bool
+def calibrate_predictions(
+    predictions: Predictions, tags: TaskTags, sentences: Sequence[Sentence]
 ) -> Calibration:
-    """The calibration of predicted spans' probabilities, or of tokens' where tags are not spans.
+    """Return the calibration of the probabilities of predicted spans, or of tokens if tags are no spans.
 
-    ``found`` is what ``tags_and_probabilities`` read of the examples. A span is right where the gold tags
-    have it too.
+    A predicted span is correct if the gold tags have the same span.
+
+    Args:
+        predictions: the arrays of `tags_and_probabilities` for each sentence.
+        tags: the task's tags.
+        sentences: labelled, in the order of the predictions.
     """
-    probabilities, right = [], []
-    for (best, marginals, steps), example in zip(found, examples, strict=True):
-        predicted = _named(tag_names, best, example.tags)
+    probabilities, correct = [], []
+    for (best, marginals, steps), sentence in zip(predictions, sentences, strict=True):
+        predicted = tags.decode(best, sentence)
         n = len(predicted)
-        if spans:
-            gold, own = set(strict_spans(example.tags, "bioes")), strict_spans(predicted, "bioes")
-            probabilities.append(span_probabilities(own, best[:n], marginals[:n], steps[:n]))
-            right += [span in gold for span in own]
+        if tags.are_spans:
+            gold, spans = set(strict_spans(sentence.tags, "bioes")), strict_spans(predicted, "bioes")
+            probabilities.append(span_probabilities(spans, best[:n], marginals[:n], steps[:n]))
+            correct += [span in gold for span in spans]
         else:
             probabilities.append(np.minimum(marginals[np.arange(n), best[:n]], 1.0))
-            right += [a == b for a, b in zip(example.tags, predicted, strict=True)]
-    return calibration(np.concatenate([[], *probabilities]), right)
-
-
-def _named(tag_names: Sequence[str], best: np.ndarray, gold: Sequence[str]) -> list[str]:
-    indices: list[int] = best[: len(gold)].tolist()
-    return [tag_names[tag] for tag in indices]
+            correct += [a == b for a, b in zip(sentence.tags, predicted, strict=True)]
+    return calibration(np.concatenate([[], *probabilities]), correct)

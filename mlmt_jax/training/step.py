@@ -19,12 +19,12 @@ from mlmt_jax.training.word_rows import (
     scattered,
     with_momentum,
 )
-from mlmt_jax.types import Batch, Params
+from mlmt_jax.types import Batch, Params, batch_axes
 
-__all__ = ["OF_RUNS", "StepMetrics", "touches", "train_step", "train_steps_in_turn"]
+__all__ = ["REPLICA_AXES", "StepMetrics", "touches", "train_step", "train_steps_in_turn"]
 
-#: The axes over which the batches of several runs are mapped: all runs take the same steps through words.
-OF_RUNS = Batch(**dict.fromkeys(Batch._fields, 0) | {"starts": None})  # type: ignore[arg-type]
+#: Mapped axes of the batch of several replicas, which share ``step_starts``.
+REPLICA_AXES = batch_axes(words=0, sentences=0)
 
 
 class StepMetrics(NamedTuple):
@@ -71,7 +71,7 @@ def train_step(
     """
     table = task.word_embed.name
     own_users = users.get(table, ())
-    found = gathered(own_users, table, state, batch)
+    found = gathered(own_users, table, state, batch.words.table_rows)
     state, found, metrics = _update(task, optimizer, own_users, state, found, batch, key)
     return scattered(own_users, table, state, found), metrics
 
@@ -91,22 +91,23 @@ def train_steps_in_turn(
     Args:
         task, optimizer, users: as there.
         states, keys: with a leading axis R.
-        batch: with a leading axis R, but for ``starts``.
+        batch: with a leading axis R, but for ``step_starts``.
     """
     table = task.word_embed.name
     own_users = users.get(table, ())
-    found = jax.vmap(partial(gathered, own_users, table), (0, OF_RUNS))(states, batch)
+    found = jax.vmap(partial(gathered, own_users, table))(states, batch.words.table_rows)
     by_row = lambda path: path[0].name == "synced" or is_of_table(path, table)
     nothing = jnp.zeros(len(states.step))
     small = jax.tree.map_with_path(lambda path, leaf: nothing if by_row(path) else leaf, states)
-    by_run = batch._asdict()
-    starts = by_run.pop("starts")
+    step_starts = batch.sentences.step_starts
+    mapped = batch._replace(sentences=batch.sentences._replace(step_starts=None))
 
     def turn(own):
-        state, found, by_run, key = own
-        return _update(task, optimizer, own_users, state, found, Batch(**by_run, starts=starts), key)
+        state, found, batch, key = own
+        batch = batch._replace(sentences=batch.sentences._replace(step_starts=step_starts))
+        return _update(task, optimizer, own_users, state, found, batch, key)
 
-    small, found, metrics = jax.lax.map(turn, (small, found, by_run, keys))
+    small, found, metrics = jax.lax.map(turn, (small, found, mapped, keys))
     states = jax.tree.map_with_path(
         lambda path, leaf, before: before if by_row(path) else leaf, small, states
     )
@@ -125,7 +126,8 @@ def _update(
     """The step on rows of the word table that are gathered; the table itself is not looked at."""
     table = task.word_embed.name
     # The model sees the batch's rows as the whole table.
-    batch = batch._replace(rows=jnp.arange(len(batch.rows)))
+    rows = jnp.arange(len(batch.words.table_rows))
+    batch = batch._replace(words=batch.words._replace(table_rows=rows))
     own = {**task.own(state.params), table: {"table": found.rows}}
     opt_state = state.opt_states[task.name]
     if own_users:

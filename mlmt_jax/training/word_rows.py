@@ -20,7 +20,7 @@ import optax
 
 from mlmt_jax.config import Config, TaskConfig
 from mlmt_jax.training.state import RunState
-from mlmt_jax.types import Batch, Params
+from mlmt_jax.types import Array, Params
 
 __all__ = [
     "Gathered",
@@ -80,16 +80,16 @@ class Gathered(NamedTuple):
     targets: jax.Array  # (U,) int32, where they belong; beyond the table where they only fill up
 
 
-def gathered(users: tuple[TableUser, ...], table: str, state: RunState, batch: Batch) -> Gathered:
-    """The batch's rows of a table, with what they owe to each of its users paid."""
+def gathered(users: tuple[TableUser, ...], table: str, state: RunState, table_rows: Array) -> Gathered:
+    """The given rows of a table (``DistinctWords``), with what they owe to each of its users paid."""
     whole = state.params[table]["table"]
-    place = jnp.arange(len(batch.rows))
+    place = jnp.arange(len(table_rows))
     # Rows ascend: only the first can be row 0, every other 0 fills up.
-    targets = jnp.where((place == 0) | (batch.rows > 0), batch.rows, len(whole))
-    rows, momenta = whole[batch.rows], {}
+    targets = jnp.where((place == 0) | (table_rows > 0), table_rows, len(whole))
+    rows, momenta = whole[table_rows], {}
     for user in users:
-        momentum = momentum_of(state.opt_states[user.task], table)[batch.rows]
-        move, decay = user.owed(state.synced[user.task][batch.rows], state.task_steps[user.task])
+        momentum = momentum_of(state.opt_states[user.task], table)[table_rows]
+        move, decay = user.owed(state.synced[user.task][table_rows], state.task_steps[user.task])
         rows -= move[:, None] * momentum
         momenta[user.task] = decay[:, None] * momentum
     return Gathered(rows, momenta, targets)

@@ -39,8 +39,8 @@ def test_no_other_choice_of_shapes_costs_less(needed, rows, steps):
     ]
     choices = []
     for count in range(4):
-        for cuts in combinations(sorted({size.packed for size in sizes}), count):
-            held = [[size for size in sizes if size.packed <= cut] for cut in cuts]
+        for cuts in combinations(sorted({size.packed_words for size in sizes}), count):
+            held = [[size for size in sizes if size.packed_words <= cut] for cut in cuts]
             own = [Shape(*map(max, zip(*some, strict=True))) for some in held]
             choices.append((*(shape for shape in own if shape != limit), limit))
     assert chosen in choices

@@ -4,34 +4,30 @@ from itertools import combinations
 
 import numpy as np
 from batch_checks import CHARACTER_ROWS, WORD_ROWS, assert_packed, make_sentences
-from dense import batch_of, chars_of, words_of
+from dense import dense_chars, dense_words, encode_dense, pack_dense
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlmt_jax.batches.packing import Needs, assemble, collect, together
+from mlmt_jax.batches.packing import Needs, assemble, largest_needs, needs_of
 from mlmt_jax.batches.shapes import Shape
-from mlmt_jax.batches.training_batches import TrainingBatches
-from mlmt_jax.types import BY_SENTENCE
+from mlmt_jax.batches.training_batches import OovReplacement, TrainingBatches
+from mlmt_jax.types import Batch, batch_axes
 
 LENGTHS = st.lists(st.integers(1, 30), min_size=1, max_size=50)
 
 
 def make_batches(sentences, batch_size: int, *, seed=7, name="task", rate=0.0, words=None, characters=None):
-    return TrainingBatches(
-        name,
-        sentences,
-        batch_size,
-        seed=seed,
-        rare_words=np.zeros(WORD_ROWS, bool) if words is None else words,
-        rare_characters=np.zeros(CHARACTER_ROWS, bool) if characters is None else characters,
-        unknown_rate=rate,
-        expected_steps=1000.0,
+    oov = OovReplacement(
+        rate,
+        np.zeros(WORD_ROWS, bool) if words is None else words,
+        np.zeros(CHARACTER_ROWS, bool) if characters is None else characters,
     )
+    return TrainingBatches(name, encode_dense(sentences), batch_size, seed, oov, expected_steps=1000.0)
 
 
 def assert_holds(batch, sentences) -> None:
     """The batch holds these sentences, in this order, and nothing else."""
-    rows, n = batch.position.shape
+    rows, n = batch.sentences.packed_index.shape
     longest = max((s.chars.shape[1] for s in sentences), default=0)
     words, chars = np.zeros((rows, n), int), np.zeros((rows, n, longest), int)
     tags, lengths = np.zeros((rows, n), int), np.zeros(rows, int)
@@ -41,55 +37,61 @@ def assert_holds(batch, sentences) -> None:
             words[i, j], tags[i, j] = sentence.words[j], sentence.tags[j]
             for k, char in enumerate(sentence.chars[j]):
                 chars[i, j, k] = char
-    for own, expected in ((words_of(batch), words), (batch.lengths, lengths), (batch.tags, tags)):
-        np.testing.assert_array_equal(own, expected)
-    found = chars_of(batch)
-    width = max(found.shape[2], longest)
+    np.testing.assert_array_equal(dense_words(batch), words)
+    np.testing.assert_array_equal(batch.sentences.lengths, lengths)
+    np.testing.assert_array_equal(batch.sentences.tags, tags)
+    batch_chars = dense_chars(batch)
+    width = max(batch_chars.shape[2], longest)
     wide = lambda values: np.pad(values, [(0, 0), (0, 0), (0, width - values.shape[2])])
-    np.testing.assert_array_equal(wide(found), wide(chars))
-    dtypes = {name: np.dtype(np.int32) for name in batch._fields} | {"places": np.dtype(np.uint32)}
-    assert {name: part.dtype for name, part in batch._asdict().items()} == dtypes
-    assert_packed(batch.tokens, batch)
-    # Every word stands there once, and so does every row of the table.
+    np.testing.assert_array_equal(wide(batch_chars), wide(chars))
+    dtypes = batch_axes(
+        words=np.dtype(np.int32), sentences=np.dtype(np.int32), step_starts=np.dtype(np.int32)
+    )
+    dtypes = dtypes._replace(sentences=dtypes.sentences._replace(dropout_ids=np.dtype(np.uint32)))
+    assert tuple(array.dtype for array in batch.arrays) == dtypes.arrays
+    assert_packed(batch.word_ids, batch.sentences)
+    # Every word is stored once, and so is every row of the table.
     inside = np.arange(n) < lengths[:, None]
-    lines = {(row, tuple(own)) for row, own in zip(words[inside], chars[inside].tolist(), strict=True)}
-    used = set(batch.tokens[batch.position[inside]].tolist())
-    assert len(used) == len(lines) <= len(batch.words) == len(batch.rows) == len(batch.ends)
-    distinct = sorted({row for row, _ in lines})
-    np.testing.assert_array_equal(batch.rows, [*distinct, *[0] * (len(batch.rows) - len(distinct))])
-    # Characters stand word by word.
-    letters = int(max(batch.ends, default=0))
-    sizes = np.diff(batch.ends[: len(lines)], prepend=0)
-    np.testing.assert_array_equal(batch.owners[:letters], np.repeat(np.arange(len(lines)), sizes))
-    assert np.all(batch.owners[letters:] == len(batch.words) - 1)
-    assert not np.any(batch.chars[letters:])
+    spellings = {(row, tuple(word)) for row, word in zip(words[inside], chars[inside].tolist(), strict=True)}
+    used = set(batch.word_ids[batch.sentences.packed_index[inside]].tolist())
+    distinct = batch.words
+    assert len(used) == len(spellings) <= len(distinct.row_index)
+    assert len(distinct.row_index) == len(distinct.table_rows) == len(distinct.segment_ends)
+    rows = sorted({row for row, _ in spellings})
+    np.testing.assert_array_equal(distinct.table_rows, [*rows, *[0] * (len(distinct.table_rows) - len(rows))])
+    # Characters are stored word by word.
+    end = int(max(distinct.segment_ends, default=0))
+    sizes = np.diff(distinct.segment_ends[: len(spellings)], prepend=0)
+    np.testing.assert_array_equal(distinct.segment_ids[:end], np.repeat(np.arange(len(spellings)), sizes))
+    assert np.all(distinct.segment_ids[end:] == len(distinct.row_index) - 1)
+    assert not np.any(distinct.chars[end:])
 
 
-def assert_same(a, b) -> None:
-    for x, y in zip(a, b, strict=True):
+def assert_same(a: Batch, b: Batch) -> None:
+    for x, y in zip(a.arrays, b.arrays, strict=True):
         np.testing.assert_array_equal(x, y)
 
 
 def test_padding_is_zero_and_left_over_rows_have_length_zero():
     sentences = make_sentences([3, 1, 5])
     sentences[1] = sentences[1]._replace(tags=np.array([-1], np.int32))
-    assert_holds(batch_of(sentences, 5, 7, more=9), sentences)
-    assert_holds(batch_of([], 2, 3, more=4), [])
+    assert_holds(pack_dense(sentences, 5, 7, more=9), sentences)
+    assert_holds(pack_dense([], 2, 3, more=4), [])
 
 
 def test_a_word_without_characters_says_so():
     [sentence] = make_sentences([3])
     bare = sentence._replace(words=np.array([4, 5, 4], np.int32), chars=np.zeros((3, 0), np.int32))
-    batch = batch_of([bare], 1, 4)
-    np.testing.assert_array_equal(batch.ends, [1, 2])
-    np.testing.assert_array_equal(batch.chars, [0, 0])
+    batch = pack_dense([bare], 1, 4)
+    np.testing.assert_array_equal(batch.words.segment_ends, [1, 2])
+    np.testing.assert_array_equal(batch.words.chars, [0, 0])
 
 
 def test_there_is_room_for_the_most_of_each_kind():
     one, other = Needs(np.array([5, 1]), 2, 9), Needs(np.array([3, 2, 1]), 5, 4)
     for several in ([one, other], [other, one]):
-        lengths, distinct, letters = together(several)
-        assert (lengths.tolist(), distinct, letters) == ([5, 2, 1], 5, 9)
+        lengths, distinct_words, chars = largest_needs(several)
+        assert (lengths.tolist(), distinct_words, chars) == ([5, 2, 1], 5, 9)
 
 
 @given(LENGTHS, st.integers(1, 4), st.integers(0, 9))
@@ -97,29 +99,35 @@ def test_there_is_room_for_the_most_of_each_kind():
 def test_sentences_are_dealt_out_to_parts_of_one_layout(lengths, parts, more):
     sentences = make_sentences(lengths)
     rows = -(-len(lengths) // parts) * parts
-    contents = collect(sentences)
-    needs = together([contents.needs(rows), collect(make_sentences(lengths[:3], 1)).needs(rows)])
+    encoded, other = encode_dense(sentences), encode_dense(make_sentences(lengths[:3], 1))
+    needs = largest_needs([needs_of(encoded, rows), needs_of(other, rows)])
     need = needs.shape(parts)
-    whole = batch_of(sentences, rows, need.words)
-    batch = assemble(contents, rows, Shape(*(size + more for size in need)), needs.lengths, parts)
+    whole = pack_dense(sentences, rows, need.sentence_words).sentences
+    batch = assemble(encoded, rows, Shape(*(size + more for size in need)), needs.lengths, parts)
+    packed, step_starts = batch.sentences, batch.sentences.step_starts
     seen = []
     for part in range(parts):
-        tokens, places, back, position, own, tags = (getattr(batch, name)[part] for name in BY_SENTENCE)
-        assert len(own) == rows // parts
-        for row, length in enumerate(own):
-            at = position[row, :length]
-            # Those of one number stand together, in the order of the sentences, where the layout says.
-            np.testing.assert_array_equal(at, batch.starts[:length] + row)
-            assert np.all(position[row, length:] == len(tokens))
-            np.testing.assert_array_equal(back[at], at[::-1])
-            np.testing.assert_array_equal(places[at] & 0xFFFF, np.arange(length))
+        word_ids, dropout_ids, reversal = (
+            batch.word_ids[part],
+            packed.dropout_ids[part],
+            packed.reversal[part],
+        )
+        packed_index = packed.packed_index[part]
+        assert len(packed.lengths[part]) == rows // parts
+        for row, length in enumerate(packed.lengths[part]):
+            index = packed_index[row, :length]
+            # Words of one number are neighbours, in the order of the sentences, where the layout says.
+            np.testing.assert_array_equal(index, step_starts[:length] + row)
+            assert np.all(packed_index[row, length:] == len(word_ids))
+            np.testing.assert_array_equal(reversal[index], index[::-1])
+            np.testing.assert_array_equal(dropout_ids[index] & 0xFFFF, np.arange(length))
             if length:
-                [sentence] = set((places[at] >> 16).tolist())
+                [sentence] = set((dropout_ids[index] >> 16).tolist())
                 seen.append(sentence)
-                words = batch.rows[batch.words][tokens[at]]
+                words = batch.words.table_rows[batch.words.row_index][word_ids[index]]
                 np.testing.assert_array_equal(words, sentences[sentence].words)
-                np.testing.assert_array_equal(tags[row, :length], whole.tags[sentence, :length])
-        assert batch.starts[-1] + len(own) <= len(tokens)
+                np.testing.assert_array_equal(packed.tags[part, row, :length], whole.tags[sentence, :length])
+        assert step_starts[-1] + rows // parts <= len(word_ids)
     assert sorted(seen) == list(range(len(sentences)))
 
 
@@ -137,7 +145,7 @@ def test_an_epoch_has_every_sentence_once_in_batches_of_nearly_one_size(lengths,
         assert max(sizes) <= batch_size
         assert max(sizes) - min(sizes) <= 1
         # Of two batches, one's sentences are the shorter ones, but for a jitter of less than four words.
-        spans = [(min(own), max(own)) for own in ([lengths[i] for i in batch] for batch in chosen)]
+        spans = [(min(lengths[i] for i in batch), max(lengths[i] for i in batch)) for batch in chosen]
         assert all(min(a[1] - b[0], b[1] - a[0]) < 4 for a, b in combinations(spans, 2))
 
 
@@ -154,11 +162,13 @@ def test_training_batches_hold_their_sentences_in_few_shapes(lengths, batch_size
     assert shapes <= set(batches.shapes)
     assert len(batches.shapes) <= 5
     largest = max(len(batches.indices(step)) for step in range(batches.batches_per_epoch))
-    assert batch.lengths.shape == (largest,)
+    assert batch.sentences.lengths.shape == (largest,)
 
 
 def shape_of(batch) -> Shape:
-    return Shape(batch.position.shape[1], len(batch.tokens), len(batch.words), len(batch.chars))
+    words = batch.words
+    n = batch.sentences.packed_index.shape[1]
+    return Shape(n, len(batch.word_ids), len(words.row_index), len(words.chars))
 
 
 def test_a_batch_depends_on_seed_task_and_step_but_not_on_what_was_asked_before():
@@ -200,12 +210,12 @@ def test_words_and_characters_seen_once_are_replaced_at_the_configured_rate():
     rate, steps = 0.15, 300
     batches = make_batches(sentences, 10, rate=rate, words=rare_words, characters=rare_characters)
     plain = make_batches(sentences, 10)
-    for field, rare, unknown in ((words_of, rare_words, 0), (chars_of, rare_characters, 1)):
+    for field, rare, unknown in ((dense_words, rare_words, 0), (dense_chars, rare_characters, 1)):
         replaced = could = 0
         outcomes = set()
         for step in range(steps):
             before, after = (field(b.batch(step)) for b in (plain, batches))
-            if field is chars_of:
+            if field is dense_chars:
                 before, after = (
                     part[..., : min(before.shape[2], after.shape[2])] for part in (before, after)
                 )
@@ -223,13 +233,14 @@ def test_words_and_characters_seen_once_are_replaced_at_the_configured_rate():
         assert seen == set(np.flatnonzero(rare))
     for step in range(20):
         a, b = plain.batch(step), batches.batch(step)
-        assert_same((a.lengths, a.tags), (b.lengths, b.tags))
+        np.testing.assert_array_equal(a.sentences.lengths, b.sentences.lengths)
+        np.testing.assert_array_equal(a.sentences.tags, b.sentences.tags)
 
 
 def test_each_batch_of_an_epoch_draws_its_own_unknown_words():
     every = np.ones(WORD_ROWS, bool)
     batches = make_batches(make_sentences([20] * 8), 2, rate=0.5, words=every)
-    unknown = [(words_of(batches.batch(step)) == 0).ravel().tolist() for step in range(4)]
+    unknown = [(dense_words(batches.batch(step)) == 0).ravel().tolist() for step in range(4)]
     assert all(one != other for one, other in combinations(unknown, 2))
 
 

@@ -4,17 +4,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from dense import DenseSentence, encode_dense
 
-from mlmt_jax.batches.packing import Encoded, collect
 from mlmt_jax.batches.windows import CONTEXT, LONGEST, Programs, cut, run_programs
-from mlmt_jax.types import Sentences, Words
+from mlmt_jax.types import DistinctWords, PackedSentences
 
 REACH = 3  # words on either side that an emission depends on
 
 
-def sentence(n: int, seed: int = 0) -> Encoded:
+def sentence(n: int, seed: int = 0) -> DenseSentence:
     random = np.random.default_rng((seed, n))
-    return Encoded(
+    return DenseSentence(
         random.integers(1, 50, n).astype(np.int32), np.ones((n, 2), np.int32), np.arange(n, dtype=np.int32)
     )
 
@@ -31,16 +31,16 @@ class Recorder:
     def __init__(self):
         self.shapes: list[tuple[str, tuple[int, ...]]] = []
 
-    def features(self, words: Words) -> np.ndarray:
-        return np.asarray(words.rows)[words.words][:, None]
+    def features(self, words: DistinctWords) -> np.ndarray:
+        return np.asarray(words.table_rows)[words.row_index][:, None]
 
-    def emissions(self, x: np.ndarray, batch: Sentences) -> np.ndarray:
-        self.shapes.append(("emissions", np.shape(batch.position)))
+    def emissions(self, x: np.ndarray, batch: PackedSentences) -> np.ndarray:
+        self.shapes.append(("emissions", np.shape(batch.packed_index)))
         return self._emissions(x, batch)
 
-    def _emissions(self, x: np.ndarray, batch: Sentences) -> np.ndarray:
-        position = np.asarray(batch.position)
-        words = np.append(x[:, 0], 0)[position]
+    def _emissions(self, x: np.ndarray, batch: PackedSentences) -> np.ndarray:
+        packed_index = np.asarray(batch.packed_index)
+        words = np.append(x[:, 0], 0)[packed_index]
         out = np.full((*words.shape, 2), -1)
         for row, length in enumerate(batch.lengths):
             out[row, :length] = nearby(words[row, :length])
@@ -51,13 +51,13 @@ class Recorder:
         assert np.all(scores[0, lengths[0] :] == 0)
         return scores, lengths, gold
 
-    def whole(self, x: np.ndarray, batch: Sentences) -> tuple[np.ndarray, ...]:
-        self.shapes.append(("whole", np.shape(batch.position)))
+    def whole(self, x: np.ndarray, batch: PackedSentences) -> tuple[np.ndarray, ...]:
+        self.shapes.append(("whole", np.shape(batch.packed_index)))
         return self._emissions(x, batch), np.asarray(batch.lengths), np.asarray(batch.tags)
 
-    def run(self, sentences: list[Encoded], batch_size: int = 8) -> list[tuple[np.ndarray, ...]]:
+    def run(self, sentences: list[DenseSentence], batch_size: int = 8) -> list[tuple[np.ndarray, ...]]:
         programs = Programs(self.features, self.whole, self.emissions, self.read)
-        return run_programs(collect(sentences), batch_size, programs)
+        return run_programs(encode_dense(sentences), batch_size, programs)
 
 
 @pytest.mark.parametrize("n", [1, 383, 384, 385, 447, 448, 449, 513, 768, 3000])

@@ -1,13 +1,17 @@
-"""README's section on speed is the one that the files in bench/results/ give."""
+"""The measured figures in the READMEs are those in bench/results/."""
 
-import re
+from pathlib import Path
 
-from readme import README, section
+import pytest
+from readme import SECTIONS, read_results, update
 
 
-def test_figures_in_readme_are_those_of_the_results():
-    found = re.search(
-        r"<!-- speed: .*? -->\n(.*?)<!-- end of speed -->", README.read_text(encoding="utf-8"), re.DOTALL
-    )
-    assert found, "README has no section on speed between its two comments"
-    assert found[1] == section()
+@pytest.mark.parametrize("path", SECTIONS, ids=lambda path: path.parent.name)
+def test_figures_are_those_of_the_results(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert update(text, SECTIONS[path], read_results()) == text
+
+
+def test_a_readme_without_a_section_is_refused() -> None:
+    with pytest.raises(ValueError, match="speed: 0 sections"):
+        update("# A page\n", {"speed": lambda results: "fast"}, {})

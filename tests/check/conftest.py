@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from command_lines import status
-from doctored import DEV, TEST, TRAIN, Check, Output, Told, config
+from doctored import DEV, TEST, TRAIN, Check, Message, Output, config
 
 from mlmt_jax.check.__main__ import main
 
@@ -29,13 +29,13 @@ def check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Check:
         out, err = capsys.readouterr()
         assert err == ""
         *lines, summary = out.replace(f"{tmp_path}/", "").splitlines()
-        told: list[Told] = []
+        messages: list[Message] = []
         for line in lines:
             if line.startswith("  "):
-                told[-1] = told[-1]._replace(advice=line.strip())
+                messages[-1] = messages[-1]._replace(advice=line.strip())
             else:
                 kind, place, text = line.split(": ", 2)
-                told.append(Told(kind, place, text, ""))
-        return Output(ended, told, summary)
+                messages.append(Message(kind, place, text, ""))
+        return Output(ended, messages, summary)
 
     return run

@@ -30,7 +30,7 @@ def test_all_errors_are_told_and_in_the_order_of_the_files(check: Check) -> None
         vectors="Jan 1\n",
     )
     assert found.status == 2
-    assert [(told.kind, told.place) for told in found.told] == [
+    assert [(told.kind, told.place) for told in found.messages] == [
         ("error", "c.json"),
         ("error", "train:11:6"),
         ("error", "train:13:2"),
@@ -39,7 +39,7 @@ def test_all_errors_are_told_and_in_the_order_of_the_files(check: Check) -> None
         ("error", "dev:4:6"),
         ("error", "vectors:1"),
     ]
-    assert found.told[0].text.startswith("datasets[0].files.test: no such file: test")
+    assert found.messages[0].text.startswith("datasets[0].files.test: no such file: test")
     assert found.summary == "6 errors, 1 warning in 3 files"
 
 
@@ -54,7 +54,7 @@ def test_all_errors_are_told_and_in_the_order_of_the_files(check: Check) -> None
 def test_what_of_the_config_does_not_fit_the_data(check: Check, override: str, text: str) -> None:
     files = {split: f"{split} NOUN\nx VERB\n" for split in ("train", "dev", "test")}
     found = check("--set", override, **files | {"train": "train NOUN\nx VERB\ndev NOUN\n"})
-    errors = [told for told in found.told if told.kind == "error"]
+    errors = [told for told in found.messages if told.kind == "error"]
     assert found.status == 2
     assert errors[0].place == "c.json"
     assert errors[0].text.startswith(text)
@@ -75,7 +75,9 @@ def test_a_name_that_is_too_long_for_a_file(check: Check) -> None:
     found = check(*overrides, vectors="Jan 1 2\n")
     assert found.status == 2
     expected = ("datasets[0].files.dev: no such file: xxx", "components[0].file: no such file: xxx")
-    assert [told.text.startswith(text) for told, text in zip(found.told, expected, strict=True)] == [True] * 2
+    assert [told.text.startswith(text) for told, text in zip(found.messages, expected, strict=True)] == [
+        True
+    ] * 2
 
 
 def test_a_wrong_config_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ from mlmt_jax.check.scan import Scan
 from mlmt_jax.check.splits import find_between_datasets
 from mlmt_jax.config import load_config
 from mlmt_jax.text.columns import Sentence
+from mlmt_jax.text.findings import Findings
 
 LONG = "x O\n" * 251
 
@@ -18,7 +19,7 @@ LONG = "x O\n" * 251
 def test_another_scheme_in_one_file(check: Check) -> None:
     train = TRAIN + "\n" + TRAIN.replace("Jan B-PER", "Bea B-PER\nBos I-PER")
     found = check(train=train, dev=DEV.replace("B-", "I-"), parser={"scheme": "iob2"})
-    scheme, ill_formed = sorted(found.told, key=lambda told: "ill-formed in the scheme" in told.text)
+    scheme, ill_formed = sorted(found.messages, key=lambda told: "ill-formed in the scheme" in told.text)
     assert scheme.place == "dev:1:6"
     assert scheme.text == "the tags look like IO, and those of the data set like IOB2: 'I-PER'"
     assert scheme.advice == "all its files are read as IOB2: 2 tags of this one are ill-formed in it"
@@ -26,7 +27,7 @@ def test_another_scheme_in_one_file(check: Check) -> None:
     assert found.summary == "0 errors, 2 warnings in 3 files"
     # Two slips among more that is right are slips.
     slips = DEV * 3 + "x O\nBreda I-LOC\n"
-    assert not [told for told in check(train=train, dev=slips).told if "look like" in told.text]
+    assert not [told for told in check(train=train, dev=slips).messages if "look like" in told.text]
 
 
 WORDS = "".join(f"{i} word{i} N{i % 3}\n" for i in range(1, 41))
@@ -45,7 +46,7 @@ WRONG_COLUMNS = {
 def test_wrong_columns(check: Check, columns: tuple[int, int], expected: list[str]) -> None:
     parser = {"token_col": columns[0], "label_col": columns[1]}
     found = check(train=WORDS, dev="1 x N1\n", test="1 y N2\n", parser=parser)
-    told = [one for one in found.told if one.place == "train:1"]
+    told = [one for one in found.messages if one.place == "train:1"]
     assert [one.text[: len(text)] for one, text in zip(told, expected, strict=True)] == expected
     assert all(one.advice.endswith("the file looks like token_col 1, label_col 2") for one in told)
     assert found.status == 0
@@ -53,7 +54,9 @@ def test_wrong_columns(check: Check, columns: tuple[int, int], expected: list[st
 
 def test_tags_as_tokens_and_one_tag_for_all(check: Check) -> None:
     train = "".join(f"{tag} _\n" for tag in ["B-PER", "I-PER", "O"] * 7)
-    texts = [one.text for one in check(train=train, dev="x _\n", test="y _\n").told if "train:1" in one.place]
+    texts = [
+        one.text for one in check(train=train, dev="x _\n", test="y _\n").messages if "train:1" in one.place
+    ]
     assert texts == [
         "the tokens (token_col 0) look like tags: 'B-PER' (21 times)",
         "the tags (label_col 1) are the same for all words: '_' (21 times)",
@@ -62,19 +65,19 @@ def test_tags_as_tokens_and_one_tag_for_all(check: Check) -> None:
 
 def test_a_long_training_sentence_is_told_once(check: Check) -> None:
     train = f"{TRAIN}\n{LONG}"
-    [left_out] = check("--set", "datasets.0.max_len=100", train=train).told
+    [left_out] = check("--set", "datasets.0.max_len=100", train=train).messages
     assert (left_out.place, left_out.text) == (
         "train:11:1",
         "training sentence of more than 100 words is left out (max_len)",
     )
-    [long] = check(train=train).told
+    [long] = check(train=train).messages
     assert long.place == "train:11"
 
 
 def test_tags_that_the_sample_leaves_out_are_told(check: Check) -> None:
     # One of the two training sentences has a LOC, and so have dev and test.
     seeds = [f"training.sample_seed={seed}" for seed in range(6)]
-    found = [check("--set", "datasets.0.sample=1", "--set", seed).told for seed in seeds]
+    found = [check("--set", "datasets.0.sample=1", "--set", seed).messages for seed in seeds]
     places = {tuple(told.place for told in own) for own in found}
     assert places == {(), ("dev:5:7", "test:4:7")}
 
@@ -88,7 +91,7 @@ def scans(**files: str) -> dict[str, dict[str, Scan]]:
             Sentence((letter,) * 5, ("O",) * 5, range(6 * i + 1, 6 * i + 6))
             for i, letter in enumerate(letters)
         ]
-        found.setdefault(name, {})[split] = Scan(key, sentences, [])
+        found.setdefault(name, {})[split] = Scan(key, sentences, Findings(key))
     return found
 
 
@@ -145,8 +148,8 @@ def test_files_that_serve_two_data_sets_are_told(tmp_path: Path, tiny_config: Pa
 def test_a_wrong_encoding_is_told_once_and_not_letter_by_letter(check: Check) -> None:
     train = TRAIN + "\nJürgen B-PER\nwerkt\u00a0hier O\nà O\n"
     found = check(train=train, dev=DEV, parser={"encoding": "latin-1"})
-    assert [(one.place, one.advice.rpartition("; ")[2]) for one in found.told] == [
+    assert [(one.place, one.advice.rpartition("; ")[2]) for one in found.messages] == [
         ("train:11:2", 'set parser.encoding to "utf-8"')
     ]
     odd = check(train=train, dev=DEV)
-    assert [one.place for one in odd.told] == ["train:12:6"]
+    assert [one.place for one in odd.messages] == ["train:12:6"]

@@ -80,7 +80,7 @@ def test_universal(shared_data, folder, name):
         expected.append([(row[1], row[label]) for row in rows if row[0].isdigit()])
     assert sentences == expected
     assert len(sentences) == path.read_text(encoding="utf-8").count("# sent_id = ")
-    assert findings == []
+    assert list(findings) == []
 
 
 def test_the_corpora_have_what_makes_them_hard(shared_data):
@@ -114,7 +114,8 @@ def test_the_doctor_finds_what_is_odd_in_them(shared_data):
 def test_the_doctor_reads_what_training_reads(shared_data, folder, name, label):
     path = shared_data / folder / name
     fmt = ColumnFormat(token_col=1, label_col=label)
-    assert scan_file(path, fmt) == (str(path), read_conll(path, fmt)[0], [])
+    scan = scan_file(path, fmt)
+    assert (scan.path, scan.sentences, list(scan.findings)) == (str(path), read_conll(path, fmt)[0], [])
 
 
 @pytest.mark.parametrize("language", VECTORS)
@@ -128,4 +129,4 @@ def test_vectors(shared_data, language):
     for i in range(0, len(lines), 997):
         expected = np.array([float(x) for x in lines[i].split(" ")[-50:]], np.float32)
         np.testing.assert_array_equal(vectors.matrix[i], expected)
-    assert findings == []
+    assert list(findings) == []

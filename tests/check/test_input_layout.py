@@ -2,13 +2,17 @@
 
 import pytest
 
-from mlmt_jax.check.input_layout import Rows, find_other_layout
+from mlmt_jax.check.input_layout import find_other_layout
+from mlmt_jax.text.findings import Findings
+
+Sentences = tuple[list[list[str]], list[str]]
 
 
-def rows(*sentences: str, column: int = 0, separator: str | None = None) -> list[Rows]:
-    """Sentences as lines parted by ``|``, and the tokens in a column of them."""
-    lines = [sentence.split("|") for sentence in sentences]
-    return [Rows(own, [line.split(separator)[column] for line in own]) for own in lines]
+def rows(*sentences: str, column: int = 0, separator: str | None = None) -> Sentences:
+    """Return the tokens in a column of sentences whose lines are joined by ``|``, and all lines."""
+    blocks = [sentence.split("|") for sentence in sentences]
+    tokens = [[line.split(separator)[column] for line in lines] for lines in blocks]
+    return tokens, [line for lines in blocks for line in lines]
 
 
 @pytest.mark.parametrize(
@@ -38,15 +42,17 @@ def rows(*sentences: str, column: int = 0, separator: str | None = None) -> list
         (rows("ìàòü|ìûëà|ðàìó|.", "êóïèëà|íîâîå|ìûëî"), "letters from À to ÿ"),
         (rows("Åh|!", "Øl|?", "Å|."), None),  # too few letters
         (rows("på|ö|blåbærgrød|smørrebrød"), None),
-        ([Rows([], [])], None),
-        ([], None),
+        (([[]], []), None),
+        (([], []), None),
     ],
 )
-def test_what_is_odd_about_the_first_sentences(sentences: list[Rows], expected: str | None) -> None:
-    found = find_other_layout("input", sentences)
-    assert (found is None) == (expected is None)
-    if found is not None and expected is not None:
-        assert expected in found.text
-        assert found.path == "input"
-        assert ("take it off" if "begin with" in expected else "--") in found.advice
-        assert not found.is_error
+def test_what_is_odd_about_the_first_sentences(sentences: Sentences, expected: str | None) -> None:
+    findings = Findings("input")
+    find_other_layout(findings, *sentences)
+    assert len(list(findings)) == (expected is not None)
+    for finding in findings:
+        assert expected is not None
+        assert expected in finding.text
+        assert finding.path == "input"
+        assert ("take it off" if "begin with" in expected else "--") in finding.advice
+        assert not finding.is_error

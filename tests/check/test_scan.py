@@ -77,7 +77,7 @@ def test_errors(check: Check, name: str) -> None:
     files, place, text, advice = ERRORS[name]
     found = check(**files)
     assert found.status == 2
-    errors = [told for told in found.told if told.kind == "error"]
+    errors = [told for told in found.messages if told.kind == "error"]
     assert [error.place for error in errors] == [place]
     assert text in errors[0].text
     assert advice in errors[0].advice
@@ -248,8 +248,8 @@ WARNINGS: dict[str, tuple[dict[str, Any], str, str, str]] = {
 def test_warnings(check: Check, name: str) -> None:
     files, place, text, advice = WARNINGS[name]
     found = check(**files)
-    assert (found.status, {told.kind for told in found.told}) == (0, {"warning"})
-    told = [one for one in found.told if text in one.text]
-    assert [one.place for one in told] == [place], found.told
+    assert (found.status, {told.kind for told in found.messages}) == (0, {"warning"})
+    told = [one for one in found.messages if text in one.text]
+    assert [one.place for one in told] == [place], found.messages
     assert told[0].text.endswith("times)") == text.endswith("times)")
     assert advice in told[0].advice

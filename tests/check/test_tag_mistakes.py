@@ -24,7 +24,7 @@ def column_file(tags: list[str], copies: int = 1) -> str:
 def told_of(check: Check, train: str) -> list[tuple[str, str]]:
     """Place and text of what is told of a training file; the other files are like it in all but the words."""
     found = check(train=train, dev=train.replace("w", "v"), test=train.replace("w", "x"))
-    return [(one.place, one.text) for one in found.told if one.place.startswith("train")]
+    return [(one.place, one.text) for one in found.messages if one.place.startswith("train")]
 
 
 @pytest.mark.parametrize("name", WRITTEN)
@@ -51,15 +51,15 @@ def test_slips_do_not_make_iob2_io(check: Check) -> None:
 def test_slips_in_tags_without_a_prefix_are_told(check: Check) -> None:
     bare = column_file([tag[2:] or "O" for tag in TAGS]) * 3
     found = check(train=bare + "w o\n", dev=bare.replace("w", "v"), parser={"scheme": "io"})
-    assert [one.text for one in found.told if "like O" in one.text] == [
+    assert [one.text for one in found.messages if "like O" in one.text] == [
         "a tag that looks like O and is not: 'o'"
     ]
 
 
 def test_one_slip_in_a_file_without_spans_makes_no_other_scheme(check: Check) -> None:
     found = check(train=column_file(TAGS), dev="v O\nx o\ny O\n")
-    assert not [one for one in found.told if "look like" in one.text]
-    assert [one.place for one in found.told if "looks like O" in one.text] == ["dev:2:3"]
+    assert not [one for one in found.messages if "look like" in one.text]
+    assert [one.place for one in found.messages if "looks like O" in one.text] == ["dev:2:3"]
 
 
 @pytest.mark.parametrize("rest", [["VERB", "ADJ", "X"], ["V-S", "A-S", "PUNCT"], ["A=B|C=S"] * 3])

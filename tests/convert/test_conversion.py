@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from command_lines import process, status
-from dense import batch_of
+from dense import dense_sentences, pack_dense
 
 pytest.importorskip("torch")
 
@@ -22,7 +22,6 @@ from torch.nn import functional
 
 from mlmt_jax import Tagger, evaluate
 from mlmt_jax.batches.encode import encode_sentences
-from mlmt_jax.batches.packing import apart
 from mlmt_jax.convert import main
 from mlmt_jax.convert.conversion import ACTIVATIONS
 from mlmt_jax.model import best_tags, build_model, emissions, init_params
@@ -86,10 +85,10 @@ def test_emissions_and_tags_are_the_originals(converted: dict[str, Converted], c
     task_model = model.tasks[task]
     shapes = jax.eval_shape(lambda key: init_params(model, key), jax.random.key(0))
     params = load_best_params(folder.checkpoints, folder.id, shapes)
-    encoded = apart(encode_sentences(vocabulary, config.task(task).model.word_embed, SENTENCES))
-    batch = batch_of(encoded, 5, 6)
+    encoded = dense_sentences(encode_sentences(vocabulary, config.task(task).model.word_embed, SENTENCES))
+    batch = pack_dense(encoded, 5, 6)
     converted_scores = jax.jit(partial(emissions, task_model))(params, batch)
-    lengths, gold = jnp.asarray(batch.lengths), jnp.asarray(batch.tags)
+    lengths, gold = jnp.asarray(batch.sentences.lengths), jnp.asarray(batch.sentences.tags)
     [tags] = map(np.asarray, best_tags(converted_scores, task_model.crf(params), lengths, gold))
 
     scores, best = expected(run, task)

@@ -1,6 +1,6 @@
-"""Small corpora on disk: a config around them, and what loading it gives."""
+"""Small corpora on disk with their configs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,31 +13,20 @@ from mlmt_jax.corpus.corpora import Corpus, load_corpus
 Files = dict[str, tuple[str, ...]]
 
 
-def columns(sentences) -> str:
+def columns(sentences: Iterable[str]) -> str:
+    """Return the column file of sentences."""
     lines = ["".join(word.replace("/", " ") + "\n" for word in sentence.split()) for sentence in sentences]
     return "\n".join(lines)
 
 
 def vector_file(words: list[str]) -> str:
-    """Two-dimensional vectors: (place, -place)."""
-    return "".join(f"{word} {place} -{place}\n" for place, word in enumerate(words, 1))
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Callable[[str | bytes], Path]:
-    """Writes a column file."""
-
-    def write(content: str | bytes) -> Path:
-        path = tmp_path / "corpus.txt"
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return path
-
-    return write
+    """Return a file in which the i-th word, from 1, has the vector (i, -i)."""
+    return "".join(f"{word} {i} -{i}\n" for i, word in enumerate(words, 1))
 
 
 @pytest.fixture
 def make_config(tmp_path: Path) -> Callable[..., Config]:
-    """Makes a config of one task model for each "language.task", without character features."""
+    """Return a function that writes data sets and returns a config with one task model for each of them."""
 
     def make(
         datasets: dict[str, Files],
@@ -48,7 +37,16 @@ def make_config(tmp_path: Path) -> Callable[..., Config]:
         dataset: dict[str, Any] | None = None,
         seed: int = 1,
     ) -> Config:
-        """`embedding` is added to each of them, `dataset` to the first one, `crf` to those of its tasks."""
+        """Write the files and return their config, without character features.
+
+        Args:
+            datasets: the sentences, by "language.task".
+            vectors: the words of a vector file that all embeddings read.
+            embedding: settings of all embeddings.
+            crf: settings of the CRFs, by task.
+            dataset: settings of the first data set.
+            seed: the seed of the training.
+        """
         entries, tasks = [], []
         for name, files in datasets.items():
             language, task = name.split(".")
@@ -56,9 +54,9 @@ def make_config(tmp_path: Path) -> Callable[..., Config]:
             for split, sentences in files.items():
                 paths[split] = f"{name}.{split}"
                 (tmp_path / paths[split]).write_text(columns(sentences), encoding="utf-8")
-            both = {"language": language, "task": task}
-            own = (dataset or {}) if not entries else {}
-            entries.append({"name": name, "files": paths, **both, **own})
+            pair = {"language": language, "task": task}
+            settings = (dataset or {}) if not entries else {}
+            entries.append({"name": name, "files": paths, **pair, **settings})
             roles = {
                 "word_embed": f"{language} words",
                 "lstm": "lstm",
@@ -66,7 +64,7 @@ def make_config(tmp_path: Path) -> Callable[..., Config]:
                 "crf": f"{task} crf",
                 "use_char_embedding": False,
             }
-            tasks.append({"name": name, "dataset": name, "ref": not tasks, "model": roles, **both})
+            tasks.append({"name": name, "dataset": name, "ref": not tasks, "model": roles, **pair})
         table: dict[str, Any] = {"model": "embedding", "dimension": 2, **(embedding or {})}
         if vectors is not None:
             (tmp_path / "vectors").write_text(vector_file(vectors), encoding="utf-8")
@@ -92,5 +90,5 @@ def make_config(tmp_path: Path) -> Callable[..., Config]:
 
 @pytest.fixture
 def load(make_config: Callable[..., Config]) -> Callable[..., Corpus]:
-    """Makes such a config and loads it."""
+    """Return a function that writes data sets, as `make_config`, and loads their corpus."""
     return lambda *args, **kwargs: load_corpus(make_config(*args, **kwargs))

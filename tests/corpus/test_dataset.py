@@ -1,4 +1,4 @@
-"""Training samples: their size, nesting and ids, and sentences that are too long."""
+"""Training samples: size, nesting, dependence on seed and name; long sentences."""
 
 import json
 import os
@@ -12,12 +12,11 @@ import pytest
 from mlmt_jax.config import Config
 from mlmt_jax.corpus.dataset import draw_sample, read_dataset
 
-# Prints what could depend on the process: the corpus and the batches of a config.
+# Print the corpus and the batches of a config, which must not depend on the process.
 LOADS_AND_BATCHES = """
 import json, sys
 from mlmt_jax.config import parse_config
-from mlmt_jax.batches.packing import apart
-from mlmt_jax.batches.training_batches import TrainingBatches
+from mlmt_jax.batches.training_batches import OovReplacement, TrainingBatches
 from mlmt_jax.corpus.corpora import load_corpus
 from mlmt_jax.batches.encode import encode
 
@@ -25,29 +24,26 @@ corpus = load_corpus(parse_config(json.loads(sys.argv[1])))
 print(corpus.vocabulary.as_json(), *corpus.findings, sep="\\n")
 for name, dataset in corpus.datasets.items():
     print(name, dataset.sample.tolist())
-    sentences = apart(encode(corpus.vocabulary, "xho words", dataset.task, dataset.splits["train"]))
-    rare = corpus.rare_words["xho words"]
-    batches = TrainingBatches(
-        name, sentences, 5, seed=1, rare_words=rare, rare_characters=corpus.rare_characters,
-        unknown_rate=0.5, expected_steps=500.0
-    )
+    sentences = encode(corpus.vocabulary, "xho words", dataset.task, dataset.splits["train"])
+    oov = OovReplacement(0.5, corpus.rare_words["xho words"], corpus.rare_characters)
+    batches = TrainingBatches(name, sentences, 5, 1, oov, expected_steps=500.0)
     for step in range(4):
-        print(batches.indices(step).tolist(), batches.batch(step).rows.tolist())
+        print(batches.indices(step).tolist(), batches.batch(step).words.table_rows.tolist())
 """
 
 
 def sample(config: Config) -> list[int]:
-    """The ids that were chosen; the sentences are checked to be those of the ids, and dev to be whole."""
+    """Return the indices of the sample, after checks of its sentences and of the development set."""
     spec = config.datasets[0]
     dataset = draw_sample(read_dataset(config, spec), spec, config.training.seed)
-    assert [example.tokens[0] for example in dataset.splits["train"]] == [f"w{i}" for i in dataset.sample]
+    assert [sentence.tokens[0] for sentence in dataset.splits["train"]] == [f"w{i}" for i in dataset.sample]
     assert len(dataset.splits["dev"]) == 2
     return dataset.sample.tolist()
 
 
 @pytest.fixture
 def draw(make_config: Callable[..., Config]) -> Callable[..., list[int]]:
-    """Ids of the sample of 13 training sentences of 1, 2, 3, 4, 1, ... words."""
+    """Return a function that draws a sample of 13 training sentences of 1, 2, 3, 4, 1, ... words."""
     train = tuple(" ".join([f"w{i}/O", *["x/O"] * (i % 4)]) for i in range(13))
     files = {"xho.ner": {"train": train, "dev": ("a/O", "a/O b/O c/O d/O")}}
     return lambda size, *, seed=1, **dataset: sample(
@@ -55,18 +51,18 @@ def draw(make_config: Callable[..., Config]) -> Callable[..., list[int]]:
     )
 
 
-def test_samples_have_the_size_that_was_asked_for(draw):
+def test_sample_has_the_configured_size(draw):
     everything = list(range(13))
     assert draw("all") == draw(13) == draw(1.0) == draw(50) == everything
     assert draw(0) == []
     assert [len(draw(size)) for size in (1, 5, 0.5, 0.25, 0.001)] == [1, 5, 6, 3, 1]
 
 
-def test_sample_larger_than_the_file_is_told(load, tmp_path):
+def test_sample_larger_than_the_file_is_a_finding(load, tmp_path):
     files = {"xho.ner": {"train": ("a/B-X", "b/O c/O"), "dev": ("a/B-X b/O",)}}
-    told = {size: list(map(str, load(files, dataset={"sample": size}).findings)) for size in (2, 3, 1.0)}
+    findings = {size: list(map(str, load(files, dataset={"sample": size}).findings)) for size in (2, 3, 1.0)}
     text = "2 training sentences, fewer than the sample of 3: all are taken"
-    assert told == {2: [], 3: [f"{tmp_path}/xho.ner.train: {text}"], 1.0: []}
+    assert findings == {2: [], 3: [f"{tmp_path}/xho.ner.train: {text}"], 1.0: []}
 
 
 def test_samples_are_nested(draw):
@@ -75,7 +71,7 @@ def test_samples_are_nested(draw):
     assert all(smaller < larger for smaller, larger in pairwise(ids))
 
 
-def test_samples_follow_from_seed_and_dataset(draw, load):
+def test_samples_depend_on_seed_and_dataset(draw, load):
     assert draw(5) == draw(5) == sorted(draw(5))
     assert len({tuple(draw(5, seed=seed)) for seed in range(8)}) > 4
     files = {"train": tuple(f"w{i}/O" for i in range(40)), "dev": ("a/O",)}
@@ -84,7 +80,7 @@ def test_samples_follow_from_seed_and_dataset(draw, load):
     assert ids[0] != ids[1]
 
 
-def test_another_process_draws_the_same_sample_and_batches(make_config):
+def test_samples_and_batches_do_not_depend_on_the_process(make_config):
     files = {
         f"xho.{task}": {"train": tuple(f"{task}{i}/T{i % 3}" for i in range(30)), "dev": ("a/T9",)}
         for task in ("ner", "pos", "case")
@@ -104,7 +100,7 @@ def test_another_process_draws_the_same_sample_and_batches(make_config):
     assert outputs[0].count("\n") > 10
 
 
-def test_too_long_sentences_are_left_out_of_training_alone(draw, load, tmp_path):
+def test_long_sentences_are_left_out_of_training_only(draw, load, tmp_path):
     short = [i for i in range(13) if i % 4 < 2]
     assert draw("all", max_len=2) == short
     assert set(draw(3, max_len=2)) < set(draw(6, max_len=2)) < set(short)

@@ -1,4 +1,4 @@
-"""Vector files: every format by its content, words with spaces, refusals with lines, random round trips."""
+"""Vector files: recognition of formats, words with spaces, errors with their lines, random round trips."""
 
 import gzip
 from pathlib import Path
@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlmt_jax.corpus.vectors import read_dimension, read_vectors
+from mlmt_jax.corpus.vector_records import read_dimension
+from mlmt_jax.corpus.vectors import read_vectors
 from mlmt_jax.errors import DataError
 
 WORDS = ["de", "Gent", "t ex", "10 000", ",", "#", "é", "a\xa0b"]
@@ -57,7 +58,7 @@ BINARIES = {
 
 @pytest.mark.parametrize("compress", [bytes, gzip.compress])
 @pytest.mark.parametrize("name", TEXTS | BINARIES)
-def test_every_format_by_its_content(write, name, compress):
+def test_format_follows_from_content(write, name, compress):
     path = write(compress((TEXTS | BINARIES)[name]))
     assert read_dimension(path) == 5
     (words, matrix), findings = read_vectors(path, 5, max_words=100)
@@ -65,7 +66,7 @@ def test_every_format_by_its_content(write, name, compress):
     assert words == (["de", "Gent", "é"] if name in BINARIES else WORDS)
     assert matrix.dtype == np.float32
     np.testing.assert_array_equal(matrix, MATRIX[:n])
-    assert findings == []
+    assert list(findings) == []
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,7 @@ def test_every_format_by_its_content(write, name, compress):
         ("2 1\na 5\nb 6\n", ["a", "b"], [5, 6]),
     ],
 )
-def test_one_dimension(write, content, words, column):
+def test_vectors_of_one_dimension(write, content, words, column):
     vectors, _ = read_vectors(write(content), 1, max_words=9)
     assert vectors.words == words
     np.testing.assert_allclose(vectors.matrix[:, 0], column)
@@ -94,7 +95,7 @@ def test_one_dimension(write, content, words, column):
     ],
     ids=["empty", "no numbers", "long numeral", "cut gzip", "damaged gzip"],
 )
-def test_the_dimension_of_a_strange_file(write, content, message):
+def test_read_dimension_of_unusual_file(write, content, message):
     path = write(content)
     if message is None:
         assert read_dimension(path) == 1
@@ -104,20 +105,20 @@ def test_the_dimension_of_a_strange_file(write, content, message):
     assert str(caught.value).startswith(f"{path}{message}")
 
 
-def test_first_words_and_later_wanted_ones(write):
+def test_first_words_and_extra_words_are_read(write):
     words = [f"w{i}" for i in range(2000)]
     matrix = np.arange(4000, dtype=np.float32).reshape(2000, 2)
     for content in (as_text(words, matrix), as_binary(words, matrix, newline=True)):
         vectors, findings = read_vectors(
-            write(content), 2, max_words=700, wanted={"w3", "w1500", "w1998", "nix"}
+            write(content), 2, max_words=700, extra_words={"w3", "w1500", "w1998", "absent"}
         )
         rows = [*range(700), 1500, 1998]
         assert vectors.words == [words[i] for i in rows]
         np.testing.assert_array_equal(vectors.matrix, matrix[rows])
-        assert findings == []
+        assert list(findings) == []
 
 
-def test_reading_ends_where_nothing_more_is_wanted(write):
+def test_reading_stops_once_no_further_word_is_needed(write):
     path = write("a 1 2\nb 3 4\nc nonsense\n")
     assert read_vectors(path, 2, max_words=2)[0].words == ["a", "b"]
     vectors, _ = read_vectors(path, 2, max_words=0)
@@ -125,7 +126,7 @@ def test_reading_ends_where_nothing_more_is_wanted(write):
     assert vectors.matrix.shape == (0, 2)
 
 
-def test_the_first_of_two_vectors_counts(write):
+def test_first_vector_of_repeated_word_is_used(write):
     path = write("3 2\na 1 2\nb 3 4\na 5 6\na 7 8\n".replace("3 2", "4 2"))
     (words, matrix), findings = read_vectors(path, 2, max_words=9)
     assert words == ["a", "b"]
@@ -141,10 +142,10 @@ def test_unusable_words_are_left_out(write, header):
     assert matrix.tolist() == [[1, 2, 3], [1, 1, 1]]
     first = 2 + bool(header)
     assert [(f.line, f.count) for f in findings] == [(first, 2), (first + 2, 1)]
-    assert "UTF-8" in findings[0].text
+    assert "UTF-8" in next(iter(findings)).text
 
 
-def test_a_very_long_word_is_left_out(write):
+def test_very_long_word_is_left_out(write):
     vectors, [finding] = read_vectors(write("a 1 2\n" + "é" * 2049 + " 3 4\nb 5 6\n"), 2, max_words=9)
     assert vectors.words == ["a", "b"]
     assert finding.line == 2
@@ -152,7 +153,7 @@ def test_a_very_long_word_is_left_out(write):
     assert len(str(finding)) < 300
 
 
-def test_a_header_that_counts_wrongly_is_found(write):
+def test_header_with_another_count_is_a_finding(write):
     _, [finding] = read_vectors(write("9 2\na 1 2\nb 3 4\n"), 2, max_words=9)
     assert "9 words, but the file has 2" in str(finding)
     binary = as_binary(["a", "b"], MATRIX[:2], newline=False).replace(b"2 5\n", b"1 5\n")
@@ -161,7 +162,7 @@ def test_a_header_that_counts_wrongly_is_found(write):
     assert "more follows" in finding.text
 
 
-def test_numbers_as_people_write_them(write):
+def test_number_formats(write):
     (words, matrix), _ = read_vectors(write("a -1 +2. .5 1e-3 1E2 1e-60\n"), 6, max_words=9)
     assert words == ["a"]
     np.testing.assert_array_equal(matrix[0], np.array([-1, 2, 0.5, 1e-3, 1e2, 0], np.float32))
@@ -200,8 +201,8 @@ LONG = as_text([f"w{i}" for i in range(5000)], np.random.default_rng(1).normal(s
         (b" 1 2\n\xff 3 4\n", 2, [": all its words are empty, too long or not UTF-8"]),
         (as_binary(["a"], MATRIX[:1], newline=True).replace(b"a ", b"\xe9 "), 5, ["not UTF-8"]),
         ("a 1 2\n".encode("utf-16"), 2, [":1: looks like UTF-16", "save it as"]),
-        (b"x" * 2_000_000, 2, [":1: the first line has no end"]),
-        (BINARIES["binary"][:-1], 5, ["ends within word 3", "promises 3 words"]),
+        (b"x" * 2_000_000, 2, [":1: the line has no end in 1 MiB"]),
+        (BINARIES["binary"][:-1], 5, ["ends within word 3", "header: 3 words"]),
         (BINARIES["binary"][:30], 5, ["ends within word 2"]),
         (BINARIES["binary"].replace(b"3 5\n", b"999999999 5\n"), 5, ["ends within word 4", "999999999"]),
         (BINARIES["binary"], 4, [":1: the header says 5 dimensions"]),
@@ -220,7 +221,7 @@ LONG = as_text([f"w{i}" for i in range(5000)], np.random.default_rng(1).normal(s
         (gzip.compress(LONG)[:5000] + b"\xff" * 99, 4, ["damaged", "gzip"]),
     ],
 )
-def test_refusals(write, content, dimension, words):
+def test_invalid_file_is_refused(write, content, dimension, words):
     path = write(content)
     with pytest.raises(DataError) as caught:
         read_vectors(path, dimension, max_words=10_000)
@@ -230,12 +231,12 @@ def test_refusals(write, content, dimension, words):
     assert message.count("\n") <= 1
 
 
-def test_a_file_of_words_that_are_all_known(write):
+def test_file_whose_words_are_all_skipped(write):
     (words, matrix), _ = read_vectors(write("a 1 2\n"), 2, max_words=9, skip=lambda word: True)
     assert (words, matrix.shape) == ([], (0, 2))
 
 
-def test_files_that_cannot_be_opened(tmp_path):
+def test_file_that_cannot_be_opened_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"nowhere.*cannot be read: No such file"):
         read_vectors(tmp_path / "nowhere", 2, max_words=1)
     with pytest.raises(DataError, match="cannot be read"):
@@ -243,7 +244,7 @@ def test_files_that_cannot_be_opened(tmp_path):
 
 
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
-# Words of letters: one made of digits alone is told from a header or a number by what stands around it.
+# Letters alone: a word of digits may be taken for a header or a number, depending on its neighbours.
 TOKEN = st.text(st.characters(categories=("L",)), min_size=1, max_size=5)
 
 
@@ -258,13 +259,13 @@ def vector_files(draw, spaces: bool, least: int):
 
 @settings(max_examples=80)
 @given(vector_files(spaces=True, least=1), st.booleans(), st.sampled_from(["\n", " \n", "\r\n"]))
-def test_text_read_back(tmp_path_factory, vectors, header, end):
+def test_text_round_trip(tmp_path_factory, vectors, header, end):
     path = tmp_path_factory.mktemp("vectors") / "v"
     path.write_bytes(as_text(*vectors, header=header, end=end))
     (words, matrix), findings = read_vectors(path, vectors[1].shape[1], max_words=100)
     assert words == vectors[0]
     np.testing.assert_array_equal(matrix, vectors[1])
-    assert findings == []
+    assert list(findings) == []
 
 
 @settings(max_examples=80)
@@ -274,11 +275,11 @@ def test_text_read_back(tmp_path_factory, vectors, header, end):
     st.integers(0, 9999),
     st.booleans(),
 )
-def test_binary_read_back(tmp_path_factory, words, dimension, seed, newline):
+def test_binary_round_trip(tmp_path_factory, words, dimension, seed, newline):
     path = tmp_path_factory.mktemp("vectors") / "v"
     matrix = np.random.default_rng(seed).normal(size=(len(words), dimension)).astype(np.float32)
     path.write_bytes(as_binary(words, matrix, newline=newline))
     vectors, findings = read_vectors(path, dimension, max_words=100)
     assert vectors.words == words
     np.testing.assert_array_equal(vectors.matrix, matrix)
-    assert findings == []
+    assert list(findings) == []

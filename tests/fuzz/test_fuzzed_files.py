@@ -24,7 +24,7 @@ from mlmt_jax.corpus.vectors import read_vectors
 from mlmt_jax.errors import InputError
 from mlmt_jax.text.column_guess import guess_format
 from mlmt_jax.text.columns import ColumnFormat, iter_blocks, read_conll, sentence_of
-from mlmt_jax.text.findings import Finding
+from mlmt_jax.text.findings import Findings
 from mlmt_jax.text.lines import open_text
 
 DIMENSION = 4
@@ -77,12 +77,12 @@ def test_configs(corpus: Path) -> None:
 
 
 def sound_sentences(path: Path, form: ColumnFormat, labelled: bool) -> None:
-    findings: list[Finding] = []
-    lines = open_text(path, form.encoding)
-    blocks = list(iter_blocks(lines, form, labelled=labelled, path=str(path), findings=findings))
+    findings = Findings(path)
+    blocks = list(iter_blocks(open_text(findings, form.encoding), form, findings, labelled=labelled))
     sentences = [sentence_of(block) for block in blocks if block.rows]
     if labelled and sentences:
-        assert read_conll(path, form) == (sentences, findings)
+        reread, findings_of_reader = read_conll(path, form)
+        assert (reread, list(findings_of_reader)) == (sentences, list(findings))
     empty = sum(not token for sentence in sentences for token in sentence.tokens)
     assert empty == sum(found.count for found in findings if found.text == "an empty token")
     for sentence in sentences:
@@ -157,7 +157,7 @@ def vector_files(text: bytes) -> dict[str, bytes]:
 
 
 def sound_vectors(path: Path, max_words: int) -> None:
-    found, findings = read_vectors(path, DIMENSION, max_words=max_words, wanted={"Gent"})
+    found, findings = read_vectors(path, DIMENSION, max_words=max_words, extra_words={"Gent"})
     assert found.matrix.dtype == np.float32
     assert found.matrix.shape == (len(found.words), DIMENSION)
     assert np.isfinite(found.matrix).all()

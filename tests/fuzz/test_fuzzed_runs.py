@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -15,11 +16,17 @@ from mutations import mutated, mutated_values
 
 from mlmt_jax import Tagger
 from mlmt_jax.config import Config, load_config
-from mlmt_jax.runs.checkpoints import Restored
+from mlmt_jax.runs.checkpoints import Checkpoints
 from mlmt_jax.runs.folder import RunFolder
-from mlmt_jax.training.run import Run
-from mlmt_jax.training.setup import Setup, fresh_state, prepare_replicas
+from mlmt_jax.runs.resume_plan import check_start
+from mlmt_jax.runs.same_run import check_same_run
+from mlmt_jax.runs.survey import folder_contents
+from mlmt_jax.training.loop import Start
+from mlmt_jax.training.replica_set import ReplicaSet
+from mlmt_jax.training.resume import resumed_start
+from mlmt_jax.training.setup import Setup, prepare_replicas
 from mlmt_jax.training.state import RunState
+from mlmt_jax.training.summary import stored_summary
 
 SENTENCES = [["Piet", "Smit", "woont", "in", "Gent", "."], ["Anna"], [], ["nooit", "gezien"]]
 OTHERS = ("run.json", "metrics.jsonl", "summary.json")
@@ -89,50 +96,51 @@ def test_runs(run: Path) -> None:
     run_campaign("runs", 0.04, case, seconds=60)
 
 
-def restored(run: Path, config: Config, setup: Setup, like: RunState, at_most: int | None = None) -> Restored:
-    """What a resumed run goes on from, as the command line finds it."""
+def resumed(run: Path, config: Config, setup: Setup) -> Start:
+    """Return the start of a resumed run, as the command line finds it."""
     folder = RunFolder(run)
-    folder.check_free(resume=True)
-    folder.check_same(config, [(config, setup.corpus)])
-    resumed = Run(setup, folder, KEEP)
-    try:
-        found = resumed.restored(like, at_most)
-    finally:
-        resumed.checkpoints.close()
-    assert found is not None
-    resumed.go_on_from(found, found.progress.step)
-    resumed.finished_summary()
-    return found
+    check_start(folder_contents(folder), resume=True)
+    folder.config()
+    check_same_run(folder, config, [(config, setup.corpus)])
+    with closing(Checkpoints(folder.checkpoints, folder.id, KEEP)) as checkpoints:
+        start = resumed_start(ReplicaSet([setup]), [setup], [folder], [checkpoints])
+    assert start is not None
+    stored_summary(config, folder, start.progress[0])
+    return start
 
 
-def values(found: Restored) -> list[Any]:
-    arrays = [np.asarray(leaf) for leaf in jax.tree.leaves(found.state)]
-    return [found.progress, *((array.shape, array.dtype, array.tobytes()) for array in arrays)]
+def array_bytes(state: RunState) -> list[Any]:
+    arrays = [np.asarray(leaf) for leaf in jax.tree.leaves(state)]
+    return [(array.shape, array.dtype, array.tobytes()) for array in arrays]
 
 
-def test_resumed_runs(run: Path, tiny_run: Any) -> None:
+def test_resumed_runs(run: Path, tiny_run: Any, capsys: pytest.CaptureFixture[str]) -> None:
     config = load_config(tiny_run.config)
     [setup] = prepare_replicas(config)
-    like, good, last = fresh_state(setup), contents(run), run / "checkpoints" / "last"
-    steps = sorted(int(path.name) for path in last.iterdir())
-    whole = {step: values(restored(run, config, setup, like, step)) for step in steps}
-    assert len(whole) == KEEP
-    checkpoints = [path for path in good if path.is_relative_to(run / "checkpoints")]
+    good, last = contents(run), run / "checkpoints" / "last"
+    with closing(Checkpoints(run / "checkpoints", RunFolder(run).id, KEEP)) as checkpoints:
+        stored = checkpoints.stored_states()
+        states = {s.step: array_bytes(checkpoints.restore_state(s.step, setup.shapes)) for s in stored}
+    assert len(states) == KEEP
+    progress = {state.step: state.progress for state in stored}
+    files = [path for path in good if path.is_relative_to(run / "checkpoints")]
 
     def sound() -> None:
-        found = restored(run, config, setup, like)
-        own = [run / name for name in ("config.json", "vocab.json", "samples.json")]
-        step, best = found.progress.step, found.progress.best_step
-        assert unchanged(good, *own, last / str(step), run / "checkpoints" / "best" / str(best))
-        assert values(found)[1:] == whole[step][1:]
-        # Without sound best parameters of any state, the newest one goes on as if there had been none.
-        assert found.progress == whole[step][0] or (best is None and found.refused)
-        assert (step == max(steps) and best is not None) == (not found.refused)
+        capsys.readouterr()
+        start = resumed(run, config, setup)
+        is_warned = "going on from step" in capsys.readouterr().err
+        names = [run / name for name in ("config.json", "vocab.json", "samples.json")]
+        step, best = start.step, start.progress[0].best_step
+        assert unchanged(good, *names, last / str(step), run / "checkpoints" / "best" / str(best))
+        assert array_bytes(start.states[0]) == states[step]
+        # If no state has sound best parameters, the newest one is resumed as if there had been none.
+        assert start.progress[0] == progress[step] or (best is None and is_warned)
+        assert (step == max(states) and best is not None) == (not is_warned)
 
     def case(random: Random) -> tuple[Any, Callable[[], object]]:
         mend(good)
         names = ("config.json", "vocab.json", "samples.json", "samples.json", *OTHERS)
-        path = random.choice([*(run / name for name in names), *random.sample(checkpoints, 6)])
+        path = random.choice([*(run / name for name in names), *random.sample(files, 6)])
         return (path, damage(path, random)), sound
 
     run_campaign("resumed runs", 0.04, case, seconds=60)

@@ -72,14 +72,14 @@ def test_a_small_gzip_file_that_unpacks_to_a_line_without_end(tmp_path: Path, fi
         for _ in range(256):
             file.write(b"x" * (1 << 20))
     (said,) = read_with_little((4, path))
-    assert "line has no end; expected word vectors" in said
+    assert "line has no end in 1 MiB (expected word vectors)" in said
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")
 def test_small_gzip_files_that_unpack_to_very_much(tmp_path: Path) -> None:
     long_words = (b"%d" % i + b"x" * 900_000 + b" 1 2 3 4\n" for i in range(80))
     contents = {
-        ":10001: 10001 empty lines together": b"\n" * 20_000_000,
+        ":10001: 10001 empty lines in a row": b"\n" * 20_000_000,
         ": the gzip file unpacks to more than 100 times its size": b"".join(long_words),
         ": the gzip file unpacks to more": b"9999999 4\n" + (b"a " + b"\0" * 16) * 500_000,
         ":1: 900007 bytes of numbers": b"a 1 2 3 " + b"0" * 900_000 + b"4\n",

@@ -24,14 +24,14 @@ def features(params, words) -> jax.Array:
 
 
 def end_to_end(words: list[list[int]], more: int = 0) -> tuple[np.ndarray, ...]:
-    """chars, owners and ends of some words, and of so many more characters and words that there are not."""
+    """Return chars, segment_ids and segment_ends of words, padded by ``more`` characters and words."""
     words = [word or [0] for word in words]
-    owners = np.repeat(np.arange(len(words)), [len(word) for word in words])
+    segment_ids = np.repeat(np.arange(len(words)), [len(word) for word in words])
     ends = np.cumsum([len(word) for word in words])
     last = len(words) + more - 1
     return (
         np.pad(np.concatenate(words), (0, more)).astype(np.int32),
-        np.pad(owners, (0, more), constant_values=last).astype(np.int32),
+        np.pad(segment_ids, (0, more), constant_values=last).astype(np.int32),
         np.pad(ends, (0, more)).astype(np.int32),
     )
 

@@ -7,23 +7,22 @@ import jax.numpy as jnp
 import numpy as np
 import oracles
 import pytest
-from dense import batch_of
+from dense import DenseSentence, pack_dense
 from modules import Params, applied, initial_params, random_params
 
-from mlmt_jax.batches.packing import Encoded
 from mlmt_jax.model.encoder import LSTM, WordEmbedding
 from mlmt_jax.model.masking import random_bytes
 
 N, D, SIZE = 6, 4, 3
 LENGTHS = np.array([0, 1, N, 4, 2], np.int32)
 # Only how words are packed is read off this batch.
-BATCH = batch_of(
-    [Encoded(np.arange(n), np.ones((n, 1), np.int32), np.zeros(n, np.int32)) for n in LENGTHS],
+BATCH = pack_dense(
+    [DenseSentence(np.arange(n), np.ones((n, 1), np.int32), np.zeros(n, np.int32)) for n in LENGTHS],
     len(LENGTHS),
     N,
     3,
 )
-ROWS, P = len(LENGTHS), len(BATCH.tokens)
+PACKED, ROWS, P = BATCH.sentences, len(LENGTHS), len(BATCH.word_ids)
 KEY = jax.random.key(1)
 
 
@@ -61,11 +60,11 @@ def _device(request, monkeypatch):
 @partial(jax.jit, static_argnums=0)
 def run(lstm: LSTM, params: Params, x, key=None) -> jax.Array:
     """Of inputs (B, N, D) the states (B, N, features), 0 beyond the lengths."""
-    words = jnp.zeros((P, D)).at[BATCH.position].set(x, mode="drop")
+    words = jnp.zeros((P, D)).at[PACKED.packed_index].set(x, mode="drop")
     sites = [lstm.features] * (lstm.num_layers - 1)
-    drawn = random_bytes(key, BATCH.places, sites) if sites and key is not None else ()
-    found = lstm.apply({"params": params}, words, BATCH.back, BATCH.starts, ROWS, drawn)
-    return jnp.asarray(found).at[BATCH.position].get(mode="fill", fill_value=0.0)
+    drawn = random_bytes(key, PACKED.dropout_ids, sites) if sites and key is not None else ()
+    found = lstm.apply({"params": params}, words, PACKED.reversal, PACKED.step_starts, ROWS, drawn)
+    return jnp.asarray(found).at[PACKED.packed_index].get(mode="fill", fill_value=0.0)
 
 
 @pytest.mark.usefixtures("_device")
@@ -105,7 +104,7 @@ def test_what_stands_where_there_is_no_word_never_matters():
     other[sum(LENGTHS) :] = 1e3
 
     def total(params, words):
-        states = jnp.asarray(lstm.apply({"params": params}, words, BATCH.back, BATCH.starts, ROWS))
+        states = jnp.asarray(lstm.apply({"params": params}, words, PACKED.reversal, PACKED.step_starts, ROWS))
         return jnp.sum(states[: sum(LENGTHS)] ** 2)
 
     value = jax.jit(jax.value_and_grad(total, (0, 1)))

@@ -9,12 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import oracles
 import pytest
-from dense import batch_of, chars_of, words_of
+from dense import DenseSentence, dense_chars, dense_words, pack_dense
 from small_model import PAIRS, SIZES, random_batch, random_params, rebatch, small_config, small_model
 from tag_oracles import well_formed
 
 from mlmt_jax import crf
-from mlmt_jax.batches.packing import Encoded
 from mlmt_jax.model import (
     TaskModel,
     batch_loss,
@@ -48,7 +47,7 @@ def outputs(task: TaskModel, params: Params, batch: Batch) -> Outputs:
 def _outputs(task: TaskModel, params: Params, batch: Batch) -> tuple[jax.Array, ...]:
     scores = emissions(task, params, batch)
     tags, losses = tags_and_losses(
-        scores, task.crf(params), jnp.asarray(batch.lengths), jnp.asarray(batch.tags)
+        scores, task.crf(params), jnp.asarray(batch.sentences.lengths), jnp.asarray(batch.sentences.tags)
     )
     return scores, sentence_losses(task, params, batch), batch_loss(task, params, batch), tags, losses
 
@@ -67,17 +66,17 @@ def slow_emissions(params: Params, name: str, batch: Batch, i: int, *, specific:
     params = jax.tree.map(lambda x: np.asarray(x, np.float64), params)
     pair = lambda layer: (layer["kernel"], layer["bias"])
     head = lambda component, h: oracles.linear(h, *pair(params[component]))
-    length = batch.lengths[i]
+    length = batch.sentences.lengths[i]
     letters = params["chars"]
     table = np.concatenate([np.full((1, 3), np.nan), letters["table"]])
     filters = [(letters[f"kernel_{k}"], letters[f"bias_{k}"]) for k in range(2)]
-    words = [[int(c) for c in word if c] for word in chars_of(batch)[i, :length]]
+    words = [[int(c) for c in word if c] for word in dense_chars(batch)[i, :length]]
     features = np.array([oracles.char_cnn(word, table, filters) for word in words])
     layers = [
         (pair(params["highway"][f"gate_{k}"]), pair(params["highway"][f"transform_{k}"])) for k in range(2)
     ]
     features = oracles.highway(features, layers, oracles.selu)
-    vectors = params[f"{language}_words"]["table"][words_of(batch)[i, :length]]
+    vectors = params[f"{language}_words"]["table"][dense_words(batch)[i, :length]]
     ways = [[params["lstm"][f"{kind}_0"][way] for kind in ("kernel", "recurrent", "bias")] for way in (0, 1)]
     h = oracles.bilstm(np.concatenate([vectors, features], 1), *ways)
     universal = head(f"{task}_univ", h)
@@ -130,20 +129,27 @@ def test_what_stands_in_padding_never_matters():
     task = model.tasks["xho ner"]
     batch = rebatch(random_batch("xho ner", LENGTHS, 7), list(range(5)), 5, 7)
     random = np.random.default_rng(5)
-    packed, distinct, letters = sum(LENGTHS), int(np.max(batch.tokens)) + 1, int(np.max(batch.ends))
-    assert min(len(batch.tokens) - packed, len(batch.words) - distinct, len(batch.chars) - letters) >= 7
+    words, packed = batch.words, batch.sentences
+    count, distinct, chars = sum(LENGTHS), int(np.max(batch.word_ids)) + 1, int(np.max(words.segment_ends))
+    assert len(batch.word_ids) - count >= 7
+    assert len(words.row_index) - distinct >= 7
+    assert len(words.chars) - chars >= 7
 
     def filled(values: Any, used: int, most: int) -> np.ndarray:
         return np.concatenate([values[:used], random.integers(0, most, len(values) - used)]).astype(
             values.dtype
         )
 
-    rubbish = batch._replace(
-        chars=filled(batch.chars, letters, 9),
-        words=filled(batch.words, distinct, len(np.unique(batch.rows))),
-        tokens=filled(batch.tokens, packed, distinct),
-        places=filled(batch.places, packed, 1 << 20),
-        tags=np.where(INSIDE, batch.tags, -1).astype(np.int32),
+    rubbish = Batch(
+        words._replace(
+            chars=filled(words.chars, chars, 9),
+            row_index=filled(words.row_index, distinct, len(np.unique(words.table_rows))),
+        ),
+        filled(batch.word_ids, count, distinct),
+        packed._replace(
+            dropout_ids=filled(packed.dropout_ids, count, 1 << 20),
+            tags=np.where(INSIDE, packed.tags, -1).astype(np.int32),
+        ),
     )
     clean, found = outputs(task, params, batch), outputs(task, params, rubbish)
     np.testing.assert_array_equal(found.emissions[INSIDE], clean.emissions[INSIDE])
@@ -164,7 +170,7 @@ def test_the_loss_is_the_mean_over_the_sentences_that_are_there(name):
     chain = task.crf(params)
     for i, length in enumerate(LENGTHS):
         own = np.asarray(found.emissions[i, :length], np.float64)
-        gold = oracles.crf_score(own, np.asarray(batch.tags[i, :length]), *chain)
+        gold = oracles.crf_score(own, np.asarray(batch.sentences.tags[i, :length]), *chain)
         expected = oracles.crf_log_partition(own, *chain) - gold
         np.testing.assert_allclose(found.losses[i], expected, 1e-4, 1e-5)
     np.testing.assert_array_equal(filled.losses[5:], 0)
@@ -187,7 +193,7 @@ def test_decoded_tags_are_the_best_and_well_formed():
     model, params = small_model()
     task, batch = model.tasks["xho ner"], random_batch("xho ner", LENGTHS, 7)
     found = outputs(task, params, batch)
-    tags, _ = crf.viterbi(found.emissions, task.crf(params), batch.lengths)
+    tags, _ = crf.viterbi(found.emissions, task.crf(params), batch.sentences.lengths)
     np.testing.assert_array_equal(found.tags, tags)
     for row, length in zip(found.tags, LENGTHS, strict=True):
         names = tuple(SIZES.tags["ner"][tag] for tag in row[:length])
@@ -197,9 +203,10 @@ def test_decoded_tags_are_the_best_and_well_formed():
 def test_a_gold_tag_that_is_not_known_leaves_its_sentence_without_a_loss():
     model, params = small_model()
     task, batch = model.tasks["xho ner"], random_batch("xho ner", LENGTHS, 7)
-    tags = np.array(batch.tags)
+    tags = np.array(batch.sentences.tags)
     tags[2, 3] = -1
-    clean, found = outputs(task, params, batch), outputs(task, params, batch._replace(tags=tags))
+    unknown = batch._replace(sentences=batch.sentences._replace(tags=tags))
+    clean, found = outputs(task, params, batch), outputs(task, params, unknown)
     np.testing.assert_array_equal(np.isnan(found.decoding_losses), [False, False, True, False, False])
     others = [0, 1, 3, 4]
     np.testing.assert_array_equal(found.decoding_losses[others], clean.losses[others])
@@ -244,10 +251,10 @@ def covering_batch(name: str) -> Batch:
     rows = SIZES.words[f"{name.split()[0]}_words"]
     words = np.zeros(INSIDE.shape, np.int32)
     words[INSIDE] = np.arange(np.sum(INSIDE)) % (rows - 1)
-    assert set(range(1, SIZES.characters)) <= set(np.ravel(batch.chars))
-    parts = words, chars_of(batch), np.asarray(batch.tags)
-    sentences = [Encoded(*(part[i, :length] for part in parts)) for i, length in enumerate(LENGTHS)]
-    return batch_of(sentences, len(LENGTHS), INSIDE.shape[1])
+    assert set(range(1, SIZES.characters)) <= set(np.ravel(batch.words.chars))
+    parts = words, dense_chars(batch), np.asarray(batch.sentences.tags)
+    sentences = [DenseSentence(*(part[i, :length] for part in parts)) for i, length in enumerate(LENGTHS)]
+    return pack_dense(sentences, len(LENGTHS), INSIDE.shape[1])
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,38 +1,73 @@
-"""Batches of a few sentences, and what they hold with every occurrence of a word spelled out."""
+"""Sentences with every occurrence of a word spelled out, and batches of them."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from mlmt_jax.batches.packing import Encoded, assemble, collect
+from mlmt_jax.batches.encoded_sentences import EncodedSentences, from_spellings
+from mlmt_jax.batches.packing import assemble, needs_of
 from mlmt_jax.batches.shapes import Shape
 from mlmt_jax.types import Batch
 
 
-def batch_of(sentences: Sequence[Encoded], rows: int, n: int, more: int = 0) -> Batch:
-    """A batch of so many sentences of n places, with ``more`` room than it needs for all else."""
-    contents = collect(sentences)
-    _, *sizes = contents.needs(rows).shape()
-    return assemble(contents, rows, Shape(n, *(max(size + more, 1) for size in sizes)))
+class DenseSentence(NamedTuple):
+    """One sentence of n words as vocabulary ids."""
+
+    words: np.ndarray  # (n,) int32, rows of the word table
+    chars: np.ndarray  # (n, c) int32, rows of the character table; padding is 0
+    tags: np.ndarray  # (n,) int32
 
 
-def words_of(batch: Batch) -> np.ndarray:
-    """Rows of the word table, (B, n); 0 beyond the lengths."""
-    return _placed(batch, np.asarray(batch.rows)[np.asarray(batch.words)])
+def encode_dense(sentences: Sequence[DenseSentence]) -> EncodedSentences:
+    """Encode sentences, with every distinct word stored once."""
+    lengths = np.array([len(sentence.words) for sentence in sentences], np.int32)
+    width = max((sentence.chars.shape[1] for sentence in sentences), default=0)
+    spellings = np.zeros((int(lengths.sum()), 1 + max(width, 1)), np.int32)
+    first = 0
+    for sentence in sentences:
+        words, chars = sentence.chars.shape
+        spellings[first : first + words, 0] = sentence.words
+        spellings[first : first + words, 1 : 1 + chars] = sentence.chars
+        first += words
+    tags = np.concatenate([np.zeros(0, np.int32), *(sentence.tags for sentence in sentences)])
+    return from_spellings(spellings, lengths, tags)
 
 
-def chars_of(batch: Batch) -> np.ndarray:
-    """Rows of the character table, (B, n, c), c that of the longest word; 0 beyond the lengths."""
-    chars, ends = np.asarray(batch.chars), np.asarray(batch.ends)
+def dense_sentences(sentences: EncodedSentences) -> list[DenseSentence]:
+    """Invert ``encode_dense``; all sentences have characters for the longest word of any."""
+    spellings = sentences.spellings()
+    return [
+        DenseSentence(spellings[start:end, 0], spellings[start:end, 1:], sentences.tags[start:end])
+        for start, end in sentences.bounds
+    ]
+
+
+def pack_dense(sentences: Sequence[DenseSentence], rows: int, n: int, more: int = 0) -> Batch:
+    """Assemble a batch of ``rows`` sentences of ``n`` words, with room for ``more`` of all else than needed."""
+    encoded = encode_dense(sentences)
+    _, *sizes = needs_of(encoded, rows).shape()
+    return assemble(encoded, rows, Shape(n, *(max(size + more, 1) for size in sizes)))
+
+
+def dense_words(batch: Batch) -> np.ndarray:
+    """Return the rows of the word table, (B, n); padding is 0."""
+    return _unpacked(batch, np.asarray(batch.words.table_rows)[np.asarray(batch.words.row_index)])
+
+
+def dense_chars(batch: Batch) -> np.ndarray:
+    """Return the rows of the character table, (B, n, c), c that of the longest word; padding is 0."""
+    chars, ends = np.asarray(batch.words.chars), np.asarray(batch.words.segment_ends)
     words = [chars[start:end] for start, end in zip([0, *ends], ends, strict=False)]
     dense = np.zeros((len(words), max((len(word) for word in words), default=0)), np.int32)
-    for own, word in zip(dense, words, strict=True):
-        own[: len(word)] = word
-    return _placed(batch, dense)
+    for row, word in zip(dense, words, strict=True):
+        row[: len(word)] = word
+    return _unpacked(batch, dense)
 
 
-def _placed(batch: Batch, values: np.ndarray) -> np.ndarray:
-    position = np.asarray(batch.position)
-    there = position < len(batch.tokens)
-    found = values[np.asarray(batch.tokens)[np.where(there, position, 0)]]
-    return np.where(there.reshape(*there.shape, *[1] * (found.ndim - 2)), found, 0)
+def _unpacked(batch: Batch, values: np.ndarray) -> np.ndarray:
+    """Gather values of distinct words (U, ...) for each word of each sentence, (B, n, ...); padding is 0."""
+    packed_index = np.asarray(batch.sentences.packed_index)
+    inside = packed_index < len(batch.word_ids)
+    gathered = values[np.asarray(batch.word_ids)[np.where(inside, packed_index, 0)]]
+    return np.where(inside.reshape(*inside.shape, *[1] * (gathered.ndim - 2)), gathered, 0)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from dense import chars_of, words_of
+from dense import dense_chars, dense_words
 
 from mlmt_jax.config import TaskConfig
 from mlmt_jax.model import TaskModel
@@ -36,7 +36,7 @@ def step(
     task: TaskModel, spec: TaskConfig, trainable: bool, run: Plain, batch: Batch, key: jax.Array
 ) -> tuple[Plain, float]:
     """The run after a batch, and the loss before."""
-    arrays = words_of(batch), chars_of(batch), batch.lengths, batch.tags
+    arrays = dense_words(batch), dense_chars(batch), batch.sentences.lengths, batch.sentences.tags
     own, momenta = task.own(run.params), run.momenta[task.name]
     done = run.task_steps[task.name]
     rate = spec.learning_rate * spec.decay_rate ** (done / spec.decay_step)

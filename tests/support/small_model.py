@@ -5,11 +5,10 @@ from typing import Any
 
 import jax
 import numpy as np
-from dense import batch_of, chars_of, words_of
+from dense import DenseSentence, dense_chars, dense_words, pack_dense
 from tag_oracles import well_formed
 from task_grid import only_tasks, task_grid
 
-from mlmt_jax.batches.packing import Encoded
 from mlmt_jax.config import Config, parse_config
 from mlmt_jax.model import Model, build_model, init_params
 from mlmt_jax.types import Batch, Params, Sizes
@@ -81,13 +80,13 @@ def random_batch(task: str, lengths: list[int], n: int, seed: int = 0) -> Batch:
             tags = [SIZES.tags["ner"].index(tag) for tag in random.choice(possible)]
         else:
             tags = random.integers(0, len(SIZES.tags[kind]), length)
-        sentences.append(Encoded(*(np.array(values, np.int32) for values in (words, chars, tags))))
-    return batch_of(sentences, len(lengths), n)
+        sentences.append(DenseSentence(*(np.array(values, np.int32) for values in (words, chars, tags))))
+    return pack_dense(sentences, len(lengths), n)
 
 
 def rebatch(batch: Batch, order: list[int], rows: int, n: int) -> Batch:
     """Some sentences of a batch in another order and in other places; rows left over are empty."""
-    words, chars, tags = words_of(batch), chars_of(batch), np.asarray(batch.tags)
-    lengths = np.asarray(batch.lengths)
-    sentences = [Encoded(*(values[i, : lengths[i]] for values in (words, chars, tags))) for i in order]
-    return batch_of(sentences, rows, n, more=7)
+    words, chars, tags = dense_words(batch), dense_chars(batch), np.asarray(batch.sentences.tags)
+    lengths = np.asarray(batch.sentences.lengths)
+    sentences = [DenseSentence(*(values[i, : lengths[i]] for values in (words, chars, tags))) for i in order]
+    return pack_dense(sentences, rows, n, more=7)

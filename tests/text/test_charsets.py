@@ -6,6 +6,7 @@ import pytest
 
 from mlmt_jax.errors import DataError
 from mlmt_jax.text.charsets import decoded_line, likely_readings
+from mlmt_jax.text.findings import Findings
 from mlmt_jax.text.lines import open_text
 
 
@@ -71,7 +72,7 @@ def test_the_message_shows_what_the_words_would_be(tmp_path: Path, end: bytes) -
     path = tmp_path / "file"
     path.write_bytes(b"a O\n" + "мать O".encode("cp1251") + end)
     with pytest.raises(DataError) as error:
-        list(open_text(path))
+        list(open_text(Findings(path)))
     assert str(error.value).splitlines() == [
         f"{path}:2:1: a byte that is not utf-8: 0xec",
         "  it may read 'мать' in cp1251, 'μΰςό' in cp1253, 'ЛЮРЭ' in koi8-r, 'ìàòü' in cp1252, 'ěŕňü' in "

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from mlmt_jax.errors import DataError
-from mlmt_jax.text.findings import Finding
+from mlmt_jax.text.findings import Findings
 from mlmt_jax.text.lines import decode_lines, open_text
 
 
 def test_endings_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "text"
     path.write_bytes("a\r\nb\x85\n\nc".encode())
-    assert list(open_text(path)) == ["a\r\n", "b\x85\n", "\n", "c"]
+    assert list(open_text(Findings(path))) == ["a\r\n", "b\x85\n", "\n", "c"]
 
 
 @pytest.mark.parametrize(
@@ -33,15 +33,15 @@ def test_errors_are_listed_and_the_lines_go_on(
 ) -> None:
     path = tmp_path / "text"
     path.write_bytes(content)
-    errors: list[Finding] = []
-    assert list(open_text(path, "utf-8", errors)) == lines
+    errors = Findings(path, collect_errors=True)
+    assert list(open_text(errors)) == lines
     assert [(error.line, error.column, error.count) for error in errors] == places
     assert all(error.is_error for error in errors)
 
 
 def test_a_file_that_cannot_be_opened_has_no_lines(tmp_path: Path) -> None:
-    errors: list[Finding] = []
-    assert list(open_text(tmp_path / "none", "utf-8", errors)) == []
+    errors = Findings(tmp_path / "none", collect_errors=True)
+    assert list(open_text(errors)) == []
     assert [(error.line, error.text) for error in errors] == [
         (None, "cannot be read: No such file or directory")
     ]
@@ -83,21 +83,21 @@ def looked() -> Iterator[str]:
 
 def test_a_line_that_never_ends_is_read_once(looked: str) -> None:
     raw = b"Piet B-PER\n" * 1000
-    [line] = decode_lines(io.BytesIO(raw), looked, "text")
+    [line] = decode_lines(io.BytesIO(raw), looked, Findings("text"))
     assert line == raw.decode("cp037")
     assert Looked.characters < 5 * len(raw)
 
 
 def test_several_mebibytes_without_an_end_of_line() -> None:
     raw = b"a B-LOC.\n" * 2 * 200_000
-    [line] = decode_lines(io.BytesIO(raw), "utf-16-le", "text")
+    [line] = decode_lines(io.BytesIO(raw), "utf-16-le", Findings("text"))
     assert line == raw.decode("utf-16-le")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp037"])
 def test_lines_are_those_of_the_whole_text(encoding: str) -> None:
     text = "é B\r\n\n\u0a0a x\n ਊ%\u010a\nlast\r" if encoding != "cp037" else "é B\r\n\n% x\nlast"
-    lines = list(decode_lines(io.BytesIO(text.encode(encoding)), encoding, "text"))
+    lines = list(decode_lines(io.BytesIO(text.encode(encoding)), encoding, Findings("text")))
     assert "".join(lines).removeprefix("\ufeff") == text
     assert all("\n" not in line[:-1] for line in lines)
 
@@ -106,24 +106,24 @@ def test_where_a_line_of_several_raw_lines_is_wrong() -> None:
     # In UTF-16 the byte "\n" ends no line here: U+0A61 has it too.
     raw = "a\n\u610a\u610ab".encode("utf-16-le") + b"\0\xd8" + b"c\0"
     with pytest.raises(DataError, match=r"text:2:4: a byte that is not utf-16-le"):
-        list(decode_lines(io.BytesIO(raw), "utf-16-le", "text"))
+        list(decode_lines(io.BytesIO(raw), "utf-16-le", Findings("text")))
     raw = "a\n\u610a\u610a\0b".encode("utf-16-le")
     with pytest.raises(DataError, match=r"text:2:3: a NUL character"):
-        list(decode_lines(io.BytesIO(raw), "utf-16-le", "text"))
+        list(decode_lines(io.BytesIO(raw), "utf-16-le", Findings("text")))
 
 
 def test_half_a_character_is_refused_where_the_decoder_lets_it_pass() -> None:
     raw = b"a O\nb+2AA- O\n"
     with pytest.raises(DataError, match=r"^text:2:2: half a character \(U\+D800\)\n  expected whole"):
-        list(decode_lines(io.BytesIO(raw), "utf-7", "text"))
-    errors: list[Finding] = []
-    lines = list(decode_lines(io.BytesIO(raw), "utf-7", "text", errors))
+        list(decode_lines(io.BytesIO(raw), "utf-7", Findings("text")))
+    errors = Findings("text", collect_errors=True)
+    lines = list(decode_lines(io.BytesIO(raw), "utf-7", errors))
     assert lines == ["a O\n", "b O\n"]
-    assert len(errors) == 1
+    assert len(list(errors)) == 1
 
 
 def test_gzip_is_told(tmp_path: Path) -> None:
     path = tmp_path / "text.gz"
     path.write_bytes(gzip.compress(b"we O\n"))
     with pytest.raises(DataError, match="the file is gzip: unpack it"):
-        list(open_text(path, "utf-8"))
+        list(open_text(Findings(path)))

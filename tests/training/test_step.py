@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 import tiny_corpus
 
-from mlmt_jax.batches.packing import apart
-from mlmt_jax.batches.training_batches import TrainingBatches
+from mlmt_jax.batches.training_batches import OovReplacement, TrainingBatches
 from mlmt_jax.config import load_config
 from mlmt_jax.model import batch_loss, init_params
 from mlmt_jax.training.optimizers import learning_rate_schedule
@@ -143,12 +142,10 @@ def test_the_second_epoch_compiles_nothing(setup: Setup, step: Any) -> None:
     corpus, state = setup.corpus, random_state(setup, 3)
     batches = TrainingBatches(
         NAME,
-        apart(setup.encoded[NAME]["train"]),
+        setup.encoded[NAME]["train"],
         4,
-        seed=1,
-        rare_words=corpus.rare_words["nld_words"],
-        rare_characters=corpus.rare_characters,
-        unknown_rate=0.1,
+        1,
+        OovReplacement(0.1, corpus.rare_words["nld_words"], corpus.rare_characters),
         expected_steps=1e9,  # worth more than one program
     )
     before, compiled = step._cache_size(), []

@@ -26,12 +26,12 @@ def programs(setup: Setup) -> dict[str, str]:
     name, batches = next(iter(setup.batches.items()))
     task, batch = setup.model.tasks[name], batches.batch(0)
     params = fresh_state(setup).params
-    x = jax.numpy.zeros((len(batch.tokens), params[task.lstm.name]["kernel_0"].shape[1]))
+    x = jax.numpy.zeros((len(batch.word_ids), params[task.lstm.name]["kernel_0"].shape[1]))
     step = partial(train_step, task, setup.optimizers[name], setup.users)
     return {
         "step": program(step, setup.shapes, batch, jax.random.key(0)),
-        "features": program(partial(word_features, task), params, batch),
-        "tags": program(partial(decode, task, read=tags_and_losses), params, x, batch),
+        "features": program(partial(word_features, task), params, batch.words),
+        "tags": program(partial(decode, task, read=tags_and_losses), params, x, batch.sentences),
     }
 
 

@@ -18,17 +18,13 @@ from mlmt_jax.training.word_rows import (
     up_to_date,
     with_momentum,
 )
-from mlmt_jax.types import Batch
 
 ROWS, WIDTH, PLACES = 23, 3, 6
-EMPTY = np.zeros(PLACES, np.int32)
 
 
-def batch_of(rows: np.ndarray) -> Batch:
-    filled = np.zeros(PLACES, np.int32)
-    filled[: len(rows)] = rows
-    others = dict.fromkeys(Batch._fields, EMPTY)
-    return Batch(**others | {"rows": filled})
+def padded(rows: np.ndarray) -> np.ndarray:
+    """Return rows as in ``DistinctWords.table_rows``."""
+    return np.pad(rows, (0, PLACES - len(rows))).astype(np.int32)
 
 
 def user(name: str, momentum: float, rate: float, decay_rate: float, decay_step: int) -> TableUser:
@@ -54,9 +50,9 @@ def test_thousands_of_steps_of_two_tasks_are_those_of_dense_sgd(decay, momentum)
     table = random.normal(size=(ROWS, WIDTH)).astype(np.float32)
     state, dense = state_of(table, users), []
 
-    def step(which: int, state: RunState, batch: Batch, slopes: jax.Array) -> RunState:
+    def step(which: int, state: RunState, table_rows: np.ndarray, slopes: jax.Array) -> RunState:
         own = users[which]
-        found = gathered(users, "words", state, batch)
+        found = gathered(users, "words", state, table_rows)
         moved = own.momentum * found.momenta[own.task] + slopes
         rate = own.learning_rate * jnp.exp(own.log_decay * state.task_steps[own.task])
         found = found._replace(rows=found.rows - rate * moved, momenta={**found.momenta, own.task: moved})
@@ -73,7 +69,7 @@ def test_thousands_of_steps_of_two_tasks_are_those_of_dense_sgd(decay, momentum)
         rows = np.sort(random.choice(possible, random.integers(0, PLACES + 1), replace=False))
         slopes = random.normal(size=(PLACES, WIDTH)).astype(np.float32)
         slopes[len(rows) :] = 0
-        state = steps[which](state, batch_of(rows), slopes)
+        state = steps[which](state, padded(rows), slopes)
         whole = np.zeros((ROWS, WIDTH))
         whole[rows] = slopes[: len(rows)]
         own = users[which]
@@ -91,12 +87,12 @@ def test_thousands_of_steps_of_two_tasks_are_those_of_dense_sgd(decay, momentum)
 def test_rows_that_only_fill_up_are_not_written():
     users = (user("a", 0.9, 0.1, 1.0, 1),)
     state = state_of(np.arange(ROWS * WIDTH, dtype=np.float32).reshape(ROWS, WIDTH), users)
-    found = gathered(users, "words", state, batch_of(np.array([3, 8])))
+    found = gathered(users, "words", state, padded(np.array([3, 8])))
     np.testing.assert_array_equal(found.targets, [3, 8, *[ROWS] * (PLACES - 2)])
     new = scattered(users, "words", state, found._replace(rows=found.rows * 0 - 1))
     changed = np.asarray(new.params["words"]["table"]) != np.asarray(state.params["words"]["table"])
     assert np.flatnonzero(changed.all(1)).tolist() == [3, 8] == np.flatnonzero(changed.any(1)).tolist()
-    found = gathered(users, "words", state, batch_of(np.array([0, 8])))
+    found = gathered(users, "words", state, padded(np.array([0, 8])))
     np.testing.assert_array_equal(found.targets, [0, 8, *[ROWS] * (PLACES - 2)])
 
 

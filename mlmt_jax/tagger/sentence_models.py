@@ -1,0 +1,213 @@
+"""Models of the tags of sentences: one trained task model, or the mean of several."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import chain, groupby
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import jax.numpy as jnp
+import numpy as np
+
+from mlmt_jax.batches.encode import encode_sentences, encode_tags
+from mlmt_jax.config import Config, EmbeddingConfig, TaskConfig
+from mlmt_jax.corpus.oov_vectors import read_oov_vectors
+from mlmt_jax.corpus.vocabulary import Vocabulary, WordVocab
+from mlmt_jax.crf.markov import MarkovChain
+from mlmt_jax.errors import RunError
+from mlmt_jax.model import NBest, Reader, TaskModel, readers
+from mlmt_jax.text.tag_schemes import tags_of_task
+from mlmt_jax.training.run_model import infer
+from mlmt_jax.training.split_scores import TaskTags
+from mlmt_jax.types import Params
+
+# Tag sequences that one batch decodes: k of each sentence. Memory grows with their number.
+_MAX_PATHS = 1024
+# Marginals of neighbours that an ensemble has in memory at one time, for the sentences of one call.
+_MAX_MARGINALS = 1 << 23
+
+#: By dataset: the `scheme` of its files, and `bare`, true if they write IO tags without "I-".
+Schemes = Mapping[str, Mapping[str, Any]]
+#: The tokens, or the tags, of sentences.
+Tokens = Sequence[Sequence[str]]
+#: One tuple of arrays a sentence. A word axis of length n may be padded at its end.
+SentenceArrays = list[tuple[np.ndarray, ...]]
+
+
+class TaskContext(NamedTuple):
+    """A task model of a run, without its parameters."""
+
+    config: Config
+    vocabulary: Vocabulary
+    schemes: Schemes
+    task: TaskConfig
+
+    @property
+    def tags(self) -> TaskTags:
+        """The tags of the task."""
+        return TaskTags(self.vocabulary.tags[self.task.task], self.vocabulary.spans[self.task.task])
+
+    @property
+    def file_scheme(self) -> Mapping[str, Any]:
+        """The entry of `schemes` for the task's dataset."""
+        return self.schemes[self.task.dataset]
+
+    @property
+    def training_words(self) -> frozenset[str] | None:
+        """The words of the training data; None if the run is older than their list in the vocabulary."""
+        return self.vocabulary.training_words.get(self.task.dataset)
+
+
+class SentenceModel(Protocol):
+    """A probability distribution over the tag sequences of sentences."""
+
+    @property
+    def context(self) -> TaskContext:
+        """The task model whose vocabulary and tags the distribution uses."""
+        ...
+
+    def read(self, reader: Reader, sentences: Tokens, gold: Tokens | None = None) -> SentenceArrays:
+        """Compute the arrays of a reader of `mlmt_jax.model` for each sentence.
+
+        Args:
+            reader: what to compute, such as `best_tags`.
+            sentences: their tokens.
+            gold: their tags for readers of losses, in BIOES if tags are spans.
+
+        Raises:
+            TypeError: if a sentence is a string, or a token is not one.
+        """
+        ...
+
+
+class TrainedModel(NamedTuple):
+    """The distribution of one task model's CRF, a `SentenceModel`."""
+
+    context: TaskContext
+    task_model: TaskModel
+    params: Params
+
+    def read(self, reader: Reader, sentences: Tokens, gold: Tokens | None = None) -> SentenceArrays:
+        """Compute the arrays of a reader for each sentence, as `SentenceModel.read`."""
+        context = self.context
+        encoded = encode_sentences(context.vocabulary, context.task.model.word_embed, sentences)
+        if gold is not None:
+            tags = encode_tags(context.tags.names, chain.from_iterable(gold))
+            encoded = encoded._replace(tags=tags)
+        paths = reader.k if isinstance(reader, NBest) else 1
+        batch_size = min(context.config.training.eval_batch_size, max(1, _MAX_PATHS // paths))
+        return infer(self.task_model, self.params, reader, encoded, batch_size)
+
+    def extend_word_table(self, path: str | Path) -> tuple[Vocabulary, Params]:
+        """Return vocabulary and parameters with the out-of-vocabulary words of a vector file.
+
+        Each such word of the file becomes a further row of the word table, with its vector.
+
+        Raises:
+            RunError: if the word table did not start from vectors.
+            DataError: if the vectors cannot be read, have another dimension or are of another training.
+        """
+        config, vocabulary, _, task = self.context
+        spec = config.component(task.model.word_embed)
+        assert isinstance(spec, EmbeddingConfig)
+        if spec.file is None:
+            raise RunError(
+                f"{path}: the run's word table {spec.name!r} did not start from vectors;\n"
+                "expected a run whose word table did"
+            )
+        known, table = vocabulary.words[spec.name], self.params[spec.name]["table"]
+        vectors = read_oov_vectors(path, known, np.asarray(table))
+        words = replace(known, extension=WordVocab(tuple(vectors.words)))
+        vocabulary = replace(vocabulary, words={**vocabulary.words, spec.name: words})
+        return vocabulary, {**self.params, spec.name: {"table": jnp.concatenate([table, vectors.matrix])}}
+
+
+class MeanModel(NamedTuple):
+    """The Markov chain with the mean marginals of several models, a `SentenceModel`.
+
+        P(tags) = P(tag_1) * prod_i P(tag_i, tag_i+1) / P(tag_i)
+
+    Each P on the right is the mean of the members' marginals, and these are the marginals of the chain too.
+    The chain of one member is that member's distribution. A tag that a member does not know has the
+    probability 0 in it.
+    """
+
+    context: TaskContext
+    members: Sequence[TrainedModel]
+
+    def read(self, reader: Reader, sentences: Tokens, gold: Tokens | None = None) -> SentenceArrays:
+        """Compute the arrays of a reader for each sentence, as `SentenceModel.read`."""
+        names = self.context.tags.names
+        tags = [None] * len(sentences) if gold is None else [encode_tags(names, row) for row in gold]
+        sizes = np.cumsum([len(tokens) * len(names) ** 2 for tokens in sentences])
+        arrays: SentenceArrays = []
+        for _, group in groupby(range(len(sentences)), lambda i: sizes[i] // _MAX_MARGINALS):
+            places = list(group)
+            means = self._mean_marginals([sentences[i] for i in places])
+            arrays += [read_marginals(reader, *mean, tags[i]) for i, mean in zip(places, means, strict=True)]
+        return arrays
+
+    def _mean_marginals(self, sentences: Tokens) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return the mean marginals of words (n, t) and of neighbours (n - 1, t, t) of each sentence."""
+        names, count = self.context.tags.names, len(self.members)
+        t, lengths = len(names), [len(tokens) for tokens in sentences]
+        means = [(np.zeros((n, t)), np.zeros((max(0, n - 1), t, t))) for n in lengths]
+        for member in self.members:
+            tags = [names.index(name) for name in member.context.tags.names]
+            grid = np.ix_(tags, tags)
+            for mean, marginals in zip(means, member.read(readers.all_marginals, sentences), strict=True):
+                (word_sum, pair_sum), (words, pairs) = mean, marginals
+                word_sum[:, tags] += words[: len(word_sum)] / count
+                pair_sum[:, *grid] += pairs[: len(pair_sum)] / count
+        return means
+
+
+def mean_model(members: Sequence[TrainedModel]) -> MeanModel:
+    """Return the mean of models of one task. Each may know other words and tags.
+
+    The mean knows the tags of all members. It tells training words from others if all members do.
+    """
+    context = members[0].context
+    task, vocabulary = context.task, context.vocabulary
+    names = tags_of_task(
+        {tag for member in members for tag in member.context.tags.names}, spans=context.tags.are_spans
+    )
+    words_by_dataset = {
+        name: words for name, words in vocabulary.training_words.items() if name != task.dataset
+    }
+    training_words = [words for member in members if (words := member.context.training_words) is not None]
+    if len(training_words) == len(members):
+        words_by_dataset[task.dataset] = frozenset().union(*training_words)
+    vocabulary = replace(
+        vocabulary, training_words=words_by_dataset, tags={**vocabulary.tags, task.task: names}
+    )
+    return MeanModel(context._replace(vocabulary=vocabulary), tuple(members))
+
+
+def read_marginals(
+    reader: Reader, words: np.ndarray, pairs: np.ndarray, gold: np.ndarray | None
+) -> tuple[np.ndarray, ...]:
+    """Compute the arrays of a reader for one sentence from its marginals.
+
+    The loss of a known gold tag is finite even if no member considers it possible: each conditional
+    probability is at least the smallest normal float32.
+
+    Args:
+        reader: any of `mlmt_jax.model` but `all_marginals`.
+        words: (n, t) marginals of words.
+        pairs: (n - 1, t, t) marginals of neighbours.
+        gold: (n,) int tags, -1 if unknown; for `tags_and_losses` alone.
+    """
+    tag_chain = MarkovChain.from_marginals(words, pairs)
+    if isinstance(reader, NBest):
+        return tag_chain.k_best(reader.k)
+    tags = tag_chain.k_best(1)[0][0]
+    if reader is readers.tags_and_probabilities:
+        return tags, words, tag_chain.path_log_probabilities(tags)
+    if reader is readers.tags_and_losses and gold is not None:
+        if np.any(gold < 0):
+            return tags, np.array(np.nan)
+        smallest = np.log(np.finfo(np.float32).tiny)
+        return tags, -np.sum(np.maximum(tag_chain.path_log_probabilities(gold), smallest))
+    assert reader is readers.best_tags
+    return (tags,)
