@@ -76,7 +76,7 @@ def figures(
     """
     scores = summary["scores"][summary["target"]]
     tagger = Tagger.load(run)
-    new_f1 = tagger.evaluate(label(new_sentences, tagger.scheme, Findings(path))).score.f1
+    new_f1 = tagger.evaluate(bioes_sentences(new_sentences, tagger.scheme, Findings(path))).score.f1
     assert new_f1 is not None
     return {
         "dev F1": 100 * scores["dev"]["f1"],
