@@ -1,23 +1,27 @@
-"""How fast is ``mlmt_jax.crf``, and how much memory does it take, beside other CRFs?
+"""Benchmark of the CRF: how fast is ``mlmt_jax.crf``, and how much memory does it need, beside others?
 
-Every implementation gets the same random batches of ragged sentences (float32: B sentences, n words in the
-longest, t tags) and is checked to agree with ours first; then all take turns within one process.
+Measured, for each task and shape (B sentences, n words in the longest one, t tags, float32):
 
     loss + gradient    mean negative log-likelihood; gradients of emissions, transitions, start and end
     Viterbi, 10-best   tags
     marginals          P(tag at each word)
 
-"sketch" is a short CRF in plain JAX (peers/crf_jax.py), which ours should never be slower than. In the table,
+Implementations: "ours" is mlmt_jax.crf; "sketch" is a short CRF in plain JAX (peers/crf_jax.py), which ours
+should never be slower than; pytorch-crf, torch-struct and SynJax if they can be imported.
 
-    times ours    ratio of medians; "(min)", that of minima, is disturbed less by other processes
-    memory        what the resident memory of a process grows by, in 10^6 bytes
-    program       temporary and output arrays, as XLA counts them, in 10^6 bytes
-    limit         share of our time that the machine would need at best: the larger of words * t^2 * passes at
-                  the rate of its matrix product and bytes at the rate of its copy, both measured in the run
+How: all implementations get the same random batches of sentences of unequal length. Each answer is first
+compared with ours, then all programs take turns within one process. An implementation that needs a single
+array larger than 1 GiB is left out. Columns of the table:
 
-Passes are 3 for loss + gradient (forward, backward, expected transitions), 2 for marginals, 1 for Viterbi, 10
-for 10-best; bytes are the emissions of all words, once, and the outputs. A cell of which one array alone
-would be larger than 1 GiB is left out.
+    times ours    ratio of medians; "(min)" is the ratio of minima, which other processes disturb less
+    memory        growth of a process's resident memory, in 10^6 bytes
+    program       temporary and output arrays as XLA counts them, in 10^6 bytes
+    limit         least time that the machine could need, in percent of our time. It is the larger of
+                  words * t^2 * passes at the rate of a matrix product, and bytes at the rate of a copy; both
+                  rates are measured in the same run
+
+Passes are 3 for loss + gradient (forward, backward, expected transitions), 2 for marginals, 1 for Viterbi and
+10 for 10-best. Bytes are the emissions of all words, once, and the outputs.
 
     python bench/crf.py
     python bench/crf.py --shapes 19,40,17 --only ours sketch --no-memory --no-scaling
@@ -25,7 +29,6 @@ would be larger than 1 GiB is left out.
 
 import argparse
 import importlib.util
-import json
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -49,7 +52,7 @@ from crf_tasks import (
     random_case,
 )
 from memory import peak_growth
-from report import COLUMNS, environment, rows
+from report import RESULTS, environment, write_results
 from scaling import plot, slope
 from timing import Machine, Timing, interleaved, measure_machine
 
@@ -58,7 +61,6 @@ from mlmt_jax.training.tables import table
 
 Shape = tuple[int, int, int]
 
-RESULTS = Path(__file__).resolve().parent / "results"
 SHAPES: list[Shape] = [(19, 40, 17), (64, 64, 17), (256, 64, 17), (32, 512, 17), (32, 64, 50), (1, 30, 17)]
 PASSES = {LOSS: 3, VITERBI: 1, MARGINALS: 2, K_BEST: K}
 LARGEST = 1 << 30  # bytes of an array
@@ -68,61 +70,78 @@ GRIDS: dict[str, list[Shape]] = {
     "t (B = 32, n = 64)": [(32, 64, t) for t in (5, 10, 17, 32, 50, 75, 100)],
 }
 NAMES = ("ours", "sketch", "pytorch-crf", "torch-struct", "synjax")
-PRELOAD = ["jax.numpy", "mlmt_jax.crf", "torch", "torchcrf", "torch_struct"]  # those that are there
+PRELOAD = ["jax.numpy", "mlmt_jax.crf", "torch", "torchcrf", "torch_struct"]  # missing modules are skipped
 LIBRARIES = ("jax", "jaxlib", "numpy", "torch", "pytorch-crf", "torch-struct", "synjax")
+
+COLUMNS = (
+    *("B x n x t", "task", "implementation", "median ms", "min ms", "IQR ms", "tokens/s", "times ours"),
+    *("(min)", "compile s", "memory", "program", "limit", "note"),
+)
+NUMBERS = (  # key of a record, decimal places, factor
+    *(("median_ms", 3, 1.0), ("minimum_ms", 3, 1.0), ("iqr_ms", 3, 1.0), ("tokens_a_second", 0, 1.0)),
+    *(("times_ours", 2, 1.0), ("times_ours_of_minima", 2, 1.0), ("compile_seconds", 2, 1.0)),
+    *(("memory_bytes", 1, 1e-6), ("program_bytes", 1, 1e-6)),
+)
+NOTES = ("left_out", "failed", "disagrees")
 
 
 @cache
 def implementations() -> dict[str, Implementation]:
-    """Those that can be imported here, by name."""
+    """Return the implementations that can be imported, by name."""
     from peers import crf_jax
 
-    found = {"ours": crf_jax.OURS, "sketch": crf_jax.SKETCH, "synjax": crf_jax.synjax()}
+    peers = {"ours": crf_jax.MLMT_JAX, "sketch": crf_jax.SKETCH, "synjax": crf_jax.synjax()}
     if importlib.util.find_spec("torch"):
         from peers import crf_torch
 
-        peers = {"torchcrf": crf_torch.PYTORCH_CRF, "torch_struct": crf_torch.TORCH_STRUCT}
-        there = [peer if importlib.util.find_spec(module) else None for module, peer in peers.items()]
-        found |= dict(zip(("pytorch-crf", "torch-struct"), there, strict=True))
-    return {name: peer for name in NAMES if (peer := found.get(name)) is not None}
+        if importlib.util.find_spec("torchcrf"):
+            peers["pytorch-crf"] = crf_torch.PYTORCH_CRF
+        if importlib.util.find_spec("torch_struct"):
+            peers["torch-struct"] = crf_torch.TORCH_STRUCT
+    return {name: peer for name in NAMES if (peer := peers.get(name)) is not None}
 
 
 def build(name: str, shape: Shape, task: str) -> Any:
-    """The call of one cell, for a process of its own."""
+    """Return the call of one implementation and task on a random case; importable by a new process."""
     return implementations()[name].prepare(random_case(shape), task).run
 
 
-def prepared(case: Case, task: str, names: Sequence[str]) -> tuple[dict[str, Program], dict[str, Any], int]:
-    """Programs that work, what is to be said of each implementation, and the bytes of our outputs."""
+def prepare(case: Case, task: str, names: Sequence[str]) -> tuple[dict[str, Program], dict[str, Any], int]:
+    """Prepare the programs of a task and compare their answers with ours.
+
+    Returns:
+        The programs that work, notes about implementations (each a part of its record), and the bytes of our
+        answer.
+    """
     programs: dict[str, Program] = {}
     notes: dict[str, Any] = {}
-    ours, output_bytes = None, 0
+    reference, output_bytes = None, 0
     for name in names:
         peer = implementations()[name]
         if task not in peer.tasks:
             continue
-        needs = peer.working_bytes(case, task)
-        if needs > LARGEST:
-            notes[name] = {"left_out": f"an array of {needs / 1e9:.1f} GB"}
+        largest = peer.working_bytes(case, task)
+        if largest > LARGEST:
+            notes[name] = {"left_out": f"an array of {largest / 1e9:.1f} GB"}
             continue
         try:
             program = peer.prepare(case, task)
             answer = program.answer(program.run())
-        except Exception as error:  # a peer's failure, of whatever kind, is a result
+        except Exception as error:  # any failure of a peer is a result
             if name == "ours":
                 raise
             notes[name] = {"failed": f"{type(error).__name__}: {error}"[:200]}
             continue
         if name == "ours":
-            ours, output_bytes = answer, sum(np.asarray(x).nbytes for x in jax.tree.leaves(answer))
-        elif differs := disagreement(case, task, ours, answer):
-            notes[name] = {"disagrees": differs}
+            reference, output_bytes = answer, sum(np.asarray(x).nbytes for x in jax.tree.leaves(answer))
+        elif difference := disagreement(case, task, reference, answer):
+            notes[name] = {"disagrees": difference}
         programs[name] = program
     return programs, notes, output_bytes
 
 
-def cell(program: Program, timing: Timing, words: int, ours: Timing) -> dict[str, Any]:
-    """The figures of one implementation."""
+def figures(program: Program, timing: Timing, words: int, reference: Timing) -> dict[str, Any]:
+    """Return the figures of one program; ``reference`` is our timing, ``words`` the words of the case."""
     return {
         "median_ms": 1e3 * timing.median,
         "minimum_ms": 1e3 * timing.minimum,
@@ -130,8 +149,8 @@ def cell(program: Program, timing: Timing, words: int, ours: Timing) -> dict[str
         "repeats": timing.repeats,
         "calls_a_repeat": timing.calls,
         "tokens_a_second": words / timing.median,
-        "times_ours": timing.median / ours.median,
-        "times_ours_of_minima": timing.minimum / ours.minimum,
+        "times_ours": timing.median / reference.median,
+        "times_ours_of_minima": timing.minimum / reference.minimum,
         "compile_seconds": program.compile_seconds,
         "program_bytes": program.program_bytes,
     }
@@ -140,10 +159,22 @@ def cell(program: Program, timing: Timing, words: int, ours: Timing) -> dict[str
 def compare(
     shape: Shape, task: str, names: Sequence[str], repeats: int, machine: Machine, memory: bool
 ) -> list[dict[str, Any]]:
-    """One record for each implementation, ours first."""
+    """Measure one task and shape.
+
+    Args:
+        shape: (B, n, t) of the random case.
+        task: one of ``TASKS``.
+        names: implementations, "ours" first.
+        repeats: repeats of each program.
+        machine: rates of the machine.
+        memory: measure the memory of each program in a process of its own.
+
+    Returns:
+        One record for each implementation that has the task, in the order of ``names``.
+    """
     case = random_case(shape)
     words, t = int(case.lengths.sum()), shape[2]
-    programs, notes, output_bytes = prepared(case, task, names)
+    programs, notes, output_bytes = prepare(case, task, names)
     timings = interleaved({name: program.run for name, program in programs.items()}, repeats)
     records = []
     for name in names:
@@ -151,7 +182,7 @@ def compare(
             continue
         record = {"shape": shape, "words": words, "task": task, "implementation": name} | notes.get(name, {})
         if name in programs:
-            record |= cell(programs[name], timings[name], words, timings["ours"])
+            record |= figures(programs[name], timings[name], words, timings["ours"])
             if memory:
                 record["memory_bytes"] = peak_growth(build, name, shape, task, preload=PRELOAD)
         if name == "ours":
@@ -161,8 +192,31 @@ def compare(
     return records
 
 
+def rows(records: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """Return records as rows under ``COLUMNS``; "-" is a missing figure."""
+
+    def number(value: float | None, places: int, factor: float) -> str:
+        return "-" if value is None else f"{factor * value:.{places}f}"
+
+    return [
+        (
+            "x".join(map(str, record["shape"])),
+            record["task"],
+            record["implementation"],
+            *(number(record.get(key), places, factor) for key, places, factor in NUMBERS),
+            f"{100 * record['share_of_limit']:.1f}%" if "share_of_limit" in record else "-",
+            "; ".join(f"{key}: {record[key]}" for key in NOTES if key in record),
+        )
+        for record in records
+    ]
+
+
 def measure_scaling(grids: Mapping[str, Sequence[Shape]], repeats: int) -> dict[str, Any]:
-    """Our times over each grid of shapes in which one size varies: points (size, seconds), and slopes."""
+    """Measure our times over grids of shapes, in each of which one size varies.
+
+    Returns:
+        By grid and task: points (size, seconds), and slopes in logarithmic axes.
+    """
     results: dict[str, Any] = {}
     for varied, shapes in grids.items():
         axis = "Bnt".index(varied[0])
@@ -183,41 +237,44 @@ def measure_scaling(grids: Mapping[str, Sequence[Shape]], repeats: int) -> dict[
 
 
 def _shape(text: str) -> Shape:
+    """Parse B,n,t."""
     B, n, t = map(int, text.split(","))
     return B, n, t
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Measures, prints the table, and writes crf.json and crf.png."""
+def _parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
     parser.add_argument("--shapes", type=_shape, nargs="+", default=SHAPES, metavar="B,n,t")
     parser.add_argument("--repeats", type=int, default=25)
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder of crf.json and crf.png")
-    parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, help="beside ours")
-    parser.add_argument("--no-memory", dest="memory", action="store_false")
-    parser.add_argument("--no-scaling", dest="scaling", action="store_false")
-    args = parser.parse_args(argv)
-    keep_freed_memory()  # for all alike: pages that come and go would be much of what is measured
-    wanted = [name for name in NAMES if name == "ours" or name in args.only]
-    names = [name for name in wanted if name in implementations()]
-    absent = [name for name in wanted if name not in names]
+    parser.add_argument(
+        "--only", nargs="+", choices=NAMES, default=NAMES, help="peers to measure beside ours"
+    )
+    parser.add_argument("--no-memory", dest="memory", action="store_false", help="do not measure memory")
+    parser.add_argument("--no-scaling", dest="scaling", action="store_false", help="do not measure scaling")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure, print the table, and write crf.json and crf.png."""
+    args = _parse_arguments(argv)
+    keep_freed_memory()  # for all alike: otherwise much of the time is that of pages that come and go
+    selected = [name for name in NAMES if name == "ours" or name in args.only]
+    names = [name for name in selected if name in implementations()]
+    absent = [name for name in selected if name not in names]
     if absent:
-        print(f"cannot be imported here, left out: {', '.join(absent)}")
+        print(f"not installed, left out: {', '.join(absent)}")
     memory = args.memory and jax.default_backend() == "cpu"  # elsewhere the arrays are not in the process
     start, load, machine = time.perf_counter(), os.getloadavg()[0], measure_machine()
     records: list[dict[str, Any]] = []
     for shape in args.shapes:
         for task in TASKS:
-            found = compare(shape, task, names, args.repeats, machine, memory)
-            print(table(COLUMNS, rows(found)), flush=True)
-            records += found
-    results = environment(LIBRARIES) | {
-        "absent": absent,
-        "machine": machine._asdict(),
-        "repeats": args.repeats,
-    }
-    results["cells"] = records
+            task_records = compare(shape, task, names, args.repeats, machine, memory)
+            print(table(COLUMNS, rows(task_records)), flush=True)
+            records += task_records
+    results = environment(LIBRARIES)
+    results |= {"absent": absent, "machine": machine._asdict(), "repeats": args.repeats, "cells": records}
     args.output.mkdir(parents=True, exist_ok=True)
     if args.scaling:
         results["scaling"] = measure_scaling(GRIDS, max(3, args.repeats // 3))
@@ -228,7 +285,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         plot(panels, args.output / "crf.png", f"mlmt_jax.crf on {results['device']}, {os.cpu_count()} CPUs")
     results |= {"seconds": time.perf_counter() - start, "load_before": load}
     print(table(COLUMNS, rows(records)))
-    (args.output / "crf.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    write_results(args.output / "crf.json", results)
 
 
 if __name__ == "__main__":

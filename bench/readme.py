@@ -39,7 +39,7 @@ def update(text: str, sections: Mapping[str, Callable[[Results], str]], results:
         results: as `read_results` returns them.
 
     Raises:
-        ValueError: the text does not have exactly one section of a name.
+        ValueError: if the text does not have exactly one section of a name.
     """
     for name, write in sections.items():
         body = write(results)
@@ -65,7 +65,7 @@ def score_summary(results: Results) -> str:
 def speed_summary(results: Results) -> str:
     """Return README.md's table of speeds."""
     train, tag, start = results["train"], results["tag"], results["start"]
-    ours, peer = _best_rate(tag, "ours"), _best_rate(tag, "PyTorch")
+    tagging_rates = [_best_rate(tag, side) for side in ("ours", "PyTorch")]
     rows = [
         ("", "mlmt_jax", "the same model in PyTorch"),
         (
@@ -73,7 +73,7 @@ def speed_summary(results: Results) -> str:
             f"{train['ours']['steps/s']:.0f}",
             f"{train['PyTorch']['steps/s']:.0f}",
         ),
-        ("tagging, sentences per second", f"{ours:,.0f}", f"{peer:,.0f}"),
+        ("tagging, sentences per second", *(f"{rate:,.0f}" for rate in tagging_rates)),
         ("tagging one sentence, ms", *(f"{tag['latency ms'][x]['median']:.1f}" for x in ("ours", "PyTorch"))),
         ("from the command to the first training step, s", f"{start['cold']['median']:.0f}", "-"),
         ("the same, programs compiled before, s", f"{start['warm']['median']:.1f}", "-"),
@@ -111,7 +111,7 @@ def machines(results: Results) -> str:
     benches: dict[str, list[str]] = {}
     for name in ("train", "start", "vocabulary", "replicas", "tag", "crf"):
         bench = results[name]
-        processor = bench.get("processor", "a processor that was not noted")
+        processor = bench.get("processor", "an unknown processor")
         machine = f"{bench['cpus']} cores of {processor}, {bench['device'].split()[0]}"
         machine += f", jax {bench['versions']['jax']}" + (f", {bench['day']}" if "day" in bench else "")
         benches.setdefault(machine, []).append(name)
@@ -204,10 +204,10 @@ def crf_speed(results: Results) -> str:
     peers = [peer for peer in _CRF_PEERS if any(implementation == peer for *_, implementation in cells)]
 
     def times(shape: tuple[int, ...], task: str) -> list[str]:
-        ours = cells[shape, task, "ours"]
+        reference = cells[shape, task, "ours"]
         ratios = [cells.get((shape, task, peer), {}).get("times_ours") for peer in peers]
         written = ["-" if ratio is None else f"{ratio:.{1 if ratio < 10 else 0}f}" for ratio in ratios]
-        return [f"{ours['median_ms']:.2f} / {ours['minimum_ms']:.2f}", *written]
+        return [f"{reference['median_ms']:.2f} / {reference['minimum_ms']:.2f}", *written]
 
     rows: list[Sequence[str]] = [("B, n, t", _LOSS, *peers, _VITERBI, *peers, _MARGINALS, _K_BEST)]
     for shape in shapes:
@@ -257,11 +257,12 @@ def _best_rate(tag: Mapping[str, Any], side: str) -> float:
 
 
 def _paragraph(*parts: str) -> str:
+    """Join sentences and wrap them to the width of the READMEs."""
     return textwrap.fill(" ".join(parts), 115, break_long_words=False, break_on_hyphens=False)
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table; the first row is its head."""
+    """Return a Markdown table; the first row is the header."""
     lines = [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
 

@@ -1,35 +1,55 @@
-"""What a benchmark says about where it ran, and its records as a table shows them."""
+"""The command line and the result file of a benchmark, with the environment that it ran in."""
 
+import argparse
 import datetime
 import importlib.metadata
 import importlib.util
+import json
 import os
 import platform
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 
-__all__ = ["COLUMNS", "environment", "rows"]
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "bench" / "results"
 
-COLUMNS = (
-    *("B x n x t", "task", "implementation", "median ms", "min ms", "IQR ms", "tokens/s", "times ours"),
-    *("(min)", "compile s", "memory", "program", "limit", "note"),
-)
-_NUMBERS = (  # key of the record, digits behind the point, factor
-    *(("median_ms", 3, 1.0), ("minimum_ms", 3, 1.0), ("iqr_ms", 3, 1.0), ("tokens_a_second", 0, 1.0)),
-    *(("times_ours", 2, 1.0), ("times_ours_of_minima", 2, 1.0), ("compile_seconds", 2, 1.0)),
-    *(("memory_bytes", 1, 1e-6), ("program_bytes", 1, 1e-6)),
-)
-_NOTES = ("left_out", "failed", "disagrees")
+
+def argument_parser(
+    description: str | None, result: str, *, reads_data: bool = True
+) -> argparse.ArgumentParser:
+    """Return a parser with the flags that benches share.
+
+    Args:
+        description: the docstring of the script.
+        result: name of the JSON file in ``bench/results``, the default of ``--output``.
+        reads_data: add ``--config`` and ``--data_root``.
+    """
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=description, formatter_class=form)
+    if reads_data:
+        config = ROOT / "configs" / "masakhane_xho.json"
+        parser.add_argument("--config", type=Path, default=config, help="config of the run to measure")
+        parser.add_argument(
+            "--data_root", type=Path, default=ROOT / "../shared/data", help="folder of its data"
+        )
+    parser.add_argument("--output", type=Path, default=RESULTS / result, help="JSON file of the results")
+    return parser
+
+
+def write_results(path: Path, results: Mapping[str, Any]) -> None:
+    """Write results as JSON; create the folder if it does not exist."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 
 
 def environment(libraries: Iterable[str]) -> dict[str, Any]:
-    """Device, processor, day, PyTorch's threads, and versions of libraries; None for those not installed."""
+    """Return device, processor, day, PyTorch threads, and versions of libraries (None if not installed)."""
     device = jax.devices()[0]
-    found: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "device": f"{device.platform} ({device.device_kind})",
         "processor": _processor(),
         "cpus": os.cpu_count(),
@@ -38,42 +58,24 @@ def environment(libraries: Iterable[str]) -> dict[str, Any]:
     if importlib.util.find_spec("torch"):
         import torch  # pyright: ignore[reportMissingImports]
 
-        found["torch_threads"] = torch.get_num_threads()
-    return found | {"versions": {name: _version(name) for name in libraries}}
+        facts["torch_threads"] = torch.get_num_threads()
+    return facts | {"versions": {name: _version(name) for name in libraries}}
 
 
 def _processor() -> str:
-    """The processor's name and the widest vectors that it has."""
+    """Return the name of the processor and its widest vector instructions."""
     try:
-        about = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        cpuinfo = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return platform.processor() or platform.machine()
-    name = re.search(r"model name\s*: (.*)", about)
-    vectors = next((wide for wide in ("avx512f", "avx2", "asimd") if wide in about), "")
+    name = re.search(r"model name\s*: (.*)", cpuinfo)
+    vectors = next((flag for flag in ("avx512f", "avx2", "asimd") if flag in cpuinfo), "")
     return " ".join(filter(None, (name[1] if name else platform.machine(), vectors)))
 
 
 def _version(name: str) -> str | None:
+    """Return the installed version of a package, None if it is not installed."""
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def rows(records: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
-    """The records under ``COLUMNS``; what a record does not have is "-"."""
-
-    def number(value: float | None, digits: int, factor: float) -> str:
-        return "-" if value is None else f"{factor * value:.{digits}f}"
-
-    return [
-        (
-            "x".join(map(str, record["shape"])),
-            record["task"],
-            record["implementation"],
-            *(number(record.get(key), digits, factor) for key, digits, factor in _NUMBERS),
-            f"{100 * record['share_of_limit']:.1f}%" if "share_of_limit" in record else "-",
-            "; ".join(f"{key}: {record[key]}" for key in _NOTES if key in record),
-        )
-        for record in records
-    ]

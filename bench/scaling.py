@@ -1,17 +1,15 @@
-"""Time against size, on doubly logarithmic axes."""
+"""Time against size on logarithmic axes: slopes and plots."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-__all__ = ["plot", "slope"]
-
 Points = Sequence[tuple[float, float]]  # (size, seconds)
 
 
 def slope(points: Points) -> float:
-    """The exponent of the power law fitted to points."""
+    """Return the exponent of the power law fitted to points (size, seconds)."""
     size, seconds = np.log(np.array(points)).T
     return float(np.polyfit(size, seconds, 1)[0])
 
@@ -19,13 +17,13 @@ def slope(points: Points) -> float:
 def plot(
     panels: Mapping[str, Mapping[str, Points]], path: Path, title: str, guides: Sequence[int] = (1, 2)
 ) -> None:
-    """Draws a panel for each size that varies, with a curve for each task.
+    """Draw one panel for each varied size, with one curve for each task, and write it as PNG.
 
     Args:
-        panels: by what varies, then by task.
-        path: of the PNG.
-        title: of the figure.
-        guides: slopes of the thin lines that start where the first curve of a panel does.
+        panels: points by varied size, then by task.
+        path: the PNG file.
+        title: title of the figure.
+        guides: slopes of thin lines that start at the first point of the first curve.
     """
     import matplotlib  # pyright: ignore[reportMissingImports]
 

@@ -1,13 +1,13 @@
-"""How long from a command line to the first training step, with nothing compiled before and with it kept?
+"""Benchmark of the start: how long is it from the command to the first step, cold and warm?
 
-Each start is a process of its own: ``python -m mlmt_jax.train CONFIG`` as users type it, ended once its first
-step is done. The first one finds an empty cache of programs, the others what it kept.
+Measured: seconds from the start of a process to the end of its first training step.
+
+How: each repeat starts two processes with one program cache: "cold" finds it empty, "warm" finds what "cold"
+left. Each process runs ``python -m mlmt_jax.train CONFIG`` and exits after its first step.
 
     python bench/start.py
 """
 
-import argparse
-import json
 import os
 import statistics
 import subprocess
@@ -16,11 +16,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from report import environment
+from report import ROOT, argument_parser, environment, write_results
 
-ROOT = Path(__file__).resolve().parents[1]
-
-# What the command line runs, but that the process ends with its first step.
+# The command line of training, in a process that exits after its first step.
 _CHILD = """
 import os, sys
 from mlmt_jax.cli.entry import run
@@ -44,38 +42,37 @@ run(one_step)
 
 
 def seconds_to_first_step(config: Path, cache: Path, output: Path) -> float:
-    """Seconds from the start of a process to the end of its first step."""
+    """Return the seconds from the start of a process to the end of its first step.
+
+    Args:
+        config: config file of the run.
+        cache: folder of the compiled programs.
+        output: run folder.
+    """
     started = time.perf_counter()
     command = [sys.executable, "-c", _CHILD, str(config), "--output", str(output)]
-    subprocess.run(
-        command, env=os.environ | {"MLMT_JAX_CACHE": str(cache)}, stdout=subprocess.DEVNULL, check=True
-    )
+    variables = os.environ | {"MLMT_JAX_CACHE": str(cache)}
+    subprocess.run(command, env=variables, stdout=subprocess.DEVNULL, check=True)
     return time.perf_counter() - started
 
 
 def main() -> None:
-    """Measures, prints and writes JSON."""
-    form = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
+    """Measure, print and write the results."""
+    parser = argument_parser(__doc__, "start.json", reads_data=False)
     parser.add_argument("--config", type=Path, default=ROOT / "configs" / "quickstart.json")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--output", type=Path, default=ROOT / "bench" / "results" / "start.json")
     args = parser.parse_args()
-    cold, warm = [], []
+    seconds: dict[str, list[float]] = {"cold": [], "warm": []}
     for repeat in range(args.repeats):
         with tempfile.TemporaryDirectory() as folder:
-            cache = Path(folder, "cache")
-            for i, times in enumerate((cold, warm)):
-                times.append(seconds_to_first_step(args.config, cache, Path(folder, str(i))))
-        print(f"{repeat + 1}: cold {cold[-1]:.1f} s, warm {warm[-1]:.1f} s", flush=True)
-    results = environment(("mlmt-jax", "jax", "jaxlib", "numpy")) | {
-        "config": args.config.name,
-        **{
-            name: {"median": statistics.median(times), "seconds": times}
-            for name, times in (("cold", cold), ("warm", warm))
-        },
-    }
-    args.output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+            for name, times in seconds.items():
+                times.append(seconds_to_first_step(args.config, Path(folder, "cache"), Path(folder, name)))
+        figures = ", ".join(f"{name} {times[-1]:.1f} s" for name, times in seconds.items())
+        print(f"{repeat + 1}: {figures}", flush=True)
+    results = environment(("mlmt-jax", "jax", "jaxlib", "numpy")) | {"config": args.config.name}
+    for name, times in seconds.items():
+        results[name] = {"median": statistics.median(times), "seconds": times}
+    write_results(args.output, results)
 
 
 if __name__ == "__main__":

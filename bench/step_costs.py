@@ -1,4 +1,4 @@
-"""What a training step costs: the arithmetic that the model needs, and each of its parts alone."""
+"""The cost of a training step: the arithmetic that the model needs, and programs of its parts."""
 
 from collections.abc import Callable
 from functools import partial
@@ -15,40 +15,38 @@ from mlmt_jax.model.masking import dropout, random_bytes
 from mlmt_jax.model.task_model import tag_scores, word_features
 from mlmt_jax.types import Batch, Params
 
-__all__ = ["multiply_adds", "step_parts"]
-
 
 def multiply_adds(task: TaskModel, batch: Batch) -> int:
-    """Multiply-adds of one forward pass over the words that are there, padding not counted.
+    """Count the multiply-adds of one forward pass over the words of a batch, without padding.
 
         LSTM       words * layers * directions * 4 h (inputs + h)
-        heads      words * t * (features of the LSTM) for the universal, the specific layer and the gate each
+        heads      words * t * (features of the LSTM), for each of universal layer, specific layer and gate
         highway    words * layers * 2 f^2, f character features
         char CNN   sum over words and filters of windows * width * dimension * count, as a direct convolution
-                   (ours projects the alphabet instead, and does less)
+                   (mlmt_jax projects the alphabet instead, which is less work)
 
-    Every occurrence of a word counts, though ours computes what does not depend on the sentence once a batch.
-    Heads with hidden layers count as linear ones. A step's floating-point operations are six times this: two
-    a multiply-add, and the backward pass takes two for one forward. The CRF's sums are not counted.
+    Every occurrence of a word counts, though mlmt_jax computes word features once for each distinct word.
+    Heads with hidden layers count as linear ones, and the sums of the CRF do not count. A step has six times
+    as many floating-point operations: two for a multiply-add, and the backward pass costs two forward passes.
     """
     words = int(np.sum(batch.sentences.lengths))
     lstm, tags = task.lstm.module, len(task.crf.module.tag_names)
-    inputs, letters = task.word_embed.module.dimension, 0
+    inputs, char_features = task.word_embed.module.dimension, 0
     total = 0
     if task.char_embed is not None:
         cnn = task.char_embed.module
-        letters = cnn.features
+        char_features = cnn.features
         packed_index = np.asarray(batch.sentences.packed_index)
         word_ids = np.asarray(batch.word_ids)[packed_index[packed_index < len(batch.word_ids)]]
         lengths = np.diff(batch.words.segment_ends, prepend=0)[word_ids]
         windows = {width: int(np.sum(np.maximum(lengths - width + 1, 1))) for width, _ in cnn.filters}
         total += sum(windows[width] * width * cnn.dimension * count for width, count in cnn.filters)
         if task.char_highway is not None:
-            total += words * task.char_highway.module.num_layers * 2 * letters**2
-    inputs += letters
-    ways = 2 if lstm.bidirectional else 1
+            total += words * task.char_highway.module.num_layers * 2 * char_features**2
+    inputs += char_features
+    directions = 2 if lstm.bidirectional else 1
     for _ in range(lstm.num_layers):
-        total += words * ways * 4 * lstm.hidden_size * (inputs + lstm.hidden_size)
+        total += words * directions * 4 * lstm.hidden_size * (inputs + lstm.hidden_size)
         inputs = lstm.features
     heads = 1 if task.spec_layer is None else 3
     return total + words * heads * tags * lstm.features
@@ -57,65 +55,80 @@ def multiply_adds(task: TaskModel, batch: Batch) -> int:
 def step_parts(
     task: TaskModel, optimizer: optax.GradientTransformation, params: Params, batch: Batch, key: jax.Array
 ) -> dict[str, Callable[[], Any]]:
-    """Calls that run each part of a step, compiled alone, forward and backward, and wait for it.
+    """Compile each part of a training step alone, forward and backward.
 
-    Alone, a part also writes what the whole step keeps to itself: the parts' sum is near the step, not equal.
-    As in a step, the batch's rows of the word table stand for the table; fetching them and putting them back
-    is in the whole step alone.
+    A part alone also writes results that the whole step keeps inside: the sum of the parts is near the time
+    of the step, but not equal. As in a step, the batch's rows stand for the word table. Only the whole step
+    gathers and scatters them.
+
+    Args:
+        task: the task model.
+        optimizer: its optimizer.
+        params: parameters of all components.
+        batch: the batch.
+        key: PRNG key of the dropout.
+
+    Returns:
+        Calls by name of the part; each waits for its result.
     """
     batch = jax.tree.map(jnp.asarray, batch)
     sentences = batch.sentences
     table = task.word_embed.name
-    own = {**task.own(params), table: {"table": params[table]["table"][batch.words.table_rows]}}
-    own = jax.tree.map(jnp.copy, own)  # a step gives its own parameters away
+    task_params = {**task.select(params), table: {"table": params[table]["table"][batch.words.table_rows]}}
+    task_params = jax.tree.map(jnp.copy, task_params)  # a step donates its parameters
     words = batch.words._replace(table_rows=jnp.arange(len(batch.words.table_rows)))
 
-    def features(own: Params) -> jax.Array:
-        return word_features(task, own, words)
+    def features(params: Params) -> jax.Array:
+        return word_features(task, params, words)
 
-    def encoded(own: Params, x: jax.Array) -> jax.Array:
-        drawn = random_bytes(key, sentences.dropout_ids, (x.shape[-1], task.lstm.module.features))
-        x = dropout(x[batch.word_ids], task.embed_dropout, drawn[0])
-        h = task.lstm(own, x, sentences.reversal, sentences.step_starts, len(sentences.lengths))
-        return dropout(h, task.lstm_dropout, drawn[1])
+    def encode(params: Params, x: jax.Array) -> jax.Array:
+        bytes_ = random_bytes(key, sentences.dropout_ids, (x.shape[-1], task.lstm.module.features))
+        x = dropout(x[batch.word_ids], task.embed_dropout, bytes_[0])
+        h = task.lstm(params, x, sentences.reversal, sentences.step_starts, len(sentences.lengths))
+        return dropout(h, task.lstm_dropout, bytes_[1])
 
-    def heads(own: Params, h: jax.Array) -> jax.Array:
-        e = tag_scores(task, own, h)
+    def heads(params: Params, h: jax.Array) -> jax.Array:
+        e = tag_scores(task, params, h)
         e = dropout(e, task.linear_dropout, *random_bytes(key, sentences.dropout_ids, e.shape[1:]))
         return e.at[sentences.packed_index].get(mode="fill", fill_value=0.0)
 
-    def chain(own: Params, scores: jax.Array) -> jax.Array:
-        return -crf.log_likelihood(scores, sentences.tags, task.crf(own), sentences.lengths)
+    def loss(params: Params, scores: jax.Array) -> jax.Array:
+        return -crf.log_likelihood(scores, sentences.tags, task.crf(params), sentences.lengths)
 
-    def both_ways(f: Callable[..., jax.Array], roles: tuple[str, ...], *inputs: jax.Array):
-        """A call of f with its gradients for the parameters in these roles and for its inputs; f's value."""
-        used = {part.name: own[part.name] for role, part in task.parts.items() if role in roles}
+    def forward_and_backward(
+        f: Callable[..., jax.Array], roles: tuple[str, ...], *inputs: jax.Array
+    ) -> tuple[Callable[[], Any], jax.Array]:
+        """Return a call of f with its gradients for inputs and these roles, and the value of f."""
+        used = {part.name: task_params[part.name] for role, part in task.parts.items() if role in roles}
 
         @jax.jit
         def run(used: Params, *inputs: jax.Array):
-            value, back = jax.vjp(f, used, *inputs)
-            return value, back(jnp.ones_like(value))
+            value, pull_back = jax.vjp(f, used, *inputs)
+            return value, pull_back(jnp.ones_like(value))
 
         return lambda: jax.block_until_ready(run(used, *inputs)), run(used, *inputs)[0]
 
     calls = {}
-    calls["features of words"], x = both_ways(features, ("word_embed", "char_embed", "char_highway"))
-    calls["LSTM"], h = both_ways(encoded, ("lstm",), x)
-    calls["linear layers and gate"], e = both_ways(heads, ("univ_layer", "spec_layer", "gate"), h)
-    calls["CRF loss"], _ = both_ways(chain, ("crf",), e)
-    calls["optimizer"] = _update_call(optimizer, own)
+    calls["features of words"], x = forward_and_backward(
+        features, ("word_embed", "char_embed", "char_highway")
+    )
+    calls["LSTM"], h = forward_and_backward(encode, ("lstm",), x)
+    calls["linear layers and gate"], e = forward_and_backward(heads, ("univ_layer", "spec_layer", "gate"), h)
+    calls["CRF loss"], _ = forward_and_backward(loss, ("crf",), e)
+    calls["optimizer"] = _update_call(optimizer, task_params)
     return calls
 
 
-def _update_call(optimizer: optax.GradientTransformation, own: Params) -> Callable[[], Any]:
-    gradients = jax.tree.map(lambda x: jnp.full_like(x, 1e-3), own)
+def _update_call(optimizer: optax.GradientTransformation, params: Params) -> Callable[[], Any]:
+    """Return a call that updates a copy of the parameters with constant gradients."""
+    gradients = jax.tree.map(lambda x: jnp.full_like(x, 1e-3), params)
 
     @partial(jax.jit, donate_argnums=(0, 1))
-    def update(own: Any, opt_state: optax.OptState):
-        updates, opt_state = optimizer.update(gradients, opt_state, own)
-        return optax.apply_updates(own, updates), opt_state
+    def update(params: Any, opt_state: optax.OptState):
+        updates, opt_state = optimizer.update(gradients, opt_state, params)
+        return optax.apply_updates(params, updates), opt_state
 
-    state: Any = jax.tree.map(jnp.copy, own), jax.jit(optimizer.init)(own)
+    state: Any = jax.tree.map(jnp.copy, params), jax.jit(optimizer.init)(params)
 
     def call() -> None:
         nonlocal state

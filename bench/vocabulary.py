@@ -1,21 +1,21 @@
-"""Does a training step's cost grow with the vocabulary?
+"""Benchmark of vocabularies: does the cost of a training step grow with the vocabulary?
 
-Times steps of one task model of a config with word tables of several sizes, on the same batches, in turns.
-Prints milliseconds, the memory that a step allocates beside its state (XLA's temporary buffers), and the
-state's own size, each also as a ratio to the smallest table.
+Measured: milliseconds of a step of the target, the memory that it allocates in addition to its state (XLA's
+temporary buffers), and the size of the state, for word tables of several sizes. Ratios are to the smallest
+one.
+
+How: the runs take turns within one process, on the same batches.
 
     python bench/vocabulary.py --data_root ../shared/data
 """
 
-import argparse
-import json
 import tempfile
 from functools import partial
 from pathlib import Path
 
 import jax
 import numpy as np
-from report import environment
+from report import argument_parser, environment, write_results
 from synthetic import load_with_data
 from timing import interleaved
 
@@ -26,45 +26,40 @@ from mlmt_jax.training.state import init_state
 from mlmt_jax.training.step import train_step
 from mlmt_jax.training.tables import table
 
-ROOT = Path(__file__).resolve().parents[1]
-
 
 class Run:
-    """Steps of the target with a table of some rows."""
+    """A run of the target whose word table has ``rows`` rows; each call trains one step."""
 
     def __init__(self, setup: Setup, rows: int):
         sizes = setup.corpus.vocabulary.sizes
         model = build_model(setup.config, sizes._replace(words=dict.fromkeys(sizes.words, rows)))
         name = setup.config.target.name
         batch, self._key = setup.batches[name].batch(0), jax.random.key(0)
-        # Rows from all over the table, as many for every size.
-        count = len(batch.words.table_rows)
-        touched = np.random.default_rng(0).choice(np.arange(1, rows), count, replace=False)
-        words = batch.words._replace(table_rows=np.sort(touched).astype(np.int32))
+        # Rows from the whole table, the same number for every size.
+        table_rows = np.random.default_rng(0).choice(
+            np.arange(1, rows), len(batch.words.table_rows), replace=False
+        )
+        words = batch.words._replace(table_rows=np.sort(table_rows).astype(np.int32))
         self._batch = batch._replace(words=words)
         self.state = init_state(model, init_params(model, self._key), setup.optimizers)
-        step = partial(train_step, model.tasks[name], setup.optimizers[name], setup.users)
+        step = partial(train_step, setup.task_training(name)._replace(task=model.tasks[name]))
         self._step = jax.jit(step, donate_argnums=0)
         analysis = self._step.lower(self.state, self._batch, self._key).compile().memory_analysis()
-        assert analysis is not None  # a backend may not tell; CPU and GPU do
-        self.temporary = analysis.temp_size_in_bytes
-        self.kept = sum(x.nbytes for x in jax.tree.leaves(self.state) if hasattr(x, "nbytes"))
+        assert analysis is not None  # CPU and GPU report it
+        self.temporary_bytes = analysis.temp_size_in_bytes
+        self.state_bytes = sum(x.nbytes for x in jax.tree.leaves(self.state) if hasattr(x, "nbytes"))
 
     def __call__(self) -> None:
-        """One step, to its end."""
+        """Train one step and wait for it."""
         self.state, _ = self._step(self.state, self._batch, self._key)
         jax.block_until_ready(self.state)
 
 
 def main() -> None:
-    """Measures, prints the table and writes it."""
-    form = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
-    parser.add_argument("--config", type=Path, default=ROOT / "configs" / "masakhane_xho.json")
-    parser.add_argument("--data_root", type=Path, default=ROOT / "../shared/data")
-    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 400_000])
+    """Measure, print the table and write the results."""
+    parser = argument_parser(__doc__, "vocabulary.json")
+    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 400_000], help="table sizes")
     parser.add_argument("--repeats", type=int, default=100)
-    parser.add_argument("--output", type=Path, default=ROOT / "bench" / "results" / "vocabulary.json")
     args = parser.parse_args()
     keep_freed_memory()
     with tempfile.TemporaryDirectory() as folder:
@@ -72,24 +67,22 @@ def main() -> None:
         setup = prepare(config)
         runs = {rows: Run(setup, rows) for rows in args.rows}
         times = interleaved({str(rows): run for rows, run in runs.items()}, args.repeats)
-    least = args.rows[0]
+    first = args.rows[0]
     records = [
         {
             "rows": rows,
             "milliseconds": 1e3 * times[str(rows)].median,
             "least_milliseconds": 1e3 * times[str(rows)].minimum,
-            "temporary_mib": run.temporary / 2**20,
-            "state_mib": run.kept / 2**20,
-            "time_ratio": times[str(rows)].median / times[str(least)].median,
-            "temporary_ratio": run.temporary / runs[least].temporary,
+            "temporary_mib": run.temporary_bytes / 2**20,
+            "state_mib": run.state_bytes / 2**20,
+            "time_ratio": times[str(rows)].median / times[str(first)].median,
+            "temporary_ratio": run.temporary_bytes / runs[first].temporary_bytes,
         }
         for rows, run in runs.items()
     ]
-    header = tuple(records[0])
-    print(table(header, [tuple(f"{record[key]:.4g}" for key in header) for record in records]))
-    args.output.parent.mkdir(parents=True, exist_ok=True)
+    print(table(records[0], [[f"{value:.4g}" for value in record.values()] for record in records]))
     results = environment(("mlmt-jax", "jax", "jaxlib", "numpy")) | {"records": records}
-    args.output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    write_results(args.output, results)
 
 
 if __name__ == "__main__":

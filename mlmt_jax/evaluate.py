@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = _parser().parse_args(argv)
     from mlmt_jax.check.input_layout import find_foreign_letters, find_other_layout
     from mlmt_jax.check.unknown_tags import find_unknown_tags
-    from mlmt_jax.corpus.dataset import label
+    from mlmt_jax.corpus.dataset import bioes_sentences
     from mlmt_jax.tag_files.score_tables import calibration_table, type_table, word_table
     from mlmt_jax.text.columns import read_conll
     from mlmt_jax.training.run_tables import print_findings
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     tagger = load_tagger(args)
     sentences, findings = read_conll(args.file, replace(tagger.column_format, **chosen_columns(args)))
-    labelled = label(sentences, tagger.scheme, findings)
+    labelled = bioes_sentences(sentences, tagger.scheme, findings)
     tokens = [sentence.tokens for sentence in labelled]
     find_other_layout(findings, tokens)
     find_foreign_letters(findings, tokens, tagger.characters)

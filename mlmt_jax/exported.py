@@ -25,7 +25,7 @@ from jax import export
 
 from mlmt_jax.batches.encode import encode_sentences
 from mlmt_jax.batches.windows import Programs, run_programs
-from mlmt_jax.corpus.corpora import Vocabulary
+from mlmt_jax.corpus.vocabulary import Vocabulary
 from mlmt_jax.errors import RunError
 from mlmt_jax.runs.atomic_files import sync, write_errors
 from mlmt_jax.text.decoded import TagWriter

@@ -76,12 +76,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _sequence_count(text: str) -> int:
-    """Return the argument of --n-best as a number; argparse reports the error that is raised for others."""
+    """Return the argument of --n-best as a number; raise argparse's error if it is none or out of range."""
     count = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
     if not 1 <= count <= _MAX_SEQUENCES:
-        raise argparse.ArgumentTypeError(
-            f"got {text[:60]!r}; expected a whole number from 1 to {_MAX_SEQUENCES}"
-        )
+        message = f"got {text[:60]!r}; expected a whole number from 1 to {_MAX_SEQUENCES}"
+        raise argparse.ArgumentTypeError(message)
     return count
 
 
@@ -108,7 +107,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     writes_json = (args.output or args.input) == "jsonl"
     # JSON can hold half a surrogate pair, which UTF-8 cannot; it is written as JSON's escape.
     sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")  # type: ignore[union-attr]
-    shown = partial(_CONTROL.sub, escaped) if sys.stdout.isatty() else str
+    escape = partial(_CONTROL.sub, escaped) if sys.stdout.isatty() else str
+    result_lines = json_lines
+    if not writes_json:
+        result_lines = partial(column_lines, n_best=args.n_best, with_comment=fmt.skip_comment)
     pending: list[InputSentence] = []
 
     def write_pending() -> None:
@@ -117,12 +119,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         tokens = [sentence.tokens for sentence in pending]
         results = tag_sentences(tagger, tokens, probabilities=args.probabilities, n_best=args.n_best)
         for sentence, result in zip(pending, results, strict=True):
-            if writes_json:
-                lines = json_lines(sentence, result)
-            else:
-                lines = column_lines(sentence, result, args.n_best, with_comment=fmt.skip_comment)
-            for line in lines:
-                print(shown(line))
+            for line in result_lines(sentence, result):
+                print(escape(line))
         pending.clear()
         sys.stdout.flush()
 

@@ -12,6 +12,7 @@ from mlmt_jax.config import Config, load_config
 
 
 def _parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(prog="python -m mlmt_jax.train", description=__doc__)
     add_config_arguments(parser)
     parser.add_argument("--output", metavar="FOLDER", help="the run folder (training.output)")

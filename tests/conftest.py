@@ -1,4 +1,4 @@
-"""The setting of all tests: the CPU, quick compilation, and what several files share."""
+"""The environment of all tests (the CPU, quick compilation), and fixtures that several folders share."""
 
 import atexit
 import contextlib
@@ -15,26 +15,25 @@ import pytest
 import tiny_corpus
 from hypothesis import settings
 
-# Read when JAX is first imported, here and in the processes that tests start. Compiling is most of
-# the tests' time: programs are left as they are written, and one that was compiled is not again.
-# Workers of pytest-xdist inherit the environment, but not the folder: a program half-written by one would
-# be read by another.
+# JAX reads these variables when it is first imported, here and in the processes that tests start. Most of the
+# tests' time is compilation: programs are not optimized, and compiled programs are cached. Each worker of
+# pytest-xdist has a cache folder of its own: it could read half-written programs from a common one.
 _PROGRAMS = tempfile.mkdtemp(prefix="mlmt-jax-programs-")
 atexit.register(shutil.rmtree, _PROGRAMS, ignore_errors=True)
 if "PYTEST_XDIST_WORKER" in os.environ:
     del os.environ["JAX_COMPILATION_CACHE_DIR"]
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-if tuple(map(int, version("jaxlib").split(".")[:2])) < (0, 11):  # later ones abort at it
-    # XLA's older way to write loops is compiled in less than half of the time.
+if tuple(map(int, version("jaxlib").split(".")[:2])) < (0, 11):  # Later versions abort at this flag.
+    # XLA compiles loops without fusion emitters in less than half of the time.
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", _PROGRAMS)
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
-# A shell has it ignored by what it starts in the background, and then training rightly does so too.
+# A shell lets processes in the background ignore this signal, and training would then ignore it too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# The machines are shared: how long an example takes says nothing.
+# The machines are shared: the time of an example depends on other processes.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
@@ -43,30 +42,30 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real corpora beside the checkout; tests that need it skip where it is absent."""
+    """Return the folder of real corpora beside the checkout; skip the test if it is missing."""
     if not SHARED_DATA.is_dir():
         pytest.skip(f"the real corpora are not at {SHARED_DATA}")
     return SHARED_DATA
 
 
 class TinyRun(NamedTuple):
-    """A run that was trained to its end; tests read it and leave it as it is."""
+    """A finished run, which tests read but do not change."""
 
     config: Path
     folder: Path
-    output: str  # what training printed
-    programs: list[str]  # what was compiled for it
+    output: str  # text on standard output
+    programs: list[str]  # compiled programs
 
 
 @pytest.fixture(scope="session")
 def tiny_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The config file of the tiny corpus, which stands beside it."""
+    """Write the tiny corpus and its config to a folder; return the config's path."""
     return tiny_corpus.write_corpus(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture(scope="session")
 def tiny_run(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
-    """The four-task run of the tiny config."""
+    """Train the four task models of the tiny config."""
     from compilations import recorded_compilations
 
     from mlmt_jax.train import main

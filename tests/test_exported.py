@@ -1,4 +1,4 @@
-"""A tagger as one file: the same tags, without the model's code."""
+"""An exported tagger returns the same tags as the tagger, without the model's code."""
 
 import json
 import shutil
@@ -24,8 +24,8 @@ SENTENCES = [
     ["Breda", "en", "Delft", "."] * 150,
 ]
 
-# A process in which the model's code cannot be had.
-ELSEWHERE = """
+# The code of a process that cannot import the model's code.
+WITHOUT_MODEL = """
 import json, sys
 for name in ("mlmt_jax.model", "mlmt_jax.training", "mlmt_jax.crf", "flax", "optax", "orbax"):
     sys.modules[name] = None
@@ -41,9 +41,9 @@ def file(tiny_run: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_the_same_tags_without_the_code(tiny_run: Any, file: Path) -> None:
+def test_tags_are_the_same_without_the_models_code(tiny_run: Any, file: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", ELSEWHERE, str(file)],
+        [sys.executable, "-c", WITHOUT_MODEL, str(file)],
         input=json.dumps(SENTENCES),
         capture_output=True,
         text=True,
@@ -54,7 +54,7 @@ def test_the_same_tags_without_the_code(tiny_run: Any, file: Path) -> None:
     assert json.loads(done.stdout) == Tagger.load(tiny_run.folder).tag(SENTENCES)
 
 
-def test_what_is_in_the_file(tiny_run: Any, file: Path) -> None:
+def test_the_file_holds_one_task_for_cpu_and_gpu(tiny_run: Any, file: Path) -> None:
     tagger, exported = Tagger.load(tiny_run.folder), ExportedTagger.load(file)
     assert (exported.task, exported.tag_names) == (tagger.task, tagger.tag_names)
     with zipfile.ZipFile(file) as archive:
@@ -70,20 +70,20 @@ def test_what_is_in_the_file(tiny_run: Any, file: Path) -> None:
         "tags.stablehlo",
         "params",
     }
-    # Of the run's other language and task there is nothing.
+    # The run's other language and task are left out.
     assert (list(about["vocabulary"]["words"]), list(about["vocabulary"]["tags"])) == (["nld_words"], ["ner"])
 
 
-def test_a_string_is_no_sentence(file: Path) -> None:
+def test_a_string_is_refused_as_a_sentence(file: Path) -> None:
     with pytest.raises(TypeError, match="got the sentence 'Piet woont'; expected a list of its tokens"):
         ExportedTagger.load(file).tag(["Piet woont"])
 
 
-def test_the_command_line(
+def test_the_command_replaces_a_file(
     tiny_run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], file: Path
 ) -> None:
     path = tmp_path / "pos"
-    path.write_text("what was here before", encoding="utf-8")
+    path.write_text("an older file", encoding="utf-8")
     assert status(export.main, tiny_run.folder, path, "--task", "afr ner") == 0
     assert capsys.readouterr().out == f"afr ner: {path}\n"
     assert list(tmp_path.iterdir()) == [path]
@@ -91,7 +91,9 @@ def test_the_command_line(
     assert tags == Tagger.load(tiny_run.folder, "afr ner").tag(SENTENCES[:2])
 
 
-def test_what_cannot_be_written(tiny_run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unwritable_file_is_refused(
+    tiny_run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "folder").mkdir()
     for path in (tmp_path / "folder", tmp_path / "none" / "file"):
         assert status(export.main, tiny_run.folder, path) == 2
@@ -102,7 +104,7 @@ def test_what_cannot_be_written(tiny_run: Any, tmp_path: Path, capsys: pytest.Ca
 
 
 def edited(file: Path, path: Path, name: str, data: bytes | None) -> Path:
-    """A copy of the archive with an entry changed, or without it."""
+    """Copy the archive with other data in an entry, or without the entry, and return the path."""
     with zipfile.ZipFile(file) as old, zipfile.ZipFile(path, "w") as new:
         for entry in old.namelist():
             if entry != name:
@@ -125,7 +127,7 @@ def edited(file: Path, path: Path, name: str, data: bytes | None) -> Path:
         ("params/0000.npy", b"?", "not an exported tagger"),
     ],
 )
-def test_files_that_are_not_whole(
+def test_a_damaged_entry_is_refused(
     file: Path, tmp_path: Path, name: str, data: bytes | None, message: str
 ) -> None:
     with pytest.raises(RunError, match=message):
@@ -133,8 +135,10 @@ def test_files_that_are_not_whole(
 
 
 @pytest.mark.parametrize(("field", "value"), [(6, 200), (8, 1), (10, 8), (10, 9), (10, 14), (20, 0)])
-def test_an_archive_whose_directory_is_damaged(file: Path, tmp_path: Path, field: int, value: int) -> None:
-    # The version that it needs, flags (encrypted), kind of compression and size of the first entry.
+def test_a_damaged_directory_of_the_archive_is_refused(
+    file: Path, tmp_path: Path, field: int, value: int
+) -> None:
+    # Fields of the first entry: version needed, flags (encrypted), compression method, size.
     data = bytearray(file.read_bytes())
     with zipfile.ZipFile(file) as archive:
         directory, first = archive.start_dir, archive.infolist()[0].header_offset
@@ -145,7 +149,7 @@ def test_an_archive_whose_directory_is_damaged(file: Path, tmp_path: Path, field
         ExportedTagger.load(path)
 
 
-def test_files_that_are_no_taggers(tiny_run: Any, file: Path, tmp_path: Path) -> None:
+def test_other_files_are_refused(tiny_run: Any, file: Path, tmp_path: Path) -> None:
     for path in (tmp_path / "missing", tmp_path, tiny_run.folder / "config.json"):
         with pytest.raises(RunError, match=r"cannot be read|not an exported tagger"):
             ExportedTagger.load(path)

@@ -1,6 +1,6 @@
-"""``predict`` gives every line back as it came, answers as soon as it can, and harms no terminal.
+"""`predict` keeps every line of its input, answers as early as it can, and escapes control characters.
 
-A tagger that is made up stands for the model: tags are numbered.
+A fake tagger returns numbered tags.
 """
 
 import contextlib
@@ -28,27 +28,30 @@ from mlmt_jax.text.columns import ColumnFormat
 
 
 class NumberedTags:
-    """Tags T0, T1, ... over all sentences."""
+    """A fake tagger with the tags T0, T1, ... over all sentences."""
 
     characters = frozenset(map(chr, range(0x11_0000)))
 
-    def __init__(self, form: ColumnFormat = ColumnFormat()):  # noqa: B008
-        self.column_format, self.calls, self._next = form, [], count()
+    def __init__(self, fmt: ColumnFormat = ColumnFormat()):  # noqa: B008
+        self.column_format, self.calls, self._next = fmt, [], count()
 
     def tag(self, sentences: Any) -> list[list[str]]:
-        given = list(sentences)
-        self.calls.append(len(given))
-        return [[f"T{next(self._next)}" for _ in tokens] for tokens in given]
+        sentences = list(sentences)
+        self.calls.append(len(sentences))
+        return [[f"T{next(self._next)}" for _ in tokens] for tokens in sentences]
 
 
 @contextlib.contextmanager
-def standing_in(tagger: NumberedTags) -> Iterator[None]:
+def replaced_tagger(tagger: NumberedTags) -> Iterator[None]:
+    """Make `Tagger.load` return the fake tagger."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Tagger, "load", lambda *_, **__: tagger)
         yield
 
 
 class Terminal(io.TextIOWrapper):
+    """A text stream that calls itself a terminal."""
+
     def isatty(self) -> bool:
         return True
 
@@ -56,12 +59,12 @@ class Terminal(io.TextIOWrapper):
 def predicted(
     source: bytes,
     *flags: str,
-    form: ColumnFormat = ColumnFormat(),  # noqa: B008
-    kind: type[io.TextIOWrapper] = io.TextIOWrapper,
+    fmt: ColumnFormat = ColumnFormat(),  # noqa: B008
+    stdout_type: type[io.TextIOWrapper] = io.TextIOWrapper,
 ) -> str:
-    """What the command line writes for these bytes on standard input."""
-    out = kind(io.BytesIO())
-    with standing_in(NumberedTags(form)), pytest.MonkeyPatch.context() as patch:
+    """Run the command with bytes on standard input, and return its output."""
+    out = stdout_type(io.BytesIO())
+    with replaced_tagger(NumberedTags(fmt)), pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(source)))
         patch.setattr(sys, "stdout", out)
         assert status(predict.main, "run", *flags) == 0
@@ -75,7 +78,7 @@ CELLS = ODD.map("x{}".format)  # no cell is empty, and none begins a comment
 
 @st.composite
 def column_files(draw: st.DrawFn) -> tuple[ColumnFormat, list[tuple[str, bool]]]:
-    """A format, and lines with whether each carries a token."""
+    """Draw a format, and lines with True for those that carry a token."""
     separator = draw(st.sampled_from([None, " ", ",", "\t"]))
     written = draw(st.sampled_from([" ", "  ", "\t"])) if separator is None else separator
     width = draw(st.integers(1, 4))
@@ -92,21 +95,21 @@ def column_files(draw: st.DrawFn) -> tuple[ColumnFormat, list[tuple[str, bool]]]
 
 @given(column_files(), st.data())
 @settings(max_examples=150)
-def test_every_line_of_a_column_file_comes_back(
+def test_every_line_of_a_column_file_is_kept(
     file: tuple[ColumnFormat, list[tuple[str, bool]]], data: st.DataObject
 ) -> None:
-    form, lines = file
+    fmt, lines = file
     endings = data.draw(st.lists(st.sampled_from(["", "\r"]), min_size=len(lines), max_size=len(lines)))
     source = "".join(f"{line}{ending}\n" for (line, _), ending in zip(lines, endings, strict=True))
-    found = predicted(source.encode(), form=form).split("\n")
-    assert found.pop() == ""
+    output = predicted(source.encode(), fmt=fmt).split("\n")
+    assert output.pop() == ""
     numbers = count()
-    for out, (line, has_token), ending in zip(found, lines, endings, strict=True):
+    for out, (line, has_token), ending in zip(output, lines, endings, strict=True):
         if not has_token:
             assert out == line + ending
             continue
-        between = form.separator or ("\t" if "\t" in line or " " not in line else " ")
-        assert out == f"{line}{between}T{next(numbers)}{ending}"
+        separator = fmt.separator or ("\t" if "\t" in line or " " not in line else " ")
+        assert out == f"{line}{separator}T{next(numbers)}{ending}"
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\n\0", exclude_categories=["Cs"]), max_size=8)))
@@ -114,51 +117,51 @@ def test_every_line_of_a_column_file_comes_back(
 def test_no_line_of_any_text_is_lost(lines: list[str]) -> None:
     lines = [*lines, "", "x"]
     source = "\n".join(lines).encode()
-    found = predicted(source).removesuffix("\n").split("\n")
+    output = predicted(source).removesuffix("\n").split("\n")
     lines[0] = lines[0].removeprefix("\ufeff")
-    assert len(found) == len(lines)
+    assert len(output) == len(lines)
     numbers = count()
-    for out, line in zip(found, lines, strict=True):
+    for out, line in zip(output, lines, strict=True):
         body = line.removesuffix("\r")
         ending = line[len(body) :]
         if out != line:
             tag = f"T{next(numbers)}{ending}"
             assert out in (f"{body}\t{tag}", f"{body} {tag}")
-    assert found[-1] == f"x\tT{next(numbers) - 1}"
+    assert output[-1] == f"x\tT{next(numbers) - 1}"
 
 
-def test_blank_tokens_and_extra_columns() -> None:
+def test_blank_tokens_and_extra_columns_are_kept() -> None:
     source = b"# c\n\tO\tx\n\t\t\nx\t\tO\n\n \n"
     assert predicted(source) == "# c\n\tO\tx\tT0\n\t\t\nx\t\tO\tT1\n\n \n"
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=4)))
 @settings(max_examples=100)
-def test_any_tokens_come_back_from_jsonl(tokens: list[str]) -> None:
+def test_any_tokens_are_kept_in_json(tokens: list[str]) -> None:
     out = predicted(json.dumps({"tokens": tokens, "id": 1}).encode(), "--input", "jsonl")
     assert json.loads(out) == {"tokens": tokens, "id": 1, "tags": [f"T{i}" for i in range(len(tokens))]}
-    # One line for every reader of lines, and nothing that a terminal obeys.
+    # The object is one line for every reader of lines, and has no control characters.
     assert len(out.splitlines()) == 1
     assert not any(ord(char) < 32 or 127 <= ord(char) < 160 for char in out.removesuffix("\n"))
 
 
-def test_a_terminal_is_shown_what_it_would_obey() -> None:
+def test_control_characters_are_escaped_on_a_terminal() -> None:
     source = b"x\x1b[2Jy\x07\xc2\x9b1m\tO\r\n"
     assert predicted(source) == "x\x1b[2Jy\x07\x9b1m\tO\tT0\r\n"
-    assert predicted(source, kind=Terminal) == "x\\x1b[2Jy\\x07\\x9b1m\tO\tT0\r\n"
-    assert predicted(source, "--input", "text", kind=Terminal).startswith("x\tT0\n\\x1b\tT1\n[\tT2\n")
+    assert predicted(source, stdout_type=Terminal) == "x\\x1b[2Jy\\x07\\x9b1m\tO\tT0\r\n"
+    assert predicted(source, "--input", "text", stdout_type=Terminal).startswith("x\tT0\n\\x1b\tT1\n[\tT2\n")
 
 
 class Conversation:
-    """``predict`` on a pipe, in a thread of this process."""
+    """A dialogue with `predict` over pipes, which runs in a thread of this process."""
 
     def __init__(self, *flags: str):
-        (asked, self._ask), (self._answers, answer) = os.pipe(), os.pipe()
+        (stdin, self._to_stdin), (self._from_stdout, stdout) = os.pipe(), os.pipe()
         self.tagger = NumberedTags()
         self._patch = pytest.MonkeyPatch()
         self._patch.setattr(Tagger, "load", lambda *_, **__: self.tagger)
-        self._patch.setattr(sys, "stdin", SimpleNamespace(buffer=os.fdopen(asked, "rb")))
-        self._patch.setattr(sys, "stdout", os.fdopen(answer, "w", encoding="utf-8"))
+        self._patch.setattr(sys, "stdin", SimpleNamespace(buffer=os.fdopen(stdin, "rb")))
+        self._patch.setattr(sys, "stdout", os.fdopen(stdout, "w", encoding="utf-8"))
         self._thread = threading.Thread(target=predict.main, args=(["run", "-", *flags],))
 
     def __enter__(self) -> "Conversation":
@@ -166,55 +169,55 @@ class Conversation:
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.close(self._ask)
+        os.close(self._to_stdin)
         self._thread.join(30)
         assert not self._thread.is_alive()
         sys.stdin.buffer.close()
         sys.stdout.close()
         self._patch.undo()
-        os.close(self._answers)
+        os.close(self._from_stdout)
 
-    def say(self, text: str) -> None:
-        os.write(self._ask, text.encode())
+    def send(self, text: str) -> None:
+        os.write(self._to_stdin, text.encode())
 
-    def hear(self) -> str:
-        assert select.select([self._answers], [], [], 30)[0], "no answer"
-        return os.read(self._answers, 1 << 16).decode()
+    def receive(self) -> str:
+        assert select.select([self._from_stdout], [], [], 30)[0], "no answer"
+        return os.read(self._from_stdout, 1 << 16).decode()
 
 
-def test_text_is_answered_line_by_line() -> None:
+def test_each_line_of_text_is_answered() -> None:
     with Conversation("--input", "text") as talk:
         for number in range(3):
-            talk.say(f"w{number}\n")
-            assert talk.hear() == f"w{number}\tT{number}\n\n"
+            talk.send(f"w{number}\n")
+            assert talk.receive() == f"w{number}\tT{number}\n\n"
     assert talk.tagger.calls == [1, 1, 1]
 
 
-def test_a_sentence_is_answered_when_it_is_whole_and_the_next_has_begun() -> None:
+def test_a_complete_sentence_is_answered_before_the_next_is_complete() -> None:
     with Conversation() as talk:
-        talk.say("# c\na\nb")
-        talk.say("\n\nc")
-        assert talk.hear() == "# c\na\tT0\nb\tT1\n\n"
-        talk.say("\n\nd\n\ne\n")
-        assert talk.hear() == "c\tT2\n\nd\tT3\n\n"
+        talk.send("# c\na\nb")
+        talk.send("\n\nc")
+        assert talk.receive() == "# c\na\tT0\nb\tT1\n\n"
+        talk.send("\n\nd\n\ne\n")
+        assert talk.receive() == "c\tT2\n\nd\tT3\n\n"
     assert talk.tagger.calls == [1, 2, 1]
 
 
-def test_objects_are_answered_one_by_one() -> None:
+def test_each_json_object_is_answered() -> None:
     with Conversation("--input", "jsonl") as talk:
-        talk.say('{"tokens": ["a"]}\n{"tok')
-        assert json.loads(talk.hear()) == {"tokens": ["a"], "tags": ["T0"]}
-        talk.say('ens": []}\n')
-        assert json.loads(talk.hear()) == {"tokens": [], "tags": []}
+        talk.send('{"tokens": ["a"]}\n{"tok')
+        assert json.loads(talk.receive()) == {"tokens": ["a"], "tags": ["T0"]}
+        talk.send('ens": []}\n')
+        assert json.loads(talk.receive()) == {"tokens": [], "tags": []}
 
 
-def test_what_is_there_is_tagged_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_available_sentences_are_tagged_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "many"
     path.write_text("a b\n" * 5000)
     for argument in ("-", str(path)):
         tagger = NumberedTags()
         out = io.TextIOWrapper(io.BytesIO())
-        with standing_in(tagger), path.open() as stdin:
+        with replaced_tagger(tagger), path.open() as stdin:
             monkeypatch.setattr(sys, "stdin", stdin)
             monkeypatch.setattr(sys, "stdout", out)
             predict.main(["run", argument, "--input", "text"])
@@ -222,7 +225,7 @@ def test_what_is_there_is_tagged_together(tmp_path: Path, monkeypatch: pytest.Mo
         assert tagger.calls == [2048, 2048, 904]
 
 
-def test_a_reader_that_goes_away(tiny_run: Any) -> None:
+def test_a_closed_output_ends_the_command(tiny_run: Any) -> None:
     command = [sys.executable, "-m", "mlmt_jax.predict", str(tiny_run.folder), "-", "--input", "text"]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, encoding="utf-8") as running:
@@ -231,8 +234,8 @@ def test_a_reader_that_goes_away(tiny_run: Any) -> None:
         assert running.stderr
         running.stdin.write("Piet woont in Gent.\n")
         running.stdin.flush()
-        answer = [running.stdout.readline() for _ in range(6)]
-        assert [line.split("\t")[0] for line in answer] == ["Piet", "woont", "in", "Gent", ".", "\n"]
+        lines = [running.stdout.readline() for _ in range(6)]
+        assert [line.split("\t")[0] for line in lines] == ["Piet", "woont", "in", "Gent", ".", "\n"]
         running.stdout.close()
         running.stdin.write("Anna.\n")
         running.stdin.flush()

@@ -61,7 +61,7 @@ def help_of(words: list[str]) -> str | None:
 
 @pytest.fixture
 def names(tiny_run: Any, tmp_path: Path) -> dict[str, Any]:
-    """Values of the names that the Python blocks use without defining them."""
+    """Provide the names that the Python blocks use without defining them."""
     file = tmp_path / "exported"
     Tagger.load(tiny_run.folder).export(file)
     return {"FILE": file, "runs/quickstart": tiny_run.folder}

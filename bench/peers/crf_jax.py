@@ -1,8 +1,9 @@
-"""CRFs in JAX: this project's, a short one written for the comparison, and SynJax."""
+"""CRFs in JAX: ``mlmt_jax.crf``, a short one written for comparison (the sketch), and SynJax."""
 
 import importlib.util
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -12,35 +13,38 @@ from crf_tasks import K_BEST, LOSS, MARGINALS, TASKS, VITERBI, Case, Implementat
 
 from mlmt_jax import crf
 
-__all__ = ["OURS", "SKETCH", "synjax"]
-
-Functions = dict[str, Callable[..., Any]]  # by task, of (emissions, tags, chain, lengths)
+#: By task, a function of (emissions, tags, chain, lengths).
+Functions = dict[str, Callable[..., Any]]
 
 
 def _prepare(functions: Functions, case: Case, task: str) -> Program:
+    """Compile the function of a task for a case."""
     arrays = jax.tree.map(jnp.asarray, tuple(case))
     start = time.perf_counter()
     program = jax.jit(functions[task]).lower(*arrays).compile()
     seconds = time.perf_counter() - start
     memory: Any = program.memory_analysis()
     size = None if memory is None else memory.temp_size_in_bytes + memory.output_size_in_bytes
-    return Program(lambda: jax.block_until_ready(program(*arrays)), _answer, seconds, size)
+    return Program(lambda: jax.block_until_ready(program(*arrays)), _arrays, seconds, size)
 
 
-def _answer(out: Any) -> Any:
+def _arrays(out: Any) -> Any:
+    """Convert the arrays of a result to NumPy arrays."""
     return jax.tree.map(np.asarray, out)
 
 
 def _loss_and_gradient(log_likelihood: Callable[..., jax.Array]) -> Callable[..., Any]:
+    """Return the function of the task ``LOSS`` for a log-likelihood (B,)."""
+
     def run(emissions, tags, chain, lengths):
         loss = lambda emissions, chain: -jnp.mean(log_likelihood(emissions, tags, chain, lengths))
-        value, (local, moves) = jax.value_and_grad(loss, (0, 1))(emissions, chain)
-        return value, local, *moves
+        value, (by_emissions, by_chain) = jax.value_and_grad(loss, (0, 1))(emissions, chain)
+        return value, by_emissions, *by_chain
 
     return run
 
 
-_OURS: Functions = {
+_MLMT_JAX: Functions = {
     LOSS: _loss_and_gradient(crf.log_likelihood),
     VITERBI: lambda emissions, tags, chain, lengths: crf.viterbi(emissions, chain, lengths)[0],
     MARGINALS: lambda emissions, tags, chain, lengths: crf.marginals(emissions, chain, lengths),
@@ -48,32 +52,29 @@ _OURS: Functions = {
 }
 
 
-def prepare_ours(case: Case, task: str) -> Program:
-    """A program of ``mlmt_jax.crf``."""
-    return _prepare(_OURS, case, task)
+MLMT_JAX = Implementation(TASKS, partial(_prepare, _MLMT_JAX))
 
 
-OURS = Implementation(TASKS, prepare_ours)
-
-
-# The sketch: what one writes in an hour. Probabilities kept in range by a maximum taken out at each word, and
-# the rest left to automatic differentiation. No -inf, no guard against underflow.
+# The sketch: a CRF that is written in an hour. Probabilities stay in range by dividing by their maximum at
+# each word; gradients come from automatic differentiation. It handles neither -inf nor underflow.
 
 
 def _words_first(emissions: jax.Array, lengths: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Return emissions (n, B, t) and the mask (n, B, 1) of the words within the lengths."""
     inside = jnp.arange(emissions.shape[1])[:, None] < lengths
-    return jnp.swapaxes(emissions, 0, 1), inside[..., None]  # (n, B, t), (n, B, 1)
+    return jnp.swapaxes(emissions, 0, 1), inside[..., None]
 
 
 def _log_partition(emissions: jax.Array, chain: crf.Chain, lengths: jax.Array) -> jax.Array:
+    """Compute log Z of each sentence: (B, n, t), chain, (B,) -> (B,) nats."""
     words, inside = _words_first(emissions, lengths)
     peaks = jax.lax.stop_gradient(jnp.max(words, -1, keepdims=True))
     x = jnp.exp(words - peaks)
     peak = jax.lax.stop_gradient(jnp.max(chain.transitions))
     E = jnp.exp(chain.transitions - peak)
 
-    def step(alpha, now):
-        x, live = now
+    def step(alpha, word):
+        x, live = word
         reached = jnp.matmul(alpha, E, precision="highest") * x
         scale = jax.lax.stop_gradient(jnp.max(reached, -1, keepdims=True))
         log_scale = jnp.where(live, jnp.log(scale), 0.0)[:, 0]
@@ -85,6 +86,7 @@ def _log_partition(emissions: jax.Array, chain: crf.Chain, lengths: jax.Array) -
 
 
 def _log_likelihood(emissions: jax.Array, tags: jax.Array, chain: crf.Chain, lengths: jax.Array) -> jax.Array:
+    """Compute log P(tags) of each sentence, (B,) nats."""
     inside = jnp.arange(tags.shape[1]) < lengths[:, None]
     local = jnp.take_along_axis(emissions, tags[..., None], 2)[..., 0]
     moves = chain.transitions[tags[:, :-1], tags[:, 1:]]
@@ -95,11 +97,12 @@ def _log_likelihood(emissions: jax.Array, tags: jax.Array, chain: crf.Chain, len
 
 
 def _viterbi(emissions: jax.Array, tags: jax.Array, chain: crf.Chain, lengths: jax.Array) -> jax.Array:
+    """Find the best tags (B, n) int32; ``tags`` is not used."""
     words, inside = _words_first(emissions, lengths)
 
-    def forward(best, now):
-        word, live = now
-        reached = jnp.max(best[:, :, None] + chain.transitions, 1) + word
+    def forward(best, word):
+        emission, live = word
+        reached = jnp.max(best[:, :, None] + chain.transitions, 1) + emission
         best = jnp.where(live, reached, best)
         return best, best
 
@@ -108,8 +111,8 @@ def _viterbi(emissions: jax.Array, tags: jax.Array, chain: crf.Chain, lengths: j
     best = jnp.concatenate([first[None], rest])
     last = jnp.argmax(final + chain.end, -1)
 
-    def backward(following, now):
-        scores, live = now
+    def backward(following, word):
+        scores, live = word
         tag = jnp.argmax(scores + chain.transitions.T[following], -1)
         tag = jnp.where(live[:, 0], tag, following)
         return tag, tag
@@ -119,6 +122,7 @@ def _viterbi(emissions: jax.Array, tags: jax.Array, chain: crf.Chain, lengths: j
 
 
 def _marginals(emissions: jax.Array, tags: jax.Array, chain: crf.Chain, lengths: jax.Array) -> jax.Array:
+    """Compute P(tag at each word), (B, n, t); ``tags`` is not used."""
     return jax.grad(lambda emissions: jnp.sum(_log_partition(emissions, chain, lengths)))(emissions)
 
 
@@ -129,16 +133,14 @@ _SKETCH: Functions = {
 }
 
 
-def prepare_sketch(case: Case, task: str) -> Program:
-    """A program of the sketch."""
-    return _prepare(_SKETCH, case, task)
-
-
-SKETCH = Implementation(tuple(_SKETCH), prepare_sketch)
+SKETCH = Implementation(tuple(_SKETCH), partial(_prepare, _SKETCH))
 
 
 def _edges(emissions: jax.Array, chain: crf.Chain, lengths: jax.Array) -> Any:
-    """SynJax's distribution: edges (B, n, t, t) [from, to] into each word, of which the first leave tag 0."""
+    """Build the distribution of SynJax from edges (B, n, t, t) [from, to] into each word.
+
+    The first word is reached from tag 0.
+    """
     from synjax import LinearChainCRF  # pyright: ignore[reportMissingImports]
 
     n = emissions.shape[1]
@@ -149,6 +151,7 @@ def _edges(emissions: jax.Array, chain: crf.Chain, lengths: jax.Array) -> Any:
 
 
 def _events(tags: jax.Array, t: int, lengths: jax.Array) -> jax.Array:
+    """Return tags (B, n) as the edges (B, n, t, t) of 0 and 1 that SynJax expects."""
     into = jax.nn.one_hot(tags, t)
     out_of = jnp.concatenate([jax.nn.one_hot(jnp.zeros_like(tags[:, :1]), t), into[:, :-1]], 1)
     inside = jnp.arange(tags.shape[1]) < lengths[:, None]
@@ -156,10 +159,12 @@ def _events(tags: jax.Array, t: int, lengths: jax.Array) -> jax.Array:
 
 
 def _synjax_log_likelihood(emissions, tags, chain, lengths):
+    """Compute log P(tags) of each sentence with SynJax, (B,) nats."""
     return _edges(emissions, chain, lengths).log_prob(_events(tags, emissions.shape[2], lengths))
 
 
 def _tags(edges: jax.Array) -> jax.Array:
+    """Return the tags (..., n) of a path that is given as edges (..., n, t, t) of 0 and 1."""
     return jnp.argmax(jnp.sum(edges, -2), -1)
 
 
@@ -175,17 +180,12 @@ _SYNJAX: Functions = {
 }
 
 
-def prepare_synjax(case: Case, task: str) -> Program:
-    """A program of SynJax."""
-    return _prepare(_SYNJAX, case, task)
-
-
 def synjax() -> Implementation | None:
-    """SynJax, where it is installed and works with this JAX: its last release asks for an old one."""
+    """Return SynJax, or None if it cannot be imported: its last release needs an old JAX."""
     if importlib.util.find_spec("synjax") is None:
         return None
     try:
         importlib.import_module("synjax")
     except (ImportError, AttributeError):
         return None
-    return Implementation(tuple(_SYNJAX), prepare_synjax)
+    return Implementation(tuple(_SYNJAX), partial(_prepare, _SYNJAX))

@@ -1,5 +1,5 @@
 # pyright: reportMissingImports=false
-"""CRFs in PyTorch: pytorch-crf (``torchcrf``) and torch-struct. Importing it needs torch alone."""
+"""CRFs in PyTorch: pytorch-crf (``torchcrf``) and torch-struct; importing this module needs only torch."""
 
 from collections.abc import Callable
 from functools import cache
@@ -12,18 +12,17 @@ from crf_tasks import K_BEST, LOSS, MARGINALS, TASKS, VITERBI, Case, Implementat
 
 from peers.devices import device
 
-__all__ = ["PYTORCH_CRF", "TORCH_STRUCT"]
-
-_FORBIDDEN = -1e9  # as torch-struct has it; its sums do not take -inf
+_FORBIDDEN = -1e9  # as in torch-struct, whose sums cannot handle -inf
 
 
 def _tensors(case: Case) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor], torch.Tensor]:
-    """Emissions, tags, [transitions, start, end] and lengths on the device."""
+    """Return emissions, tags, [transitions, start, end] and lengths on the device."""
     move = lambda x: torch.from_numpy(np.array(x)).to(device())
     return move(case.emissions), move(case.tags).long(), [*map(move, case.chain)], move(case.lengths).long()
 
 
-def _finished(run: Callable[[], Any]) -> Callable[[], Any]:
+def _synchronized(run: Callable[[], Any]) -> Callable[[], Any]:
+    """Return a call that also waits for the GPU."""
     if device().type == "cpu":
         return run
 
@@ -36,11 +35,12 @@ def _finished(run: Callable[[], Any]) -> Callable[[], Any]:
 
 
 def _arrays(out: Any) -> Any:
+    """Convert the tensors of a result to NumPy arrays."""
     return jax.tree.map(lambda x: x.detach().cpu().numpy(), out)
 
 
 def prepare_pytorch_crf(case: Case, task: str) -> Program:
-    """A program of pytorch-crf, whose ``decode`` returns a list of lists."""
+    """Prepare a task of pytorch-crf."""
     from torchcrf import CRF
 
     emissions, tags, scores, lengths = _tensors(case)
@@ -65,22 +65,26 @@ def prepare_pytorch_crf(case: Case, task: str) -> Program:
         return np.array([path + [0] * (n - len(path)) for path in paths])
 
     if task == LOSS:
-        return Program(_finished(loss_and_gradient), _arrays)
-    return Program(_finished(viterbi), padded)
+        return Program(_synchronized(loss_and_gradient), _arrays)
+    return Program(_synchronized(viterbi), padded)
 
 
 @cache
 def _linear_chain() -> Any:
+    """Return the distribution class of torch-struct."""
     import torch_struct
 
     class LinearChain(torch_struct.LinearChainCRF):
-        arg_constraints: dict[str, Any] = {}  # noqa: RUF012  torch warns of distributions without it
+        arg_constraints: dict[str, Any] = {}  # noqa: RUF012  torch warns about distributions without it
 
     return LinearChain
 
 
 def _potentials(emissions, scores, lengths) -> torch.Tensor:
-    """(B, n, t, t) [to, from]; a word before the first, of tag 0, makes sentences of one word possible."""
+    """Return the potentials of torch-struct, (B, n, t, t) [to, from].
+
+    torch-struct needs two words: each sentence begins with an extra word of tag 0.
+    """
     transitions, start, end = scores
     n, t = emissions.shape[1:]
     moves = transitions.T.expand(n - 1, t, t)
@@ -92,7 +96,7 @@ def _potentials(emissions, scores, lengths) -> torch.Tensor:
 
 
 def _events(tags: torch.Tensor, t: int, lengths: torch.Tensor) -> torch.Tensor:
-    """Tags as torch-struct has them: (B, n, t, t) [to, from] of 0 and 1."""
+    """Return tags (B, n) as the edges (B, n, t, t) [to, from] of 0 and 1 that torch-struct expects."""
     B, n = tags.shape
     sentence, word = torch.nonzero(torch.arange(n, device=tags.device) < lengths[:, None], as_tuple=True)
     before = torch.nn.functional.pad(tags[:, :-1], (1, 0))
@@ -102,7 +106,7 @@ def _events(tags: torch.Tensor, t: int, lengths: torch.Tensor) -> torch.Tensor:
 
 
 def prepare_torch_struct(case: Case, task: str) -> Program:
-    """A program of torch-struct; its edges are built from emissions and chain, and summed up to tags."""
+    """Prepare a task of torch-struct: build its edges from emissions and chain, and sum them to tags."""
     make = _linear_chain()
     emissions, tags, scores, lengths = _tensors(case)
     t = emissions.shape[2]
@@ -120,11 +124,11 @@ def prepare_torch_struct(case: Case, task: str) -> Program:
         MARGINALS: lambda: into(chain(emissions, scores).marginals),
         K_BEST: lambda: into(chain(emissions, scores).topk(K)).argmax(-1).transpose(0, 1),
     }
-    return Program(_finished(tasks[task]), _arrays)
+    return Program(_synchronized(tasks[task]), _arrays)
 
 
 def torch_struct_bytes(case: Case, task: str) -> int:
-    """Of the largest array: all pairs of moves, and for the k best all pairs of candidates of these."""
+    """Return the bytes of torch-struct's largest array: pairs of transitions, times k^2 for k-best."""
     B, n, t = case.emissions.shape
     pairs = 4 * B * (1 << (n - 1).bit_length()) // 2 * t**3
     return pairs * K**2 if task == K_BEST else pairs

@@ -1,12 +1,10 @@
 # pyright: reportMissingImports=false
-"""Where peers in PyTorch compute."""
+"""The device of the peers in PyTorch."""
 
 import jax
 import torch
 
-__all__ = ["device"]
-
 
 def device() -> torch.device:
-    """Where the peers run: on the GPU where JAX does too."""
+    """Return the GPU if JAX uses one and PyTorch can, otherwise the CPU."""
     return torch.device("cuda" if jax.default_backend() == "gpu" and torch.cuda.is_available() else "cpu")

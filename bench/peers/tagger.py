@@ -1,9 +1,10 @@
 # pyright: reportMissingImports=false
-"""The tagger of mlmt_jax in PyTorch, written as one writes it there: a peer to measure against.
+"""The tagger of mlmt_jax in idiomatic PyTorch: a peer to measure against.
 
-It computes the same function: character CNN and highway layers beside a word table, a packed ``nn.LSTM``,
-a universal and a specific linear layer with a gate, and the CRF of pytorch-crf. Task models share modules
-as ours share components; each has its own SGD with momentum, whose rate falls by the task's own steps.
+It computes the same function: a word table with character CNN and highway layers, a packed ``nn.LSTM``, a
+universal and a specific linear layer with a gate, and the CRF of pytorch-crf. Task models share modules as in
+mlmt_jax they share components. Each has an SGD optimizer with momentum, whose learning rate decays with the
+steps of its task.
 """
 
 from collections.abc import Callable
@@ -20,29 +21,27 @@ from mlmt_jax.config import TaskConfig
 from mlmt_jax.types import Batch
 from peers.devices import device
 
-__all__ = ["MLP", "CharCNN", "Encoder", "Highway", "Sentences", "TaskTagger", "Trainer", "sentences"]
-
 Activation = Callable[[Tensor], Tensor]
 
 
 class Sentences(NamedTuple):
-    """A batch cut to its own longest sentence and word, without the empty rows that fill it up."""
+    """A batch padded to its longest sentence and word, without the empty sentences that pad ours."""
 
     words: Tensor  # (B, n) int64
-    chars: Tensor  # (W, c) int64, of the W words that are there
-    lengths: Tensor  # (B,) int64, on the CPU, where packing wants them
+    chars: Tensor  # (W, c) int64, of the W words within the lengths
+    lengths: Tensor  # (B,) int64, on the CPU, as packing requires
     tags: Tensor  # (B, n) int64
     mask: Tensor  # (B, n) bool
 
 
 def sentences(batch: Batch) -> Sentences:
-    """The tensors of a batch of NumPy arrays; each occurrence of a word stands by itself."""
+    """Convert a batch to tensors on the device; each occurrence of a word has its own characters."""
     distinct, word_ids, packed = Batch.from_arrays([*map(np.asarray, batch.arrays)])
-    there = packed.lengths > 0
-    lengths = packed.lengths[there]
+    is_real = packed.lengths > 0
+    lengths = packed.lengths[is_real]
     n = int(lengths.max())
     mask = np.arange(n) < lengths[:, None]
-    tokens = word_ids[packed.packed_index[there, :n][mask]]
+    tokens = word_ids[packed.packed_index[is_real, :n][mask]]
     words = np.zeros(mask.shape, np.int32)
     words[mask] = distinct.table_rows[distinct.row_index][tokens]
     ends = distinct.segment_ends
@@ -50,14 +49,15 @@ def sentences(batch: Batch) -> Sentences:
     place = first + np.arange(np.max(ends[tokens, None] - first))
     inside = place < ends[tokens, None]
     chars = np.where(inside, distinct.chars[np.where(inside, place, 0)], 0)
-    tags = packed.tags[there, :n]
-    whole = lambda x: torch.from_numpy(np.ascontiguousarray(x, np.int64))
-    moved = [x.to(device()) for x in (whole(words), whole(chars), whole(tags), torch.from_numpy(mask))]
-    return Sentences(moved[0], moved[1], whole(lengths), moved[2], moved[3])
+    tags = packed.tags[is_real, :n]
+    integers = lambda x: torch.from_numpy(np.ascontiguousarray(x, np.int64))
+    tensors = integers(words), integers(chars), integers(tags), torch.from_numpy(mask)
+    moved = [x.to(device()) for x in tensors]
+    return Sentences(moved[0], moved[1], integers(lengths), moved[2], moved[3])
 
 
 class CharCNN(nn.Module):
-    """max over time of relu(conv(E(c))); a word shorter than a filter is filled up with zeros."""
+    """Maximum over time of relu(conv(E(c))); a word shorter than a filter is padded with zeros."""
 
     def __init__(self, characters: int, dimension: int, filters: tuple[tuple[int, int], ...]):
         super().__init__()
@@ -66,7 +66,7 @@ class CharCNN(nn.Module):
         self.widths = [width for width, _ in filters]
 
     def forward(self, chars: Tensor) -> Tensor:
-        """(W, c) -> (W, features)."""
+        """Compute the features of words: (W, c) -> (W, features)."""
         lengths, places = (chars > 0).sum(1), torch.arange(chars.shape[1], device=chars.device)
         padded = nn.functional.pad(chars, (0, max(self.widths) - 1))
         x = self.table(padded).transpose(1, 2)  # (W, d, c + widest - 1)
@@ -79,7 +79,7 @@ class CharCNN(nn.Module):
 
 
 class Highway(nn.Module):
-    """g * f(W x + b) + (1 - g) * x, g = sigmoid(W_g x + b_g)."""
+    """Highway layers, each g * f(W x + b) + (1 - g) * x with g = sigmoid(W_g x + b_g)."""
 
     def __init__(self, features: int, num_layers: int, activation: Activation):
         super().__init__()
@@ -88,7 +88,7 @@ class Highway(nn.Module):
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., d) -> (..., d)."""
+        """Apply the layers: (..., d) -> (..., d)."""
         for gate, transform in zip(self.gates, self.transforms, strict=True):
             g = torch.sigmoid(gate(x))
             x = g * self.activation(transform(x)) + (1.0 - g) * x
@@ -105,14 +105,14 @@ class MLP(nn.Module):
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., d) -> (..., features)."""
+        """Apply the layers: (..., d) -> (..., features)."""
         for layer in self.hidden:
             x = self.activation(layer(x))
         return self.output(x)
 
 
 class Encoder(nn.Module):
-    """``nn.LSTM`` over packed sentences. Of its two biases a gate the second stays 0: ours has one."""
+    """``nn.LSTM`` over packed sentences. Its second bias of each gate stays 0: mlmt_jax has only one."""
 
     def __init__(self, features: int, hidden_size: int, num_layers: int, bidirectional: bool, dropout: float):
         super().__init__()
@@ -129,42 +129,45 @@ class Encoder(nn.Module):
                 nn.init.zeros_(parameter.requires_grad_(False))
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """(B, n, d), (B,) -> (B, n, features), 0 beyond the lengths."""
+        """Encode sentences: (B, n, d), (B,) -> (B, n, features), 0 beyond the lengths."""
         packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
         return pad_packed_sequence(self.lstm(packed)[0], batch_first=True)[0]
 
 
-class TaskTagger(nn.Module):
-    """One task model over modules that others may hold too."""
+class Modules(NamedTuple):
+    """The modules of one task model, by role; other task models may share them."""
 
-    def __init__(
-        self,
-        word_embed: nn.Embedding,
-        char_embed: CharCNN | None,
-        char_highway: Highway | None,
-        lstm: Encoder,
-        univ_layer: nn.Module,
-        spec_layer: nn.Module | None,
-        gate: nn.Module | None,
-        crf: CRF,
-        dropouts: tuple[float, float, float],  # after the features, the LSTM and the tag scores
-    ):
+    word_embed: nn.Embedding
+    lstm: Encoder
+    univ_layer: nn.Module
+    crf: CRF
+    char_embed: CharCNN | None = None
+    char_highway: Highway | None = None
+    spec_layer: nn.Module | None = None
+    gate: nn.Module | None = None
+
+
+class TaskTagger(nn.Module):
+    """One task model."""
+
+    def __init__(self, modules: Modules, dropouts: tuple[float, float, float]):
+        """Build the tagger; ``dropouts`` are the rates after the features, the LSTM and the tag scores."""
         super().__init__()
-        self.word_embed, self.char_embed, self.char_highway = word_embed, char_embed, char_highway
-        self.lstm, self.crf = lstm, crf
-        self.univ_layer, self.spec_layer, self.gate = univ_layer, spec_layer, gate
+        self.word_embed, self.char_embed = modules.word_embed, modules.char_embed
+        self.char_highway, self.lstm, self.crf = modules.char_highway, modules.lstm, modules.crf
+        self.univ_layer, self.spec_layer, self.gate = modules.univ_layer, modules.spec_layer, modules.gate
         self.embed_dropout, self.lstm_dropout, self.linear_dropout = map(nn.Dropout, dropouts)
 
     def emissions(self, batch: Sentences) -> Tensor:
-        """Tag scores (B, n, t), nats."""
+        """Compute tag scores (B, n, t), nats."""
         x = self.word_embed(batch.words)
         if self.char_embed is not None:
-            letters = self.char_embed(batch.chars)
+            features = self.char_embed(batch.chars)
             if self.char_highway is not None:
-                letters = self.char_highway(letters)
-            placed = letters.new_zeros(*batch.words.shape, letters.shape[1])
-            placed[batch.mask] = letters
-            x = torch.cat([x, placed], 2)
+                features = self.char_highway(features)
+            padded = features.new_zeros(*batch.words.shape, features.shape[1])
+            padded[batch.mask] = features
+            x = torch.cat([x, padded], 2)
         h = self.lstm_dropout(self.lstm(self.embed_dropout(x), batch.lengths))
         e = self.univ_layer(h)
         if self.spec_layer is not None and self.gate is not None:
@@ -173,7 +176,7 @@ class TaskTagger(nn.Module):
         return self.linear_dropout(e)
 
     def forward(self, batch: Sentences) -> Tensor:
-        """Mean of log Z - score(gold), () nats per sentence."""
+        """Compute the mean of log Z - score(gold), () nats per sentence."""
         return -self.crf(self.emissions(batch), batch.tags, batch.mask, reduction="mean")
 
 
@@ -183,17 +186,18 @@ class Trainer:
     def __init__(self, module: TaskTagger, spec: TaskConfig):
         self.module = module.to(device())
         table = module.word_embed.weight
-        own = [parameter for parameter in module.parameters() if parameter.requires_grad]
-        self._clipped = [parameter for parameter in own if parameter is not table]
+        trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+        self._clipped = [parameter for parameter in trained if parameter is not table]
         self._clipping = spec.gradient_clipping
-        self._optimizer = torch.optim.SGD(own, spec.learning_rate, spec.momentum, fused=True)
+        self._optimizer = torch.optim.SGD(trained, spec.learning_rate, spec.momentum, fused=True)
         decay = lambda step: spec.decay_rate ** (step / spec.decay_step)
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, decay)
 
     def compile(self) -> None:
-        """From now on ``torch.compile`` runs the character features and the linear layers, sizes left open.
+        """Compile character features and linear layers with ``torch.compile``, for dynamic sizes.
 
-        Not the loops over words: of pytorch-crf's it makes a program for each length, in half a minute each.
+        The loops over words are not compiled: that of pytorch-crf would be a program for each length, each of
+        which takes half a minute.
         """
         roles = ("char_embed", "char_highway", "univ_layer", "spec_layer", "gate")
         for part in (getattr(self.module, role) for role in roles):
@@ -201,7 +205,7 @@ class Trainer:
                 part.compile(dynamic=True)
 
     def train_step(self, batch: Batch) -> float:
-        """One update, with dropout; gives the loss before it, nats per sentence."""
+        """Train one step with dropout; return the loss before it, nats per sentence."""
         self.module.train()
         self._optimizer.zero_grad()
         loss = self.module(sentences(batch))
@@ -212,14 +216,14 @@ class Trainer:
         return loss.item()
 
     def loss(self, batch: Batch) -> Tensor:
-        """The mean loss without dropout, () nats per sentence."""
+        """Compute the mean loss without dropout, () nats per sentence."""
         self.module.eval()
         return self.module(sentences(batch))
 
     @torch.no_grad()
     def decode(self, batch: Batch) -> list[list[int]]:
-        """The best tags of every sentence."""
+        """Return the best tags of every sentence that is not empty."""
         self.module.eval()
-        given = sentences(batch)
-        mask: Any = given.mask  # pytorch-crf's annotation asks for bytes, its code for booleans
-        return self.module.crf.decode(self.module.emissions(given), mask)
+        tensors = sentences(batch)
+        mask: Any = tensors.mask  # pytorch-crf annotates bytes, but takes booleans
+        return self.module.crf.decode(self.module.emissions(tensors), mask)

@@ -1,5 +1,5 @@
 # pyright: reportMissingImports=false
-"""From our parameters to the PyTorch peer's and back: which weight is which, in which layout."""
+"""Conversion of parameters between mlmt_jax and the PyTorch peer: names and layouts."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,12 +16,10 @@ from mlmt_jax.model import Model, TaskModel, encoder
 from mlmt_jax.model import character_cnn as chars
 from mlmt_jax.model import linear as components
 from mlmt_jax.types import Params
-from peers.tagger import MLP, CharCNN, Encoder, Highway, TaskTagger, Trainer
+from peers.tagger import MLP, CharCNN, Encoder, Highway, Modules, TaskTagger, Trainer
 
-__all__ = ["build_trainers", "gradients_of", "params_of"]
-
-# What pytorch-crf gets where our chain has -inf, with which it gives NaN. In float32 its exponential is 0,
-# so such a path has no part in log Z nor any gradient.
+# Replaces -inf in the chain, with which pytorch-crf returns NaN. Its exponential is 0 in float32, so a
+# forbidden path adds nothing to log Z and has no gradient.
 _FORBIDDEN = -1e4
 
 _ACTIVATIONS = {
@@ -33,39 +31,48 @@ _ACTIVATIONS = {
 
 
 def build_trainers(config: Config, model: Model, params: Params) -> dict[str, Trainer]:
-    """The peer of every task model, by name, with the weights of ``params``; tasks share modules by name."""
-    made: dict[str, nn.Module] = {}
+    """Build the peer of every task model; task models share modules as they share components.
+
+    Args:
+        config: config of the run.
+        model: the model that the peers copy.
+        params: its parameters.
+
+    Returns:
+        Trainers by name of the task model.
+    """
+    modules: dict[str, nn.Module] = {}
     trainers = {}
     for name, task in model.tasks.items():
         for part in task.parts.values():
-            if part.name not in made:
+            if part.name not in modules:
                 subtree = jax.tree.map(np.asarray, params[part.name])
                 if isinstance(part.module, crf.CRF):
                     subtree = {k: np.maximum(x, _FORBIDDEN) for k, x in part(params)._asdict().items()}
-                made[part.name] = _build(part.module, subtree)
-                _load(_leaves(made[part.name], lambda parameter: parameter.data), subtree)
-        roles: dict[str, Any] = {role: made[part.name] for role, part in task.parts.items()}
-        for role in ("char_embed", "char_highway", "spec_layer", "gate"):
-            roles.setdefault(role, None)
+                modules[part.name] = _build(part.module, subtree)
+                _load(_leaves(modules[part.name], lambda parameter: parameter.data), subtree)
+        roles: dict[str, Any] = {role: modules[part.name] for role, part in task.parts.items()}
         spec = config.task(name)
         table: Any = config.component(spec.model.word_embed)
         roles["word_embed"].weight.requires_grad_(table.trainable)
         dropouts = task.embed_dropout, task.lstm_dropout, task.linear_dropout
-        trainers[name] = Trainer(TaskTagger(**roles, dropouts=dropouts), spec)
+        trainers[name] = Trainer(TaskTagger(Modules(**roles), dropouts), spec)
     return trainers
 
 
 def params_of(task: TaskModel, trainer: Trainer) -> Params:
-    """The peer's weights as our parameters; what the scheme forbids is around -1e4."""
+    """Return the peer's weights in the layout of our parameters; forbidden scores are about -1e4."""
     return _read(task, trainer, lambda parameter: parameter.data)
 
 
 def gradients_of(task: TaskModel, trainer: Trainer) -> Params:
-    """The gradients that the peer holds after ``backward``, laid out as our parameters."""
+    """Return the peer's gradients after ``backward`` in the layout of our parameters."""
     return _read(task, trainer, lambda parameter: parameter.grad)
 
 
 def _read(task: TaskModel, trainer: Trainer, get: Callable[[Any], Any]) -> Params:
+    """Copy ``get`` of every tensor to NumPy, in the layout of our parameters."""
+
     def array(leaf: Tensor | list[Tensor]) -> np.ndarray:
         whole = torch.stack(leaf) if isinstance(leaf, list) else leaf
         return whole.detach().cpu().numpy().copy()
@@ -79,7 +86,11 @@ def _read(task: TaskModel, trainer: Trainer, get: Callable[[Any], Any]) -> Param
 
 
 def _build(module: Any, subtree: Params) -> nn.Module:
-    """The module of the same sizes as one of ours."""
+    """Build the PyTorch module that matches a Flax module; ``subtree`` are its parameters.
+
+    Raises:
+        TypeError: if the module has no counterpart.
+    """
     match module:
         case encoder.WordEmbedding():
             return nn.Embedding(module.rows, module.dimension)
@@ -101,34 +112,44 @@ def _build(module: Any, subtree: Params) -> nn.Module:
             return MLP(sizes, _ACTIVATIONS[module.activation])
         case crf.CRF():
             return torchcrf.CRF(len(module.tag_names), batch_first=True)
-    raise TypeError(f"no peer of {type(module).__name__}")
+    raise TypeError(f"{type(module).__name__} has no counterpart in PyTorch")
 
 
 def _leaves(module: Any, get: Callable[[Any], Any]) -> Params:
-    """Views of a module's tensors by our names and in our layouts; a list stands for a leading axis."""
+    """Return views of a module's tensors by our names and in our layouts; a list is a leading axis.
+
+    Args:
+        module: a module of the peer.
+        get: takes a parameter and returns its data or its gradient.
+
+    Raises:
+        TypeError: if the module is unknown.
+    """
     match module:
         case nn.Embedding():
             return {"table": get(module.weight)}
         case CharCNN():
-            found = {"table": get(module.table.weight)[1:]}  # ours has no row for "no character"
+            views = {"table": get(module.table.weight)[1:]}  # our table has no row for "no character"
             for i, convolution in enumerate(module.convolutions):
-                found[f"kernel_{i}"] = get(convolution.weight).permute(2, 1, 0)
-                found[f"bias_{i}"] = get(convolution.bias)
-            return found
+                views[f"kernel_{i}"] = get(convolution.weight).permute(2, 1, 0)
+                views[f"bias_{i}"] = get(convolution.bias)
+            return views
         case Highway():
             gates = {f"gate_{i}": _leaves(layer, get) for i, layer in enumerate(module.gates)}
             transforms = {f"transform_{i}": _leaves(layer, get) for i, layer in enumerate(module.transforms)}
             return gates | transforms
         case Encoder():
-            # Both have their gates in the order i, f, g, o.
-            lstm, found = module.lstm, {}
-            ways = ("", "_reverse") if lstm.bidirectional else ("",)
+            # Both have the gates in the order i, f, g, o.
+            lstm, views = module.lstm, {}
+            directions = ("", "_reverse") if lstm.bidirectional else ("",)
             for i in range(lstm.num_layers):
-                weight = lambda kind, i=i: [get(getattr(lstm, f"{kind}_l{i}{way}")) for way in ways]
-                found[f"kernel_{i}"] = [x.T for x in weight("weight_ih")]
-                found[f"recurrent_{i}"] = [x.T for x in weight("weight_hh")]
-                found[f"bias_{i}"] = weight("bias_ih")
-            return found
+                weight = lambda kind, i=i: [
+                    get(getattr(lstm, f"{kind}_l{i}{direction}")) for direction in directions
+                ]
+                views[f"kernel_{i}"] = [x.T for x in weight("weight_ih")]
+                views[f"recurrent_{i}"] = [x.T for x in weight("weight_hh")]
+                views[f"bias_{i}"] = weight("bias_ih")
+            return views
         case nn.Linear():
             return {"kernel": get(module.weight).T, "bias": get(module.bias)}
         case MLP():
@@ -140,11 +161,11 @@ def _leaves(module: Any, get: Callable[[Any], Any]) -> Params:
                 "start": get(module.start_transitions),
                 "end": get(module.end_transitions),
             }
-    raise TypeError(f"no parameters of {type(module).__name__}")
+    raise TypeError(f"{type(module).__name__}: unknown module")
 
 
 def _load(views: Any, subtree: Any) -> None:
-    """Copies a subtree of ours into a module's views."""
+    """Copy parameters into the views of a module."""
     if isinstance(views, Tensor):
         array = torch.tensor(np.asarray(subtree))
         assert views.shape == array.shape, (views.shape, array.shape)

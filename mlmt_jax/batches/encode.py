@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from mlmt_jax.batches.encoded_sentences import EncodedSentences, distinct_words
-from mlmt_jax.corpus.corpora import Vocabulary
+from mlmt_jax.corpus.vocabulary import Vocabulary
 from mlmt_jax.text.columns import Sentence
 
 
@@ -52,7 +52,7 @@ def encode_sentences(
         if not isinstance(token, str):
             raise TypeError(f"got the token {token!r}; expected a string")
     word_vocabulary = vocabulary.words[word_embed]
-    chars, sizes = vocabulary.characters.letters(ids, fall_back=word_vocabulary.fall_back)
+    chars, sizes = vocabulary.characters.rows(ids, fall_back=word_vocabulary.fall_back)
     return EncodedSentences(
         distinct_words(word_vocabulary.rows(ids), chars, sizes),
         np.array(lengths, np.int32),

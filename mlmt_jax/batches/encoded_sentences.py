@@ -32,12 +32,11 @@ class EncodedSentences(NamedTuple):
             bounds: first and last word (exclusive) of each range, as in ``bounds``.
         """
         lengths = np.array([end - start for start, end in bounds], np.int32)
-        ranges = [np.arange(start, end) for start, end in bounds]
-        words = np.concatenate([np.zeros(0, int), *ranges])
+        words = np.concatenate([np.zeros(0, int), *(np.arange(*range_) for range_ in bounds)])
         return EncodedSentences(self.words, lengths, self.word_ids[words], self.tags[words])
 
     def spellings(self) -> np.ndarray:
-        """Spell out every word: (T, 1 + c) int32, its row of the word table, then its characters, 0-padded."""
+        """Return every word spelled out, (T, 1 + c) int32: its row of the word table, then its characters."""
         ends = np.asarray(self.words.segment_ends)
         starts = np.where(self.word_ids > 0, ends[self.word_ids - 1], 0)
         sizes = ends[self.word_ids] - starts

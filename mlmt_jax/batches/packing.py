@@ -1,6 +1,7 @@
 """Batches of given shapes, padded and packed from encoded sentences."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +26,7 @@ class Needs(NamedTuple):
         return Shape(int(self.lengths.max(initial=0)), packed_words, self.distinct_words, self.chars)
 
 
-def needs_of(sentences: EncodedSentences, rows: int) -> Needs:
+def batch_needs(sentences: EncodedSentences, rows: int) -> Needs:
     """Return the needs of a batch of ``rows`` sentences that holds these and otherwise padding.
 
     All of ``sentences.words`` are counted.
@@ -38,18 +39,24 @@ def needs_of(sentences: EncodedSentences, rows: int) -> Needs:
 def largest_needs(needs: Sequence[Needs]) -> Needs:
     """Return the needs of a shape that fits each of several batches."""
     lengths, distinct_words, chars = zip(*needs, strict=True)
-    padded = np.zeros((len(needs), max(map(len, lengths))), np.int32)
-    for row, values in zip(padded, lengths, strict=True):
-        row[: len(values)] = values
-    return Needs(padded.max(0), max(distinct_words), max(chars))
+    slots = np.array([*zip_longest(*lengths, fillvalue=0)], np.int32)
+    return Needs(slots.max(1), max(distinct_words), max(chars))
+
+
+class SharedLayout(NamedTuple):
+    """A layout of packed words that the batches of several replicas, or parts of a batch, share.
+
+    Batches of one layout have equal ``step_starts``, so that they can be stepped side by side.
+    """
+
+    # (rows,) int32, words for which there is room, from the longest sentence to the shortest.
+    slots: np.ndarray
+    # Number of parts, one for each device, to which the sentences are dealt out; divides the number of rows.
+    parts: int | None
 
 
 def assemble(
-    sentences: EncodedSentences,
-    rows: int,
-    shape: Shape,
-    slots: np.ndarray | None = None,
-    parts: int | None = None,
+    sentences: EncodedSentences, rows: int, shape: Shape, layout: SharedLayout | None = None
 ) -> Batch:
     """Assemble one batch of NumPy arrays.
 
@@ -57,14 +64,11 @@ def assemble(
         sentences: at most ``rows`` sentences.
         rows: sentences of the batch; those that are left over have length 0.
         shape: sizes of the batch; at least what it needs.
-        slots: (rows,) int32, words for which there is room, from the longest sentence to the shortest; at
-            least as long as the sentences. By default their own lengths. Batches with equal slots have equal
-            ``step_starts``, so that replicas can step side by side.
-        parts: number of parts, one for each device, to which the sentences are dealt out; divides ``rows``.
-            If given, arrays that belong to sentences or packed words have a leading axis of parts.
+        layout: has room for the sentences; None for the layout of these sentences alone. If it has parts,
+            arrays that belong to sentences or packed words have a leading axis of parts.
     """
     n, packed_words, distinct_words, chars = shape
-    word_ids, packed = pack_sentences(sentences, rows, n, packed_words, slots, parts)
+    word_ids, packed = pack_sentences(sentences, rows, n, packed_words, layout)
     return Batch(pack_words(sentences.words, distinct_words, chars), word_ids, packed)
 
 
@@ -80,19 +84,16 @@ def pack_words(words: DistinctWords, size: int, chars: int) -> DistinctWords:
 
 
 def pack_sentences(
-    sentences: EncodedSentences,
-    rows: int,
-    n: int,
-    packed_words: int,
-    slots: np.ndarray | None = None,
-    parts: int | None = None,
+    sentences: EncodedSentences, rows: int, n: int, packed_words: int, layout: SharedLayout | None = None
 ) -> tuple[np.ndarray, PackedSentences]:
-    """Pad and pack sentences of at most ``n`` words; return ``Batch.word_ids`` and ``Batch.sentences``.
+    """Pad and pack sentences; return ``Batch.word_ids`` and ``Batch.sentences``.
 
     Args:
-        sentences, rows, slots, parts: as for ``assemble``.
+        sentences: at most ``rows`` sentences.
+        rows: sentences of the batch.
         n: words to which each sentence is padded.
         packed_words: length of the arrays of packed words.
+        layout: as for ``assemble``.
     """
     lengths = np.zeros(rows, np.int32)
     lengths[: len(sentences.lengths)] = sentences.lengths
@@ -100,8 +101,8 @@ def pack_sentences(
     tags, word_ids = np.zeros((2, rows, n), np.int32)
     tags[inside], word_ids[inside] = sentences.tags, sentences.word_ids
     order = np.argsort(-lengths, kind="stable")
-    slots = (lengths[order] if slots is None else slots)[:: parts or 1]
-    step_sizes = np.sum(slots > np.arange(n)[:, None], 1)
+    slots, parts = layout or SharedLayout(lengths[order], None)
+    step_sizes = np.sum(slots[:: parts or 1] > np.arange(n)[:, None], 1)
     step_starts = np.concatenate([[0], np.cumsum(step_sizes)]).astype(np.int32)
     dealt = [order[part :: parts or 1] for part in range(parts or 1)]
     packs = [

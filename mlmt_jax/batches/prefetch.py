@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import Empty, SimpleQueue
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from mlmt_jax.batches.transfer import FlatBatch, flatten
 from mlmt_jax.batches.worker import Worker
@@ -18,19 +18,6 @@ _MOST_WORKERS = 8
 # Bytes of the pickled training batches of all worker processes together; unpickled they take several times
 # as many.
 _MOST_BYTES = 1 << 29
-
-
-class TaskStep(Protocol):
-    """A planned step: which step of which task model."""
-
-    @property
-    def task(self) -> str: ...  # noqa: D102
-
-    @property
-    def task_step(self) -> int: ...  # noqa: D102
-
-
-Step = TypeVar("Step", bound=TaskStep)
 
 
 def default_workers(platform: str) -> int | None:
@@ -45,7 +32,7 @@ def default_workers(platform: str) -> int | None:
     return min(_MOST_WORKERS, cores // 2)
 
 
-class PrefetchedBatches(Iterator[tuple[Step, Any]]):
+class PrefetchedBatches(Iterator[tuple[Any, Any]]):
     """An iterator over planned steps and their batches, which it assembles in advance; close it at the end.
 
     If a worker process is lost, or cannot be started, threads of this process assemble its batches instead,
@@ -55,7 +42,7 @@ class PrefetchedBatches(Iterator[tuple[Step, Any]]):
     def __init__(
         self,
         groups: Sequence[Mapping[str, Any]],
-        plan: Iterator[Step],
+        plan: Iterator[Any],
         place: Callable[[list[Any]], Any] = lambda batches: batches,
         workers: int | None = None,
     ):
@@ -63,14 +50,14 @@ class PrefetchedBatches(Iterator[tuple[Step, Any]]):
 
         Args:
             groups: for each group of replicas, by task model, an object with a method ``batch(step)``.
-            plan: the steps, without end.
+            plan: the steps, without end; each has ``task``, the name of a task model, and ``task_step``.
             place: function of the batches of all groups, which returns what a step takes.
             workers: number of worker processes; with 0, a thread of this process assembles. In both cases
                 ``place`` receives each batch as a ``FlatBatch``. With None, batches are assembled when they
                 are asked for, as a ``Batch``.
         """
         self._groups, self._plan, self._place = groups, plan, place
-        self._pending: deque[tuple[Step, Future[Any]]] = deque()
+        self._pending: deque[tuple[Any, Future[Any]]] = deque()
         self._workers, self._idle = list[Worker](), SimpleQueue[Worker]()
         self._lock, self._is_closed, self._has_warned = threading.Lock(), False, False
         self._pool = None
@@ -80,11 +67,16 @@ class PrefetchedBatches(Iterator[tuple[Step, Any]]):
         workers = min(workers, _MOST_BYTES // max(len(pickled), 1))
         self._pool = ThreadPoolExecutor(max(1, workers), "batches")
         for _ in range(workers):
-            self._pool.submit(self._start_worker, pickled)
+            try:
+                self._workers.append(Worker())
+            except OSError as error:
+                self._warn(error)
+                break
+            self._pool.submit(self._initialise, self._workers[-1], pickled)
         for _ in range(workers + 2):
             self._submit_next()
 
-    def __next__(self) -> tuple[Step, Any]:
+    def __next__(self) -> tuple[Any, Any]:
         """Return the next step of the plan and its batches, as ``place`` returned them."""
         if self._pool is None:
             step = next(self._plan)
@@ -99,7 +91,7 @@ class PrefetchedBatches(Iterator[tuple[Step, Any]]):
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
             for worker in self._workers:
-                worker.kill()
+                worker.process.kill()
             self._pool.shutdown()
         for worker in self._workers:
             worker.close()
@@ -122,34 +114,25 @@ class PrefetchedBatches(Iterator[tuple[Step, Any]]):
         try:
             worker = self._idle.get_nowait()
             batches = worker.batches(task, task_step)
+            self._idle.put(worker)
+            return batches
         except Empty:
             return None
         except (OSError, EOFError, pickle.UnpicklingError) as error:
-            self._warn(error)
-            return None
-        self._idle.put(worker)
-        return batches
+            return self._warn(error)
 
-    def _start_worker(self, pickled: bytes) -> None:
-        """Start a worker process and send it the training batches; runs in the thread pool."""
+    def _initialise(self, worker: Worker, pickled: bytes) -> None:
+        """Send the training batches to a worker process; runs in the thread pool."""
         try:
-            worker = Worker()
-            self._workers.append(worker)
-            if self._is_closed:  # ``close`` may not have seen it
-                worker.kill()
             worker.send(pickled)
+            self._idle.put(worker)
         except OSError as error:
             self._warn(error)
-        else:
-            self._idle.put(worker)
 
     def _warn(self, error: Exception) -> None:
         """Print the loss of a worker process, once."""
         with self._lock:
             is_silent, self._has_warned = self._is_closed or self._has_warned, True
         if not is_silent:
-            reason = f"{type(error).__name__} {error}".strip()
-            print(
-                f"warning: a worker process that assembles batches is lost ({reason}); steps may take longer",
-                file=sys.stderr,
-            )
+            message = f"a worker process that assembles batches is lost ({error!r}); steps may take longer"
+            print(f"warning: {message}", file=sys.stderr)

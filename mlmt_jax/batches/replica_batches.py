@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mlmt_jax.batches.packing import assemble, largest_needs, needs_of
+from mlmt_jax.batches.packing import SharedLayout, assemble, batch_needs, largest_needs
 from mlmt_jax.batches.shapes import Shape, choose_shapes, fit
 from mlmt_jax.batches.training_batches import TrainingBatches
 from mlmt_jax.types import Batch
@@ -34,9 +34,10 @@ class StackedBatches:
         belong to sentences or packed words have the parts as second axis.
         """
         sentences = [batches.sentences(step) for batches in self._replicas]
-        needs = largest_needs([needs_of(replica, self.rows) for replica in sentences])
+        needs = largest_needs([batch_needs(replica, self.rows) for replica in sentences])
         shape = fit(needs.shape(self._parts or 1), self.shapes)
-        batches = [assemble(replica, self.rows, shape, needs.lengths, self._parts) for replica in sentences]
+        layout = SharedLayout(needs.lengths, self._parts)
+        batches = [assemble(replica, self.rows, shape, layout) for replica in sentences]
         stacked = Batch.from_arrays(
             [np.stack(arrays) for arrays in zip(*(b.arrays for b in batches), strict=True)]
         )

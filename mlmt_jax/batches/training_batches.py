@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mlmt_jax.batches.encoded_sentences import EncodedSentences, from_spellings
-from mlmt_jax.batches.packing import Needs, assemble, needs_of
+from mlmt_jax.batches.packing import Needs, assemble, batch_needs
 from mlmt_jax.batches.shapes import Shape, choose_shapes, fit
 from mlmt_jax.corpus import random_streams as streams
 from mlmt_jax.types import Batch
@@ -55,14 +55,13 @@ class TrainingBatches:
         self.rows = -(-len(sentences.lengths) // self.batches_per_epoch)
         self.expected_steps = expected_steps
         self._sentences, self._bounds = sentences, sentences.bounds
-        self._seed, self._name_hash = seed, zlib.crc32(name.encode())
-        self._oov = oov
+        self._seed, self._name_hash, self._oov = seed, zlib.crc32(name.encode()), oov
         self._epochs: dict[int, list[np.ndarray]] = {}
 
     @property
     def first_epoch(self) -> list[Needs]:
         """The needs of each batch of the first epoch, before any replacement by OOV words."""
-        return [needs_of(self._selected(indices), self.rows) for indices in self._epoch(0)]
+        return [batch_needs(self._selected(indices), self.rows) for indices in self._epoch(0)]
 
     @property
     def most(self) -> Needs:
@@ -86,7 +85,7 @@ class TrainingBatches:
     def batch(self, step: int) -> Batch:
         """Assemble the task's batch ``step`` (from 0)."""
         sentences = self.sentences(step)
-        return assemble(sentences, self.rows, fit(needs_of(sentences, self.rows).shape(), self.shapes))
+        return assemble(sentences, self.rows, fit(batch_needs(sentences, self.rows).shape(), self.shapes))
 
     def sentences(self, step: int) -> EncodedSentences:
         """Return the sentences of the task's batch ``step``, with its OOV replacements."""
@@ -103,29 +102,23 @@ class TrainingBatches:
     def _replace_rare(self, spellings: np.ndarray, bounds: list[tuple[int, int]], step: int) -> None:
         """Replace rare words by row 0 and rare characters by row 1, in place, sentence by sentence."""
         random = np.random.default_rng((self._seed, self._name_hash, streams.UNKNOWN, step))
-        rows, chars = (
-            (spellings[:, :1], self._oov.rare_words, 0),
-            (spellings[:, 1:], self._oov.rare_characters, 1),
-        )
+        rate, rare_words, rare_characters = self._oov
         for start, end in bounds:
-            for values, is_rare, replacement in (rows, chars):
-                sentence = values[start:end]
-                rare = np.flatnonzero(is_rare[sentence])
-                sentence.flat[rare[random.random(len(rare)) < self._oov.rate]] = replacement
+            rows, chars = spellings[start:end, :1], spellings[start:end, 1:]
+            for ids, is_rare, replacement in ((rows, rare_words, 0), (chars, rare_characters, 1)):
+                rare = np.flatnonzero(is_rare[ids])
+                ids.flat[rare[random.random(len(rare)) < rate]] = replacement
 
     def _epoch(self, epoch: int) -> list[np.ndarray]:
         """Return the indices of the sentences of each batch of an epoch."""
         if epoch not in self._epochs:
-            # The last one is kept as well: steps near the end of an epoch are computed in any order.
-            self._epochs = {**dict(list(self._epochs.items())[-1:]), epoch: self._plan_epoch(epoch)}
+            random = np.random.default_rng((self._seed, self._name_hash, streams.SENTENCE_ORDER, epoch))
+            lengths = self._sentences.lengths
+            order = np.argsort(lengths + random.uniform(0.0, _LENGTH_JITTER, len(lengths)))
+            batches = np.array_split(order, self.batches_per_epoch)
+            # The order of short and long batches does not depend on the seed: replicas share shapes.
+            turns = np.random.default_rng((self._name_hash, streams.BATCH_ORDER, epoch)).permutation(len(batches))
+            # The last epoch is kept as well: losses are read some steps late.
+            last = dict(list(self._epochs.items())[-1:])
+            self._epochs = {**last, epoch: [batches[i] for i in turns]}
         return self._epochs[epoch]
-
-    def _plan_epoch(self, epoch: int) -> list[np.ndarray]:
-        """Draw the batches of an epoch."""
-        random = np.random.default_rng((self._seed, self._name_hash, streams.ORDER, epoch))
-        lengths = self._sentences.lengths
-        order = np.argsort(lengths + random.uniform(0.0, _LENGTH_JITTER, len(lengths)))
-        batches = np.array_split(order, self.batches_per_epoch)
-        # The order of short and long batches does not depend on the seed: replicas share shapes.
-        turns = np.random.default_rng((self._name_hash, streams.TURN, epoch)).permutation(len(batches))
-        return [batches[i] for i in turns]

@@ -28,16 +28,16 @@ _CONCURRENT_BATCHES = 2
 
 
 class Programs(NamedTuple):
-    """The compiled functions of a task model; ``read_batch`` and ``read_emissions`` return tuples of arrays."""
+    """The compiled functions of a task model. Those that read return tuples of arrays, batch axis first."""
 
-    features: Callable[[DistinctWords], Any]  # -> features of distinct words (U, d)
-    read_batch: Callable[
-        [np.ndarray, PackedSentences], Any
-    ]  # features of packed words (P, d) -> (B, ...) arrays
-    emissions: Callable[[np.ndarray, PackedSentences], Any]  # features of packed words (P, d) -> (B, n, t)
-    read_emissions: Callable[
-        [Any, Any, Any], Any
-    ]  # (1, n, t), lengths (1,), gold tags (1, n) -> (1, ...) arrays
+    # Distinct words -> features (U, d).
+    features: Callable[[DistinctWords], Any]
+    # Features of packed words (P, d), sentences -> arrays (B, ...).
+    read_batch: Callable[[np.ndarray, PackedSentences], Any]
+    # Features of packed words (P, d), sentences -> emissions (B, n, t).
+    emissions: Callable[[np.ndarray, PackedSentences], Any]
+    # Emissions (1, n, t), lengths (1,), gold tags (1, n) -> arrays (1, ...).
+    read_emissions: Callable[[Any, Any, Any], Any]
 
 
 class Window(NamedTuple):
@@ -54,8 +54,7 @@ def cut(n: int) -> list[Window]:
     stride = LONGEST - 2 * CONTEXT
     windows = []
     for first in range(0, n, stride):
-        start = max(0, first - CONTEXT)
-        end = min(n, first + stride + CONTEXT)
+        start, end = max(0, first - CONTEXT), min(n, first + stride + CONTEXT)
         windows.append(Window(start, end, first - start, min(stride, n - first)))
     return windows
 
@@ -94,8 +93,7 @@ def run_programs(
 
 def _word_features(words: DistinctWords, programs: Programs) -> np.ndarray:
     """Compute the features of every distinct word once, (U, d); one row of zeros if there is no word."""
-    program = lambda block: (programs.features(block),)
-    blocks = _run_batches(program, word_blocks(words))
+    blocks = _run_batches(lambda block: (programs.features(block),), word_blocks(words))
     features = np.concatenate([values[:count] for count, [values] in blocks])
     # Padding of ``word_ids`` reads row 0.
     return features if len(features) else np.zeros((1, features.shape[1]), features.dtype)

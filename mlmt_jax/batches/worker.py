@@ -1,8 +1,8 @@
 """Worker processes that assemble batches, for devices that step faster than one core assembles.
 
-``python -m mlmt_jax.batches.worker`` reads pickles from its standard input: first, for each group of replicas,
-the training batches by task model; then (task model, step) again and again. It writes the pickled flat batches
-of all groups to its standard output. It ends with its input.
+``python -m mlmt_jax.batches.worker`` reads pickles from its standard input: first, for each group of
+replicas, the training batches by task model; then (task model, step) again and again. It writes the pickled
+flat batches of all groups to its standard output. It ends with its input.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from mlmt_jax.batches.transfer import FlatBatch, flatten
 
 
 class Worker:
-    """A worker process; used by one thread at a time."""
+    """A worker process; used by one thread at a time, which gets an error if ``process`` is killed."""
 
     def __init__(self):
         """Start the process.
@@ -29,9 +29,10 @@ class Worker:
             raise FileNotFoundError("the path of the Python interpreter is unknown")
         command = [sys.executable, "-m", "mlmt_jax.batches.worker"]
         # In a session of its own, which Ctrl-C does not reach: it ends when this process does.
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
-        )
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, start_new_session=True)
+        self._requests: Any = self.process.stdin
+        self._answers: Any = self.process.stdout
 
     def send(self, pickled: bytes) -> None:
         """Send a pickle to the process: first, the training batches by group and task model.
@@ -39,9 +40,8 @@ class Worker:
         Raises:
             OSError: if the process has ended.
         """
-        assert self.process.stdin is not None
-        self.process.stdin.write(pickled)
-        self.process.stdin.flush()
+        self._requests.write(pickled)
+        self._requests.flush()
 
     def batches(self, task: str, step: int) -> list[FlatBatch]:
         """Return batch ``step`` (from 0) of a task model for each group.
@@ -50,19 +50,13 @@ class Worker:
             OSError, EOFError, pickle.UnpicklingError: if the process has ended.
         """
         self.send(pickle.dumps((task, step)))
-        assert self.process.stdout is not None
-        return pickle.load(self.process.stdout)
-
-    def kill(self) -> None:
-        """Kill the process; a thread that waits for its batches gets an error."""
-        self.process.kill()
+        return pickle.load(self._answers)
 
     def close(self) -> None:
         """Kill the process and close its pipes."""
-        self.kill()
-        for pipe in (self.process.stdin, self.process.stdout):
+        self.process.kill()
+        for pipe in (self._requests, self._answers):
             with contextlib.suppress(OSError):  # unsent bytes
-                assert pipe is not None
                 pipe.close()
         self.process.wait()
 

@@ -16,7 +16,7 @@ from mlmt_jax.config.consistency import missing_files
 from mlmt_jax.config.problems import format_path
 from mlmt_jax.corpus.corpora import word_counts
 from mlmt_jax.corpus.dataset import Dataset, column_format, draw_sample, make_dataset
-from mlmt_jax.corpus.tag_inventory import check_tags, task_tags, unknown_tags
+from mlmt_jax.corpus.tag_inventory import find_unseen_tags, tag_errors, task_tags
 from mlmt_jax.corpus.word_tables import build_word_table, read_component_vectors
 from mlmt_jax.errors import DataError, InputError
 from mlmt_jax.text.columns import ColumnFormat, cell_column
@@ -71,7 +71,7 @@ def examine(config: Config, source: str) -> Examination:
         of_dataset = [finding for scan in scans[spec.name].values() for finding in scan.findings]
         if dataset is not None:
             of_dataset += _examine_dataset(spec, dataset, scans[spec.name])
-            unknown = unknown_tags(config, {spec.name: dataset}, tasks.tags, tasks.spans)
+            unknown = find_unseen_tags(config, {spec.name: dataset}, tasks.tags, tasks.spans)
             of_dataset += _with_tag_columns(unknown, form)
         same_task = [other.name for other in config.datasets if other.task == spec.task]
         of_dataset += find_between_datasets(scans, spec.name, same_task)
@@ -155,7 +155,7 @@ def _examine_tasks(config: Config, datasets: Mapping[str, Dataset], source: str)
         else:
             tasks.tags.update(tags)
             tasks.spans.update(spans)
-    errors += check_tags(config, tasks.spans)
+    errors += tag_errors(config, tasks.spans)
     if len(datasets) == len(config.datasets):
         counts = {task.name: len(datasets[task.dataset].splits["train"]) for task in config.tasks}
         try:

@@ -9,9 +9,9 @@ import numpy as np
 from mlmt_jax.config import Config, parse_config
 from mlmt_jax.convert.torch_file import MODELS, Checkpoint, Place
 from mlmt_jax.convert.weights import Rows, task_params
-from mlmt_jax.corpus.corpora import Corpus, Vocabulary
+from mlmt_jax.corpus.corpora import Corpus
 from mlmt_jax.corpus.dataset import Dataset
-from mlmt_jax.corpus.vocabulary import CharacterVocab, WordVocab
+from mlmt_jax.corpus.vocabulary import CharacterVocab, Vocabulary, WordVocab
 from mlmt_jax.errors import RunError
 from mlmt_jax.model.build import gate_name
 from mlmt_jax.text.tag_schemes import is_bioes

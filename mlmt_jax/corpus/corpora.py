@@ -9,7 +9,7 @@ import numpy as np
 
 from mlmt_jax.config import Config, EmbeddingConfig
 from mlmt_jax.corpus.dataset import Dataset, draw_sample, read_dataset
-from mlmt_jax.corpus.tag_inventory import check_tags, task_tags, unknown_tags
+from mlmt_jax.corpus.tag_inventory import find_unseen_tags, tag_errors, task_tags
 from mlmt_jax.corpus.vocabulary import CharacterVocab, Vocabulary
 from mlmt_jax.corpus.word_tables import PretrainedRows, VectorFile, build_word_table, read_component_vectors
 from mlmt_jax.text.findings import Finding
@@ -21,8 +21,8 @@ class Corpus(NamedTuple):
     datasets: dict[str, Dataset]  # by name
     vocabulary: Vocabulary
     pretrained: dict[str, PretrainedRows]  # by embedding component; those without vectors are left out
-    rare_words: dict[str, np.ndarray]  # by embedding component: (rows,) bool, true for one occurrence
-    rare_characters: np.ndarray  # (rows of the character table,) bool, true for one occurrence
+    rare_words: dict[str, np.ndarray]  # by embedding component: (rows,) bool, true if it occurs once
+    rare_characters: np.ndarray  # (rows of the character table,) bool, true if it occurs once
     findings: list[Finding]
 
 
@@ -71,7 +71,7 @@ def _build_corpus(
 ) -> Corpus:
     """Build the corpus of the data sets of one sample; `read_file` returns at least the needed vectors."""
     tags, spans = task_tags(datasets)
-    for error in check_tags(config, spans):
+    for error in tag_errors(config, spans):
         raise error
     characters = Counter(
         char for dataset in datasets.values() for word in dataset.training_words for char in word
@@ -94,7 +94,7 @@ def _build_corpus(
         findings=[
             *(finding for dataset in datasets.values() for finding in dataset.findings),
             *(finding for table in tables.values() for finding in table.findings),
-            *unknown_tags(config, datasets, tags, spans),
+            *find_unseen_tags(config, datasets, tags, spans),
         ],
     )
 

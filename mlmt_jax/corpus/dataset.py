@@ -65,25 +65,25 @@ def make_dataset(config: Config, spec: DatasetConfig, sentences: Mapping[str, li
         The data set, with the findings about tags, long sentences and the size of the sample.
 
     Raises:
-        DataError: with file and line, on a tag that is not one.
+        DataError: with file and line, on an empty tag.
     """
     tags = {split: [sentence.tags for sentence in part] for split, part in sentences.items()}
     scheme = detect_scheme(**tags) if spec.parser.scheme == "auto" else spec.parser.scheme
     findings = {split: Findings(config.path(spec.files.by_split[split])) for split in sentences}
-    splits = {split: label(part, scheme, findings[split]) for split, part in sentences.items()}
+    splits = {split: bioes_sentences(part, scheme, findings[split]) for split, part in sentences.items()}
     train = splits["train"]
-    kept = [i for i, sentence in enumerate(train) if len(sentence.tokens) <= spec.max_len]
-    if len(kept) < len(train):
+    short = [i for i, sentence in enumerate(train) if len(sentence.tokens) <= spec.max_len]
+    if len(short) < len(train):
         first = next(sentence for sentence in train if len(sentence.tokens) > spec.max_len)
         text = f"training sentence of more than {spec.max_len} words is left out (max_len)"
-        findings["train"].note(text, first.line, column=1, count=len(train) - len(kept))
-    if isinstance(spec.sample, int) and spec.sample > len(kept):
-        text = f"{len(kept)} training sentences, fewer than the sample of {spec.sample}: all are taken"
+        findings["train"].note(text, first.line, column=1, count=len(train) - len(short))
+    if isinstance(spec.sample, int) and spec.sample > len(short):
+        text = f"{len(short)} training sentences, fewer than the sample of {spec.sample}: all are taken"
         findings["train"].note(text)
     bare = scheme == "io" and has_bare_labels(itertools.chain(*tags.values()))
-    splits["train"] = [train[i] for i in kept]
-    sample, all_findings = np.array(kept, np.int64), tuple(itertools.chain(*findings.values()))
-    return Dataset(spec.name, spec.task, scheme, bare, splits, sample, len(kept), all_findings)
+    splits["train"] = [train[i] for i in short]
+    sample, all_findings = np.array(short, np.int64), tuple(itertools.chain(*findings.values()))
+    return Dataset(spec.name, spec.task, scheme, bare, splits, sample, len(short), all_findings)
 
 
 def draw_sample(whole: Dataset, spec: DatasetConfig, seed: int) -> Dataset:
@@ -107,14 +107,14 @@ def draw_sample(whole: Dataset, spec: DatasetConfig, seed: int) -> Dataset:
     return replace(whole, splits={**whole.splits, "train": train}, sample=whole.sample[chosen])
 
 
-def label(sentences: Iterable[Sentence], scheme: Scheme, findings: Findings) -> list[Sentence]:
+def bioes_sentences(sentences: Iterable[Sentence], scheme: Scheme, findings: Findings) -> list[Sentence]:
     """Return the sentences of a file with their tags in BIOES; tags of the scheme "none" stay as they are.
 
     Ill-formed tags are repaired as conlleval reads them, with a finding. A file whose tags are all O
     is a finding as well.
 
     Raises:
-        DataError: with file and line, on a tag that is not one.
+        DataError: with file and line, on an empty tag.
     """
     converted: list[Sentence] = []
     ill_formed: list[tuple[int, str]] = []  # line and tag
@@ -134,6 +134,6 @@ def label(sentences: Iterable[Sentence], scheme: Scheme, findings: Findings) -> 
     words = sum(len(sentence.tags) for sentence in converted)
     if scheme != "none" and words and all(tag == OUTSIDE for sentence in converted for tag in sentence.tags):
         text = f"no span in the file: all {words} tags are O"
-        advice = "nothing can be learnt or found in it: its span F1 is 0, and cannot choose a checkpoint"
+        advice = "nothing can be learnt or found in it: a span F1 on it is 0, and cannot choose a checkpoint"
         findings.note(text, converted[0].line, advice=advice)
     return converted

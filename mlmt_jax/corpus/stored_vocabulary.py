@@ -7,7 +7,7 @@ from mlmt_jax.metrics.spans import Scheme
 from mlmt_jax.text.tag_schemes import is_bioes
 
 
-def find_wrong(data: Any, config: Config) -> str | None:
+def find_problem(data: Any, config: Config) -> str | None:
     """Return the first problem of the content of `vocab.json`, with its JSON path; None if it is valid.
 
     A valid one has the types that `Vocabulary.from_json` expects, distinct words, characters and tags, and

@@ -33,18 +33,19 @@ def task_tags(datasets: Mapping[str, Dataset]) -> tuple[dict[str, tuple[str, ...
                 f"the data sets of task {task!r} disagree on their kind of tags ({schemes});\n"
                 "expected span tags in all or in none; set parser.scheme if the guess is wrong"
             )
-        seen = {tag for dataset in members for sentence in dataset.splits["train"] for tag in sentence.tags}
-        if not seen:
+        sentences = (sentence for dataset in members for sentence in dataset.splits["train"])
+        training_tags = {tag for sentence in sentences for tag in sentence.tags}
+        if not training_tags:
             names = ", ".join(dataset.name for dataset in members)
             raise DataError(
                 f"task {task!r} has no training sentence at all (data sets: {names}); expected one or more"
             )
         spans[task] = kinds == {False}
-        tags[task] = tags_of_task(seen, spans=spans[task])
+        tags[task] = tags_of_task(training_tags, spans=spans[task])
     return tags, spans
 
 
-def check_tags(config: Config, spans: Mapping[str, bool]) -> Iterator[InputError]:
+def tag_errors(config: Config, spans: Mapping[str, bool]) -> Iterator[InputError]:
     """Yield an error for each setting that needs spans, of a task whose tags are not spans.
 
     Args:
@@ -67,7 +68,7 @@ def check_tags(config: Config, spans: Mapping[str, bool]) -> Iterator[InputError
                 )
 
 
-def unknown_tags(
+def find_unseen_tags(
     config: Config,
     datasets: Mapping[str, Dataset],
     tags: Mapping[str, tuple[str, ...]],

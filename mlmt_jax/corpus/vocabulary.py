@@ -1,7 +1,7 @@
 """Vocabularies: the words of each embedding table, the characters, and the tags of each task.
 
 Row 0 of a word table is the out-of-vocabulary (OOV) word. Of a character table, row 0 is "no character"
-and row 1 the unknown character.
+and row 1 the OOV character.
 """
 
 import re
@@ -18,7 +18,7 @@ from mlmt_jax.types import Sizes
 #: Only the first 64 characters of a word are read, so that one word cannot make the batch shapes grow.
 MAX_CHARACTERS = 64
 
-_NO_CHARACTER, _UNKNOWN_CHARACTER, _FIRST_CHARACTER = 0, 1, 2  # rows of a character table
+_OOV_CHARACTER, _FIRST_CHARACTER = 1, 2  # rows of a character table
 _DIGIT = re.compile(r"\d")
 
 
@@ -44,11 +44,11 @@ class WordVocab:
     match, the word that equals the form wins, then the first one. Vector files list frequent words first.
     """
 
-    words: tuple[str, ...]
+    words: tuple[str, ...]  # distinct
     ignore_case: bool = False  # words are lower-cased before they are looked up
     fall_back: bool = True  # if false, only the word itself is looked up
     #: Searched for words that have no row here. Its row i is row `len(words) + i` of the table.
-    more: "WordVocab | None" = None
+    extension: "WordVocab | None" = None
 
     @cached_property
     def _row_by_word(self) -> dict[str, int]:
@@ -72,8 +72,8 @@ class WordVocab:
 
     @property
     def size(self) -> int:
-        """The number of rows of the table, the OOV word and the more included."""
-        return 1 + len(self.words) + (len(self.more.words) if self.more else 0)
+        """The number of rows of the table, the OOV word and the extension included."""
+        return 1 + len(self.words) + (len(self.extension.words) if self.extension else 0)
 
     def row(self, word: str) -> int:
         """Return the row of a word or of the word that it falls back to; 0 if there is none."""
@@ -86,7 +86,7 @@ class WordVocab:
                 row = self._row_by_word.get(form) or rows.get(form)
                 if row:
                     return row
-        row = self.more.row(word) if self.more else 0
+        row = self.extension.row(word) if self.extension else 0
         return row and len(self.words) + row
 
     def rows(self, words: Iterable[str]) -> np.ndarray:
@@ -96,41 +96,41 @@ class WordVocab:
     def as_json(self) -> dict[str, Any]:
         """Return the JSON object of a run folder; `fall_back` and `more` only if they are not the default."""
         fall_back = {} if self.fall_back else {"fall_back": False}
-        more = {} if self.more is None else {"more": self.more.as_json()}
+        more = {} if self.extension is None else {"more": self.extension.as_json()}
         return {"ignore_case": self.ignore_case, **fall_back, "words": list(self.words), **more}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "WordVocab":
         """Return the vocabulary that `as_json` wrote."""
-        more = cls.from_json(data["more"]) if "more" in data else None
-        return cls(tuple(data["words"]), data["ignore_case"], data.get("fall_back", True), more)
+        extension = cls.from_json(data["more"]) if "more" in data else None
+        return cls(tuple(data["words"]), data["ignore_case"], data.get("fall_back", True), extension)
 
 
 @dataclass(frozen=True)
 class CharacterVocab:
     """The characters of all training data: row i of a character table is `characters[i - 2]`."""
 
-    characters: tuple[str, ...]
+    characters: tuple[str, ...]  # distinct
 
     @cached_property
     def _row_by_code_point(self) -> np.ndarray:
-        """(code points up to the largest known one, and one entry for all larger ones,) int32."""
+        """The row of each code point up to the largest known one, and a last 1 for all larger ones, int32."""
         codes = _code_points("".join(self.characters))
-        rows = np.full(int(codes.max(initial=0)) + 2, _UNKNOWN_CHARACTER, np.int32)
+        rows = np.full(int(codes.max(initial=0)) + 2, _OOV_CHARACTER, np.int32)
         rows[codes] = np.arange(_FIRST_CHARACTER, self.size)
         return rows
 
     @property
     def size(self) -> int:
-        """The number of rows of a character table, "no character" and the unknown one included."""
+        """The number of rows of a character table, "no character" and the OOV character included."""
         return _FIRST_CHARACTER + len(self.characters)
 
-    def letters(self, words: Iterable[str], *, fall_back: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    def rows(self, words: Iterable[str], *, fall_back: bool = True) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows of the characters of words; an empty word has one row, 0.
 
         Args:
             words: n words, of which the first `MAX_CHARACTERS` characters are read.
-            fall_back: read a word that has unknown characters in the form with the fewest of them: as it
+            fall_back: read a word that has OOV characters in the form with the fewest of them: as it
                 stands, in NFC or in NFD.
 
         Returns:
@@ -139,26 +139,28 @@ class CharacterVocab:
         """
         words = list(words)
         rows, lengths = self._encode(words)
-        unknown = np.repeat(np.arange(len(words)), lengths)[rows == _UNKNOWN_CHARACTER]
-        if not fall_back or not len(unknown):
+        owners = np.repeat(np.arange(len(words)), lengths)[rows == _OOV_CHARACTER]
+        if not fall_back or not len(owners):
             return rows, lengths
         forms = words.copy()
-        for i in np.unique(unknown):
+        for i in np.unique(owners):
             normal_forms = (unicodedata.normalize(form, words[i]) for form in ("NFC", "NFD"))
-            forms[i] = min((words[i], *normal_forms), key=self._count_unknown)
+            forms[i] = min((words[i], *normal_forms), key=self._count_oov)
         return (rows, lengths) if forms == words else self._encode(forms)
 
-    def _count_unknown(self, word: str) -> int:
-        return int(np.sum(self._encode([word])[0] == _UNKNOWN_CHARACTER))
+    def _count_oov(self, word: str) -> int:
+        return int(np.sum(self._encode([word])[0] == _OOV_CHARACTER))
 
     def _encode(self, words: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Return rows and lengths as `rows` does, each word read as it stands."""
         heads = [word[:MAX_CHARACTERS] for word in words]
-        lengths = np.array([len(head) for head in heads], np.int32)
+        characters = np.array([len(head) for head in heads], np.int32)
+        lengths = np.maximum(characters, 1)
+        rows = np.zeros(lengths.sum(), np.int32)
         # All words at once: one call of NumPy a word takes longer than the rest of the encoding.
         codes = np.minimum(_code_points("".join(heads)), len(self._row_by_code_point) - 1)
-        rows = np.insert(self._row_by_code_point[codes], np.cumsum(lengths)[lengths == 0], _NO_CHARACTER)
-        return rows, np.maximum(lengths, 1)
+        rows[np.repeat(characters > 0, lengths)] = self._row_by_code_point[codes]
+        return rows, lengths
 
 
 def _code_points(text: str) -> np.ndarray:
@@ -175,7 +177,7 @@ class Vocabulary:
     tags: dict[str, tuple[str, ...]]  # by task, in the order of their indices
     spans: dict[str, bool]  # by task: true for spans in BIOES, false for one independent tag a word
     #: By data set, the words of its training sentences. Empty for runs of versions that did not keep them.
-    seen: dict[str, frozenset[str]] = field(default_factory=dict)
+    training_words: dict[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def sizes(self) -> Sizes:
@@ -194,7 +196,7 @@ class Vocabulary:
             "characters": list(self.characters.characters),
             "tags": {task: list(tags) for task, tags in self.tags.items()},
             "spans": self.spans,
-            "seen": {dataset: sorted(words) for dataset, words in self.seen.items()},
+            "seen": {dataset: sorted(words) for dataset, words in self.training_words.items()},
         }
 
     @classmethod
@@ -205,5 +207,5 @@ class Vocabulary:
             characters=CharacterVocab(tuple(data["characters"])),
             tags={task: tuple(tags) for task, tags in data["tags"].items()},
             spans=dict(data["spans"]),
-            seen={dataset: frozenset(words) for dataset, words in data.get("seen", {}).items()},
+            training_words={dataset: frozenset(words) for dataset, words in data.get("seen", {}).items()},
         )

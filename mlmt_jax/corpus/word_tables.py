@@ -13,7 +13,6 @@ from mlmt_jax.text.findings import Finding, Findings
 
 _MIN_COVERAGE = 0.05  # share of the training words below which the vectors seem to be of another language
 
-
 #: Words of a file with their vectors, and the findings of the file.
 VectorFile = tuple[Vectors, Findings]
 
@@ -30,7 +29,7 @@ class WordTable(NamedTuple):
 
     vocab: WordVocab
     pretrained: PretrainedRows | None  # None if no row has a vector
-    rare: np.ndarray  # (vocab.size,) bool, true for words that occur once in the training data
+    rare: np.ndarray  # (vocab.size,) bool, true for rows whose words occur once in the training data
     findings: list[Finding]  # about the vector file
 
 
@@ -95,10 +94,10 @@ def build_word_table(spec: EmbeddingConfig, counts: Counter[str], file: VectorFi
 def _needed_vectors(vectors: Vectors, max_words: int, words: Iterable[str]) -> Vectors:
     """Return the first `max_words` vectors and those of the fallback forms of words."""
     forms = _forms(words)
-    kept = [i for i, word in enumerate(vectors.words) if i < max_words or word in forms]
-    if len(kept) == len(vectors.words):  # always so for a single sample: no copy of the matrix
+    indices = [i for i, word in enumerate(vectors.words) if i < max_words or word in forms]
+    if len(indices) == len(vectors.words):  # always so for a single sample: no copy of the matrix
         return vectors
-    return Vectors([vectors.words[i] for i in kept], vectors.matrix[kept])
+    return Vectors([vectors.words[i] for i in indices], vectors.matrix[indices])
 
 
 def _forms(words: Iterable[str]) -> set[str]:

@@ -1,29 +1,32 @@
-"""The chain of a linear-chain CRF, and the chains that a tag scheme allows."""
+"""The scores of a linear chain over tags, and the chains that tag schemes allow."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Chain", "constraints"]
 
-# Which prefix may follow which, where both tags name the same type, another one, or whatever they name.
-_FOLLOWS: dict[str, dict[str, set[str]]] = {
-    "bioes": {
-        "same": {"BI", "BE", "II", "IE"},
-        "any": {"OO", "OB", "OS", "EO", "EB", "ES", "SO", "SB", "SS"},
-    },
-    "iob2": {"same": {"BI", "II"}, "any": {"OO", "OB", "BO", "BB", "IO", "IB"}},
-    # IOB1 opens a span with I; B is for a span right behind another one of its type.
-    "iob1": {"same": {"II", "IB", "BI", "BB"}, "other": {"II", "BI"}, "any": {"OO", "OI", "IO", "BO"}},
-    "io": {"any": {"OO", "OI", "IO", "II"}},
-}  # fmt: skip
-_STARTS = {"bioes": "OBS", "iob2": "OB", "iob1": "OI", "io": "OI"}
-_ENDS = {"bioes": "OES", "iob2": "OBI", "iob1": "OBI", "io": "OI"}
+class _Scheme(NamedTuple):
+    """Prefixes that may begin and end a sentence, and pairs of prefixes that may follow each other."""
+
+    starts: str
+    ends: str
+    any_types: str  # pairs that are allowed whatever the types of the two tags
+    same_type: str = ""  # pairs that are allowed if both tags have the same type
+    other_type: str = ""  # pairs that are allowed if their types differ
+
+
+_SCHEMES = {
+    "bioes": _Scheme("OBS", "OES", "OO OB OS EO EB ES SO SB SS", "BI BE II IE"),
+    "iob2": _Scheme("OB", "OBI", "OO OB BO BB IO IB", "BI II"),
+    # In IOB1 a span begins with I; B begins a span directly after another span of the same type.
+    "iob1": _Scheme("OI", "OBI", "OO OI IO BO", "II IB BI BB", "II BI"),
+    "io": _Scheme("OI", "OI", "OO OI IO II"),
+}
 
 
 class Chain(NamedTuple):
-    """Scores of a linear chain over t tags, as JAX or NumPy arrays, in nats; ``-inf`` means forbidden."""
+    """Scores of a linear chain over t tags, as JAX or NumPy arrays, in nats; ``-inf`` forbids."""
 
     transitions: Any  # (t, t) float, transitions[from, to]
     start: Any  # (t,) float, score of a sentence that begins with the tag
@@ -31,39 +34,32 @@ class Chain(NamedTuple):
 
 
 def constraints(tag_names: Sequence[str], scheme: str) -> Chain:
-    """The chain that allows exactly the well-formed tag sequences of a scheme.
+    """Return the chain that allows exactly the well-formed tag sequences of a scheme.
 
     Args:
-        tag_names: the t tags in the order of their indices; "O" or PREFIX-TYPE.
+        tag_names: the t tags by index, each "O" or PREFIX-TYPE.
         scheme: "bioes", "iob2", "iob1" or "io".
 
     Returns:
-        A ``Chain`` of 0 (allowed) and ``-inf`` (forbidden), float32, start and end included.
+        ``Chain`` of float32 arrays: 0 allows a transition, a start or an end, and ``-inf`` forbids it.
 
     Raises:
-        ValueError: on an unknown scheme, or a tag that the scheme does not have.
+        ValueError: if the scheme is unknown or does not have a tag.
     """
-    if scheme not in _FOLLOWS:
-        raise ValueError(f"scheme is {scheme!r}, expected one of {sorted(_FOLLOWS)}")
-    follows = _FOLLOWS[scheme]
-    prefixes = {letter for pairs in follows.values() for pair in pairs for letter in pair}
-    split = [_split(name) for name in tag_names]
-    for name, (prefix, kind) in zip(tag_names, split, strict=True):
+    if scheme not in _SCHEMES:
+        raise ValueError(f"scheme is {scheme!r}, expected one of {sorted(_SCHEMES)}")
+    rules = _SCHEMES[scheme]
+    prefixes = set(rules.any_types + rules.same_type) - {" "}
+    tags = [name.partition("-")[::2] for name in tag_names]  # (prefix, type)
+    for name, (prefix, kind) in zip(tag_names, tags, strict=True):
         if prefix not in prefixes or (prefix == "O") != (not kind):
             raise ValueError(f"tag {name!r} is not one of the scheme {scheme!r}")
-    t = len(split)
-    transitions = np.full((t, t), -np.inf, np.float32)
-    for i, (prefix, kind) in enumerate(split):
-        for j, (next_prefix, next_kind) in enumerate(split):
-            relation = "same" if kind == next_kind else "other"
-            pair = prefix + next_prefix
-            if pair in follows.get("any", ()) or pair in follows.get(relation, ()):
+    transitions = np.full((len(tags), len(tags)), -np.inf, np.float32)
+    for i, (prefix, kind) in enumerate(tags):
+        for j, (next_prefix, next_kind) in enumerate(tags):
+            by_type = rules.same_type if kind == next_kind else rules.other_type
+            if prefix + next_prefix in f"{rules.any_types} {by_type}":
                 transitions[i, j] = 0.0
-    start = np.array([0.0 if p in _STARTS[scheme] else -np.inf for p, _ in split], np.float32)
-    end = np.array([0.0 if p in _ENDS[scheme] else -np.inf for p, _ in split], np.float32)
+    start = np.array([0.0 if prefix in rules.starts else -np.inf for prefix, _ in tags], np.float32)
+    end = np.array([0.0 if prefix in rules.ends else -np.inf for prefix, _ in tags], np.float32)
     return Chain(transitions, start, end)
-
-
-def _split(name: str) -> tuple[str, str]:
-    prefix, _, kind = name.partition("-")
-    return prefix, kind

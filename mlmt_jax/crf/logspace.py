@@ -1,59 +1,63 @@
-"""Forward and backward recursions by log-sum-exp: slower, exact whatever the scores, plainly differentiable.
+"""Forward and backward recursions by log-sum-exp: slower than ``scaled``, exact for all scores.
 
-Messages are kept relative to their maximum, so that their differences stay accurate in long sentences.
-Where nothing is allowed the results are ``-inf`` and gradients 0, never NaN.
+Each word's messages are kept relative to their maximum, so their differences stay accurate in long sentences.
+If no sequence is allowed, results are ``-inf`` and gradients 0, never NaN. All functions can be
+differentiated.
 """
 
 import jax
 import jax.numpy as jnp
+from jax import Array
 
+from mlmt_jax.crf.axes import time_first
 from mlmt_jax.crf.chain import Chain
-from mlmt_jax.crf.messages import Moves, Posterior, time_first
-
-__all__ = [
-    "backward",
-    "forward",
-    "log_partition",
-    "logsumexp",
-    "posterior",
-    "posterior_at_once",
-    "relative",
-    "softmax",
-]
+from mlmt_jax.crf.expectations import ExpectedTransitions, Posterior
 
 
-def _peak(x: jax.Array, axis: int | tuple[int, ...]) -> jax.Array:
+def _peak(x: Array, axis: int | tuple[int, ...]) -> Array:
+    """Return the maximum over axes, which are kept; 0 if all is ``-inf``. It has no gradient."""
     peak = jax.lax.stop_gradient(jnp.max(x, axis, keepdims=True))
     return jnp.where(jnp.isneginf(peak), 0.0, peak)
 
 
-def logsumexp(x: jax.Array, axis: int) -> jax.Array:
-    """Log sum exp; ``-inf``, with a gradient of 0, where all is ``-inf``."""
+def logsumexp(x: Array, axis: int) -> Array:
+    """Return log sum exp over an axis; ``-inf`` with a gradient of 0 if all is ``-inf``."""
     peak = _peak(x, axis)
     total = jnp.sum(jnp.exp(x - peak), axis)
     nothing = total == 0
     return jnp.where(nothing, -jnp.inf, jnp.log(jnp.where(nothing, 1.0, total))) + jnp.squeeze(peak, axis)
 
 
-def softmax(x: jax.Array, axis: int | tuple[int, ...]) -> jax.Array:
-    """exp(x) over its sum; 0, with a gradient of 0, where all is ``-inf``."""
+def softmax(x: Array, axis: int | tuple[int, ...]) -> Array:
+    """Return exp(x) over its sum over axes; 0 with a gradient of 0 if all is ``-inf``."""
     weights = jnp.exp(x - _peak(x, axis))
     total = jnp.sum(weights, axis, keepdims=True)
     return weights / jnp.where(total == 0, 1.0, total)
 
 
-def relative(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """X less its maximum over the last axis, and that maximum (0 where all is ``-inf``)."""
+def relative(x: Array) -> tuple[Array, Array]:
+    """Return x (..., t) less its maximum over the last axis, and that maximum (...), 0 if all is ``-inf``."""
     peak = _peak(x, -1)
     return x - peak, peak[..., 0]
 
 
-def forward(emissions: jax.Array, chain: Chain, inside: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Relative log alpha (n, B, t), and the sum (B,) of what was taken off at all words."""
+def forward(emissions: Array, chain: Chain, inside: Array) -> tuple[Array, Array]:
+    """Compute the forward messages of a batch.
+
+        log alpha_i[b] = log sum over a of exp(log alpha_i-1[a] + transitions[a, b]) + e_i[b]
+
+    Args:
+        emissions: (n, B, t) float, nats.
+        chain: scores, nats.
+        inside: (n, B, 1) bool, True for words within the length. Padding repeats the last message.
+
+    Returns:
+        log alpha (n, B, t), of each word relative to its maximum, and the sum of these maxima (B,), nats.
+    """
     transitions = chain.transitions[None]
 
-    def step(alpha, now):
-        emission, live = now
+    def step(alpha, word):
+        emission, live = word
         reached, peak = relative(logsumexp(alpha[..., None] + transitions, -2) + emission)
         alpha = jnp.where(live, reached, alpha)
         return alpha, (alpha, jnp.where(live[..., 0], peak, 0.0))
@@ -63,14 +67,25 @@ def forward(emissions: jax.Array, chain: Chain, inside: jax.Array) -> tuple[jax.
     return jnp.concatenate([first[None], rest]), peak + jnp.sum(peaks, 0)
 
 
-def backward(emissions: jax.Array, chain: Chain, inside: jax.Array) -> jax.Array:
-    """Relative log beta (n, B, t)."""
+def backward(emissions: Array, chain: Chain, inside: Array) -> Array:
+    """Compute the backward messages of a batch.
+
+        log beta_i[a] = log sum over b of exp(transitions[a, b] + e_i+1[b] + log beta_i+1[b])
+
+    Args:
+        emissions: (n, B, t) float, nats.
+        chain: scores, nats.
+        inside: (n, B, 1) bool, True for words within the length. Padding holds the scores of the end.
+
+    Returns:
+        log beta (n, B, t), of each word relative to its maximum.
+    """
     transitions = chain.transitions[None]
 
-    def step(beta, now):
-        emission, live = now  # of the word behind
-        left, _ = relative(logsumexp(transitions + (emission + beta)[..., None, :], -1))
-        beta = jnp.where(live, left, beta)
+    def step(beta, next_word):
+        emission, live = next_word
+        reached, _ = relative(logsumexp(transitions + (emission + beta)[..., None, :], -1))
+        beta = jnp.where(live, reached, beta)
         return beta, beta
 
     final, _ = relative(jnp.broadcast_to(chain.end, emissions.shape[1:]))
@@ -78,29 +93,22 @@ def backward(emissions: jax.Array, chain: Chain, inside: jax.Array) -> jax.Array
     return jnp.concatenate([rest, final[None]])
 
 
-def log_partition(emissions: jax.Array, chain: Chain, lengths: jax.Array) -> jax.Array:
-    """Log Z (B,) nats."""
-    emissions, inside = time_first(emissions, lengths)
-    return _total(*forward(emissions, chain, inside), chain, lengths)
+def _bidirectional(emissions: Array, chain: Chain, inside: Array, unroll: int) -> tuple[Array, Array, Array]:
+    """Compute ``forward`` and ``backward`` in one loop, unrolled by ``unroll`` words.
 
-
-def _total(alpha: jax.Array, peaks: jax.Array, chain: Chain, lengths: jax.Array) -> jax.Array:
-    return jnp.where(lengths > 0, logsumexp(alpha[-1] + chain.end[None], -1) + peaks, 0.0)
-
-
-def _both_ways(
-    emissions: jax.Array, chain: Chain, inside: jax.Array, turn: int
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """What ``forward`` and ``backward`` give, from one loop of ``turn`` words in each of its turns."""
-    # (2, B, from, to) and (2, B, to, from): of the way back, what is reached comes first.
+    Returns:
+        log alpha (n, B, t), the sum of its maxima (B,), and log beta (n, B, t).
+    """
+    # (2, B, from, to) and (2, B, to, from): the backward direction moves from each word to the one before it.
     weights = jnp.stack([chain.transitions, chain.transitions.T])[:, None]
     later, live = emissions[1:], inside[1:]
     nothing = jnp.zeros_like(later)
+    # Forward adds a word's emissions after the transition, backward before it.
     before = jnp.stack([nothing, later[::-1]], 1)
     after = jnp.stack([later, nothing], 1)
 
-    def step(message, now):
-        before, after, live = now
+    def step(message, word):
+        before, after, live = word
         reached = logsumexp((message + before)[..., None] + weights, -2) + after
         reached, peak = relative(reached)
         message = jnp.where(live, reached, message)
@@ -109,58 +117,59 @@ def _both_ways(
     ends = jnp.stack([chain.start[None] + emissions[0], jnp.broadcast_to(chain.end, emissions.shape[1:])])
     first, peak = relative(ends)
     words = before, after, jnp.stack([live, live[::-1]], 1)
-    _, (rest, peaks) = jax.lax.scan(step, first, words, unroll=turn)
+    _, (rest, peaks) = jax.lax.scan(step, first, words, unroll=unroll)
     alpha = jnp.concatenate([first[:1], rest[:, 0]])
     beta = jnp.concatenate([rest[::-1, 1], first[1:]])
     return alpha, peak[0] + jnp.sum(peaks[:, 0], 0), beta
 
 
-def posterior(emissions: jax.Array, chain: Chain, lengths: jax.Array, *, moves: bool) -> Posterior:
-    """Log Z, marginals and, where ``moves``, expected transitions; in little memory."""
+def log_partition(emissions: Array, chain: Chain, lengths: Array) -> Array:
+    """Compute log Z of a batch: (B, n, t), chain, (B,) int32 -> (B,) nats."""
     emissions, inside = time_first(emissions, lengths)
-    alpha, peaks = forward(emissions, chain, inside)
-    beta = backward(emissions, chain, inside)
-    _, B, t = emissions.shape
-    expected = jnp.zeros((B, t, t), emissions.dtype)
-    if moves:
-
-        def step(total, now):
-            left, right, live = now
-            pairs = softmax(left[..., None] + chain.transitions[None] + right[..., None, :], (-2, -1))
-            return total + jnp.where(live[..., None], pairs, 0.0), None
-
-        expected, _ = jax.lax.scan(step, expected, (alpha[:-1], emissions[1:] + beta[1:], inside[1:]))
-    return _posterior(alpha, peaks, beta, expected, chain, lengths, inside, moves)
+    return _log_partition(*forward(emissions, chain, inside), chain, lengths)
 
 
-def posterior_at_once(
-    emissions: jax.Array, chain: Chain, lengths: jax.Array, *, moves: bool, turn: int
+def _log_partition(alpha: Array, peaks: Array, chain: Chain, lengths: Array) -> Array:
+    """Compute log Z (B,) from log alpha (n, B, t) and the sum of its maxima (B,); 0 for length 0."""
+    return jnp.where(lengths > 0, logsumexp(alpha[-1] + chain.end[None], -1) + peaks, 0.0)
+
+
+def posterior(
+    emissions: Array, chain: Chain, lengths: Array, *, transitions: bool, unroll: int | None = None
 ) -> Posterior:
-    """``posterior`` in few operations: one loop for both ways, ``turn`` words a turn; all pairs at once."""
+    """Compute log Z, marginals and, if ``transitions``, expected transitions of a batch.
+
+    Args:
+        emissions: (B, n, t) float, nats.
+        chain: scores, nats.
+        lengths: (B,) int32.
+        transitions: compute the expected transitions; otherwise they are zeros.
+        unroll: if None, work word by word, in little memory. Otherwise use few operations: one loop over both
+            directions with ``unroll`` words an iteration, and all pairs of tags at once.
+    """
     emissions, inside = time_first(emissions, lengths)
-    alpha, peaks, beta = _both_ways(emissions, chain, inside, turn)
-    _, B, t = emissions.shape
-    expected = jnp.zeros((B, t, t), emissions.dtype)
-    if moves:
-        left, right = alpha[:-1, ..., None], (emissions[1:] + beta[1:])[:, :, None]
-        pairs = softmax(left + chain.transitions[None, None] + right, (-2, -1))
-        expected = jnp.sum(jnp.where(inside[1:, ..., None], pairs, 0.0), 0)
-    return _posterior(alpha, peaks, beta, expected, chain, lengths, inside, moves)
-
-
-def _posterior(
-    alpha: jax.Array,
-    peaks: jax.Array,
-    beta: jax.Array,
-    expected: jax.Array,
-    chain: Chain,
-    lengths: jax.Array,
-    inside: jax.Array,
-    moves: bool,
-) -> Posterior:
-    log_z = _total(alpha, peaks, chain, lengths)
-    marginals = jnp.where(inside, softmax(alpha + beta, -1), 0.0)
+    if unroll is None:
+        (alpha, peaks), beta = forward(emissions, chain, inside), backward(emissions, chain, inside)
+    else:
+        alpha, peaks, beta = _bidirectional(emissions, chain, inside, unroll)
     n, B, t = alpha.shape
-    none = jnp.zeros((n if moves else 0, t, B), alpha.dtype)
-    factors = Moves(jnp.zeros((t, t), alpha.dtype), none, none, expected)
-    return Posterior(log_z, jnp.swapaxes(marginals, 1, 2), factors)
+    expected = jnp.zeros((B, t, t), alpha.dtype)
+    if transitions:
+
+        def pairs(left, right, live):
+            scores = left[..., None] + chain.transitions[None] + right[..., None, :]
+            return jnp.where(live[..., None], softmax(scores, (-2, -1)), 0.0)
+
+        words = alpha[:-1], emissions[1:] + beta[1:], inside[1:]
+        if unroll is None:
+            expected, _ = jax.lax.scan(lambda total, word: (total + pairs(*word), None), expected, words)
+        else:
+            expected = jnp.sum(jax.vmap(pairs)(*words), 0)
+    marginals = jnp.where(inside, softmax(alpha + beta, -1), 0.0)
+    # ``scaled.posterior`` returns factors of these shapes, and one program holds both results.
+    none = jnp.zeros((n if transitions else 0, t, B), alpha.dtype)
+    return Posterior(
+        _log_partition(alpha, peaks, chain, lengths),
+        jnp.swapaxes(marginals, 1, 2),
+        ExpectedTransitions(jnp.zeros((t, t), alpha.dtype), none, none, expected),
+    )

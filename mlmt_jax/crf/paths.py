@@ -1,57 +1,61 @@
-"""One tag sequence, move by move: exact probabilities of it, and of any stretch of it."""
+"""One tag sequence, word by word: exact log probabilities of it and of any part of it."""
 
 import jax
 import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
 
 from mlmt_jax.crf import logspace
+from mlmt_jax.crf.axes import Sentences, over_batch, time_first
 from mlmt_jax.crf.chain import Chain
-from mlmt_jax.crf.leading_axes import over_batch
-from mlmt_jax.crf.messages import time_first
-
-__all__ = ["path_log_probabilities"]
 
 
-def path_log_probabilities(emissions, tags, chain: Chain, lengths) -> jax.Array:
-    """Log P(tag of each word | tag of the word before, emissions) along one tag sequence.
+def path_log_probabilities(emissions: ArrayLike, tags: ArrayLike, chain: Chain, lengths: ArrayLike) -> Array:
+    """Compute log P(tag of a word | tag of the word before, emissions) for each word of one tag sequence.
 
-    A linear chain given its emissions is a Markov chain, so log P(tags i to j) is log P(tag i), a marginal,
-    plus the sum of these from i + 1 to j. The sum over all words is ``log_likelihood``, and remains accurate
-    where that one is the small difference of two large numbers, in long sentences.
+        log P(tags i to j) = log P(tag i) + sum of the results from word i + 1 to word j
+
+    because a linear chain is a Markov chain given its emissions; P(tag i) is a marginal. The sum over all
+    words is ``log_likelihood``. It stays accurate in long sentences, where ``log_likelihood`` is the small
+    difference of two large numbers.
 
     Args:
         emissions: (..., n, t) float, nats.
-        tags: (..., n) int32, each in [0, t) within the length.
+        tags: (..., n) integer, in [0, t) within the length.
         chain: transitions (t, t), start (t,), end (t,), nats; ``-inf`` forbids.
-        lengths: (...) int32.
+        lengths: (...) integer.
 
     Returns:
-        (..., n) nats; of the first word log P(tag); 0 beyond the length, ``-inf`` where the tag is
-        forbidden behind the one before it.
+        (..., n) nats; log P(tag) for the first word, 0 beyond the length, and ``-inf`` if the tag cannot
+        follow the tag before it.
+
+    Raises:
+        ValueError: if shapes do not fit each other.
+        TypeError: if scores are not floating point, or tags or lengths are not integers.
     """
-    return over_batch(_path_log_probabilities, emissions, chain, lengths, tags=tags)
+    return over_batch(_path_log_probabilities, Sentences(emissions, chain, lengths, tags=tags))
 
 
-def _path_log_probabilities(
-    emissions: jax.Array, chain: Chain, lengths: jax.Array, tags: jax.Array
-) -> jax.Array:
+def _path_log_probabilities(emissions: Array, chain: Chain, lengths: Array, tags: Array) -> Array:
+    """Compute ``path_log_probabilities`` of a batch: (B, n, t), chain, (B,), (B, n) int32 -> (B, n)."""
     emissions, inside = time_first(emissions, lengths)
 
-    def step(beta, now):
-        emission, live = now  # of the word behind
-        ahead = emission + beta  # (B, to)
-        total = logspace.logsumexp(chain.transitions[None] + ahead[:, None], -1)  # (B, from)
-        return jnp.where(live, logspace.relative(total)[0], beta), (ahead, total)
+    def step(beta, next_word):
+        emission, live = next_word
+        scores = emission + beta  # (B, to)
+        total = logspace.logsumexp(chain.transitions[None] + scores[:, None], -1)  # (B, from)
+        return jnp.where(live, logspace.relative(total)[0], beta), (scores, total)
 
     final, _ = logspace.relative(jnp.broadcast_to(chain.end, emissions.shape[1:]))
     words = (emissions[1:], inside[1:])
-    beta, (ahead, totals) = jax.lax.scan(step, final, words, reverse=True)
+    beta, (scores, totals) = jax.lax.scan(step, final, words, reverse=True)
     inside = inside[..., 0]
     tags = jnp.where(inside, tags.T, 0)  # (n, B)
-    along = lambda scores, tags: jnp.take_along_axis(scores, tags[..., None], -1)[..., 0]
+    gather = lambda scores, tags: jnp.take_along_axis(scores, tags[..., None], -1)[..., 0]
     first = chain.start[None] + emissions[0] + beta
-    own = along(first, tags[0]), chain.transitions[tags[:-1], tags[1:]] + along(ahead, tags[1:])
-    of_all = logspace.logsumexp(first, -1), along(totals, tags[:-1])
-    own, of_all = (jnp.concatenate([head[None], rest]) for head, rest in (own, of_all))
-    # -inf less -inf is no number.
-    steps = jnp.where(jnp.isneginf(own), -jnp.inf, jnp.minimum(own - of_all, 0.0))
+    chosen = gather(first, tags[0]), chain.transitions[tags[:-1], tags[1:]] + gather(scores, tags[1:])
+    every = logspace.logsumexp(first, -1), gather(totals, tags[:-1])
+    chosen, every = (jnp.concatenate([head[None], rest]) for head, rest in (chosen, every))
+    # If both are -inf, the difference would be NaN.
+    steps = jnp.where(jnp.isneginf(chosen), -jnp.inf, jnp.minimum(chosen - every, 0.0))
     return jnp.where(inside, steps, 0.0).T

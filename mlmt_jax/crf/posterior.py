@@ -1,8 +1,8 @@
-"""What sums over all tag sequences give: log Z, marginals, and expected transitions; two ways to one answer.
+"""log Z, marginals and expected transitions of a batch, by the faster recursion that is exact for it.
 
-``scaled`` is fast and says when it cannot be trusted, ``logspace`` always can. On a CPU the choice is made
-once for a whole batch, also under ``vmap``, where a plain ``cond`` would run both. A GPU takes as long either
-way, the time to start a few operations a word, and to choose would have the host wait: ``logspace`` it is.
+On a CPU ``scaled`` runs first and reports whether its result is exact; if it is not, ``logspace`` runs. The
+choice is made once for a whole batch, also under ``vmap``, where a plain ``cond`` would run both. A GPU runs
+``logspace`` only: starting a few operations a word takes as long either way, and a choice stalls the host.
 """
 
 from collections.abc import Callable
@@ -11,73 +11,85 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import Array
 from jax.custom_batching import custom_vmap
 
 from mlmt_jax.crf import logspace, scaled
 from mlmt_jax.crf.chain import Chain
-from mlmt_jax.crf.messages import Posterior
+from mlmt_jax.crf.expectations import Posterior
 
-__all__ = ["log_partition", "posterior"]
+# Words in one iteration of a GPU's loop: to count iterations is an operation too.
+_UNROLL = 4
 
-# Words in a turn of a GPU's loop over both ways: counting turns is an operation too.
-_TURN = 4
-
-# Floats of all pairs of tags in a batch; what is larger, a GPU sums word by word.
+# Floats in the array of all pairs of tags. For a larger array, a GPU sums word by word.
 _MOST_AT_ONCE = 1 << 26
 
 
-def _guarded(fast: Callable[..., tuple[Any, jax.Array]], sure: Callable[..., Any]) -> Callable[..., Any]:
-    """``fast``, which returns (result, whether it is exact), or else ``sure``."""
+def _with_fallback(fast: Callable[..., tuple[Any, Array]], exact: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that gives the result of ``fast``, or that of ``exact`` if ``fast`` is inexact.
+
+    Args:
+        fast: returns (result, () bool, True if the result is exact).
+        exact: returns a result of the same structure.
+    """
 
     @custom_vmap
     def run(*args):
-        result, exact = fast(*args)
-        # A loop of at most one turn, since a cond would copy the result, into the layout of the other one.
-        again = lambda state: (jnp.array(True), sure(*args))
-        return jax.lax.while_loop(lambda state: ~state[0], again, (jnp.all(exact), result))[1]
+        result, is_exact = fast(*args)
+        # A loop of at most one iteration: a cond would copy the result into the layout of the other branch.
+        repeat = lambda state: (jnp.array(True), exact(*args))
+        return jax.lax.while_loop(lambda state: ~state[0], repeat, (jnp.all(is_exact), result))[1]
 
     @run.def_vmap
     def _(size: int, batched, *args):
         axes = jax.tree.map(lambda is_batched: 0 if is_batched else None, tuple(batched))
-        out = _guarded(jax.vmap(fast, axes), jax.vmap(sure, axes))(*args)
+        out = _with_fallback(jax.vmap(fast, axes), jax.vmap(exact, axes))(*args)
         return out, jax.tree.map(lambda _: True, out)
 
     return run
 
 
 @jax.custom_jvp
-def log_partition(emissions: jax.Array, chain: Chain, lengths: jax.Array) -> jax.Array:
-    """Log Z of a batch: (B, n, t), chain, (B,) -> (B,) nats."""
-    on_cpu = _guarded(scaled.log_partition, logspace.log_partition)
+def log_partition(emissions: Array, chain: Chain, lengths: Array) -> Array:
+    """Compute log Z of a batch: (B, n, t), chain, (B,) int32 -> (B,) nats. Its gradients are expectations."""
+    on_cpu = _with_fallback(scaled.log_partition, logspace.log_partition)
     return jax.lax.platform_dependent(emissions, chain, lengths, cpu=on_cpu, default=logspace.log_partition)
 
 
 @log_partition.defjvp
 def _(primals, tangents):
     emissions, chain, lengths = primals
-    toward, chain_toward, _ = tangents
-    value, marginals, moves = posterior(emissions, chain, lengths, moves=True)
+    emission_tangents, chain_tangents, _ = tangents
+    log_z, marginals, transitions = posterior(emissions, chain, lengths, transitions=True)
     last = jnp.maximum(lengths - 1, 0)[None, None]
     final = jnp.take_along_axis(marginals, last, 0)[0]  # (t, B); 0 for a sentence of length 0
-    marginals_of = jnp.transpose(marginals, (2, 0, 1))
-    change = jnp.sum(marginals_of * toward, (1, 2)) + moves.dot(chain_toward.transitions)
-    change += jnp.matmul(chain_toward.start, marginals[0], precision="highest")
-    change += jnp.matmul(chain_toward.end, final, precision="highest")
-    return value, change
+    by_sentence = jnp.transpose(marginals, (2, 0, 1))
+    change = jnp.sum(by_sentence * emission_tangents, (1, 2)) + transitions.dot(chain_tangents.transitions)
+    change += jnp.matmul(chain_tangents.start, marginals[0], precision="highest")
+    change += jnp.matmul(chain_tangents.end, final, precision="highest")
+    return log_z, change
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(3,))
-def posterior(emissions: jax.Array, chain: Chain, lengths: jax.Array, moves: bool) -> Posterior:
-    """Log Z, marginals and, where ``moves``, expected transitions of a batch."""
-    fast, sure = partial(scaled.posterior, moves=moves), partial(logspace.posterior, moves=moves)
-    at_once = partial(logspace.posterior_at_once, moves=moves, turn=_TURN)
-    on_gpu = at_once if emissions.size * emissions.shape[-1] <= _MOST_AT_ONCE else sure
-    return jax.lax.platform_dependent(emissions, chain, lengths, cpu=_guarded(fast, sure), default=on_gpu)
+def posterior(emissions: Array, chain: Chain, lengths: Array, transitions: bool) -> Posterior:
+    """Compute log Z, marginals and, if ``transitions``, expected transitions of a batch.
+
+    Args:
+        emissions: (B, n, t) float, nats.
+        chain: scores, nats.
+        lengths: (B,) int32.
+        transitions: static; if False, the expected transitions are zeros.
+    """
+    fast, exact = (partial(way.posterior, transitions=transitions) for way in (scaled, logspace))
+    on_cpu = _with_fallback(fast, exact)
+    all_pairs = emissions.size * emissions.shape[-1]
+    on_gpu = partial(exact, unroll=_UNROLL) if all_pairs <= _MOST_AT_ONCE else exact
+    return jax.lax.platform_dependent(emissions, chain, lengths, cpu=on_cpu, default=on_gpu)
 
 
 @posterior.defjvp
-def _(moves, primals, tangents):
-    # Second derivatives are rare and take the way that differentiates plainly.
+def _(transitions, primals, tangents):
+    # Second derivatives are rare. They differentiate the recursion that needs no rule of its own.
     emissions, chain, lengths = primals
-    sure = lambda emissions, chain: logspace.posterior(emissions, chain, lengths, moves=moves)
-    return jax.jvp(sure, (emissions, chain), tangents[:2])
+    exact = lambda emissions, chain: logspace.posterior(emissions, chain, lengths, transitions=transitions)
+    return jax.jvp(exact, (emissions, chain), tangents[:2])

@@ -1,38 +1,42 @@
-"""Tag sequences drawn from the distribution that a linear chain defines."""
+"""Random tag sequences from the distribution of a linear chain."""
 
 from math import prod
 
 import jax
 import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
 
 from mlmt_jax.crf import logspace
+from mlmt_jax.crf.axes import Sentences, over_batch, time_first
 from mlmt_jax.crf.chain import Chain
-from mlmt_jax.crf.leading_axes import over_batch
-from mlmt_jax.crf.messages import time_first
-
-__all__ = ["sample"]
 
 
-def sample(key: jax.Array, emissions, chain: Chain, lengths, shape: tuple[int, ...] = ()) -> jax.Array:
-    """Independent draws from P(tags | emissions), by forward filtering and backward sampling.
+def sample(
+    key: Array, emissions: ArrayLike, chain: Chain, lengths: ArrayLike, shape: tuple[int, ...] = ()
+) -> Array:
+    """Draw independent tag sequences from P(tags | emissions), by forward filtering and backward sampling.
 
     Args:
         key: a PRNG key.
         emissions: (..., n, t) float, nats.
         chain: transitions (t, t), start (t,), end (t,), nats; ``-inf`` forbids.
-        lengths: (...) int32.
-        shape: of the draws; static.
+        lengths: (...) integer.
+        shape: shape of the draws of each sentence; static.
 
     Returns:
-        tags, shape + (..., n) int32, 0 beyond the length; they mean nothing where no sequence is allowed.
+        tags, shape + (..., n) int32; 0 beyond the length, undefined if no sequence is allowed.
+
+    Raises:
+        ValueError: if shapes do not fit each other.
+        TypeError: if scores are not floating point or lengths are not integers.
     """
-    tags = over_batch(_sample, emissions, chain, lengths, shared=(key,), draws=prod(shape))  # (..., draws, n)
+    tags = over_batch(_sample, Sentences(emissions, chain, lengths), (key,), draws=prod(shape))
     return jnp.moveaxis(tags, -2, 0).reshape(*shape, *tags.shape[:-2], tags.shape[-1])
 
 
-def _sample(
-    emissions: jax.Array, chain: Chain, lengths: jax.Array, key: jax.Array, *, draws: int
-) -> jax.Array:
+def _sample(emissions: Array, chain: Chain, lengths: Array, key: Array, *, draws: int) -> Array:
+    """Draw ``draws`` tag sequences of each sentence of a batch, (B, draws, n) int32."""
     emissions, inside = time_first(emissions, lengths)
     alpha, _ = logspace.forward(emissions, chain, inside)
     n, B, _ = emissions.shape
@@ -40,8 +44,8 @@ def _sample(
     keys = jax.random.split(key, n)
     last = jax.random.categorical(keys[0], alpha[-1] + chain.end[None], shape=(draws, B)).astype(jnp.int32)
 
-    def step(following, now):  # (draws, B)
-        key, scores, live = now
+    def step(following, word):  # tags (draws, B)
+        key, scores, live = word
         tag = jax.random.categorical(key, scores[None] + into[following]).astype(jnp.int32)
         tag = jnp.where(live[None], tag, last)
         return tag, tag

@@ -1,1 +1,1 @@
-"""Tag schemes read as spans, the scores of spans and of tokens, and what their probabilities are worth."""
+"""Tags read as spans, precision, recall and F1 of spans and tokens, and the calibration of probabilities."""

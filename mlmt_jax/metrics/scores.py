@@ -2,17 +2,17 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from mlmt_jax.metrics.spans import Scheme, Span, lenient_spans, strict_spans
 
 Tags = Sequence[str]
-SpanPair = tuple[list[Span], list[Span]]  # of one sentence: gold, predicted
+SpanPair = tuple[list[Span], list[Span]]  # gold and predicted spans of one sentence
 
 
 class Counts(NamedTuple):
-    """How many spans (or tokens) are right, were predicted, and are in the gold data. 0 / 0 counts as 0."""
+    """Numbers of correct, predicted and gold spans (or tokens). A ratio 0 / 0 counts as 0."""
 
     correct: int
     predicted: int
@@ -20,110 +20,96 @@ class Counts(NamedTuple):
 
     @property
     def precision(self) -> float:
-        """Correct / predicted."""
+        """Precision, correct / predicted."""
         return _ratio(self.correct, self.predicted)
 
     @property
     def recall(self) -> float:
-        """Correct / gold."""
+        """Recall, correct / gold."""
         return _ratio(self.correct, self.gold)
 
     @property
     def f1(self) -> float:
-        """2 correct / (predicted + gold), the harmonic mean of precision and recall."""
+        """F1, 2 correct / (predicted + gold), the harmonic mean of precision and recall."""
         return _ratio(2 * self.correct, self.predicted + self.gold)
 
     def __add__(self, other: "Counts") -> "Counts":  # type: ignore[override]
         return Counts(self.correct + other.correct, self.predicted + other.predicted, self.gold + other.gold)
 
 
+NO_COUNTS = Counts(0, 0, 0)
+
+
 @dataclass(frozen=True)
 class Score:
     """The scores of one tagger on one corpus, as fractions; the span scores of a token task are None."""
 
-    precision: float | None  # of strict spans, all types together (micro)
+    precision: float | None  # of strict spans, all types together (micro average)
     recall: float | None
     f1: float | None
-    lenient_f1: float | None  # of the spans that conlleval reads
-    accuracy: float  # share of tokens whose tags are equal as strings
-    types: dict[str, Counts]  # strict spans by type, sorted; for a token task, tokens by tag
+    lenient_f1: float | None  # of spans as conlleval reads them
+    accuracy: float  # share of tokens with equal tags, compared as strings
+    types: dict[str, Counts]  # strict spans by type, sorted; tokens by tag for a token task
     tokens: int
     sentences: int
 
     def as_json(self) -> dict[str, Any]:
-        """Give the scores as a dict that `json` can write, without the sizes of the corpus."""
-        return {
-            "precision": self.precision,
-            "recall": self.recall,
-            "f1": self.f1,
-            "lenient_f1": self.lenient_f1,
-            "accuracy": self.accuracy,
-            "types": {
-                name: {
-                    "precision": counts.precision,
-                    "recall": counts.recall,
-                    "f1": counts.f1,
-                    "gold": counts.gold,
-                    "predicted": counts.predicted,
-                }
-                for name, counts in self.types.items()
-            },
-        }
+        """Return the scores as a JSON-serializable dict, without the numbers of tokens and sentences."""
+        totals = ("precision", "recall", "f1", "lenient_f1", "accuracy")
+        figures = ("precision", "recall", "f1", "gold", "predicted")
+        types = {name: {key: getattr(counts, key) for key in figures} for name, counts in self.types.items()}
+        return {key: getattr(self, key) for key in totals} | {"types": types}
 
 
 def score_spans(gold: Iterable[Tags], predicted: Iterable[Tags], scheme: Scheme) -> Score:
-    """Score span tags of one scheme.
+    """Score the span tags of one scheme.
 
     Args:
-        gold: the right tags, one sequence a sentence; ill-formed ones make strict gold spans vanish.
-        predicted: the tagger's in the same order, as they left it: repair would hide what is ill-formed.
-        scheme: how strict spans are read.
+        gold: gold tags, one sequence a sentence. Ill-formed tags lose their strict gold spans.
+        predicted: predicted tags in the same order, unrepaired: repair would hide ill-formed tags.
+        scheme: the scheme in which strict spans are read.
 
     Raises:
-        ValueError: unequal numbers of sentences or of tags in one, or the scheme `none`.
+        ValueError: if the numbers of sentences, or of tags in a sentence, differ; if the scheme is ``none``.
     """
     if scheme == "none":
         raise ValueError("tags of the scheme 'none' have no spans: score them with score_tokens")
     pairs = _paired(gold, predicted)
     types = _counts_by_type((strict_spans(g, scheme), strict_spans(p, scheme)) for g, p in pairs)
-    strict = _total(types)
-    lenient = _total(_counts_by_type((lenient_spans(g), lenient_spans(p)) for g, p in pairs))
-    return Score(
-        precision=strict.precision,
-        recall=strict.recall,
-        f1=strict.f1,
-        lenient_f1=lenient.f1,
-        accuracy=_accuracy(pairs),
-        types=types,
-        tokens=sum(len(g) for g, _ in pairs),
-        sentences=len(pairs),
+    lenient = _counts_by_type((lenient_spans(g), lenient_spans(p)) for g, p in pairs)
+    total, lenient_total = (sum(counts.values(), NO_COUNTS) for counts in (types, lenient))
+    return replace(
+        _score(pairs, types),
+        precision=total.precision,
+        recall=total.recall,
+        f1=total.f1,
+        lenient_f1=lenient_total.f1,
     )
 
 
 def score_tokens(gold: Iterable[Tags], predicted: Iterable[Tags]) -> Score:
-    """Score tags that stand each for itself, such as parts of speech: accuracy, and counts for every tag.
+    """Score tags of single tokens, such as parts of speech: accuracy, and counts by tag.
 
     Args:
-        gold: the right tags, one sequence a sentence.
-        predicted: the tagger's, in the same order.
+        gold: gold tags, one sequence a sentence.
+        predicted: predicted tags in the same order.
 
     Raises:
-        ValueError: unequal numbers of sentences or of tags in one.
+        ValueError: if the numbers of sentences, or of tags in a sentence, differ.
     """
     pairs = _paired(gold, predicted)
-    return Score(
-        precision=None,
-        recall=None,
-        f1=None,
-        lenient_f1=None,
-        accuracy=_accuracy(pairs),
-        types=_counts_by_type((token_spans(g), token_spans(p)) for g, p in pairs),
-        tokens=sum(len(g) for g, _ in pairs),
-        sentences=len(pairs),
-    )
+    return _score(pairs, _counts_by_type((token_spans(g), token_spans(p)) for g, p in pairs))
+
+
+def _score(pairs: list[tuple[Tags, Tags]], types: dict[str, Counts]) -> Score:
+    """Compute accuracy and sizes from (gold, predicted) tags of each sentence; span scores are None."""
+    tokens = sum(len(gold) for gold, _ in pairs)
+    correct = sum(g == p for gold, predicted in pairs for g, p in zip(gold, predicted, strict=True))
+    return Score(None, None, None, None, _ratio(correct, tokens), types, tokens, sentences=len(pairs))
 
 
 def _paired(gold: Iterable[Tags], predicted: Iterable[Tags]) -> list[tuple[Tags, Tags]]:
+    """Pair the tags of each sentence; raise ValueError if numbers of sentences or tags differ."""
     gold, predicted = list(gold), list(predicted)
     if len(gold) != len(predicted):
         raise ValueError(f"{len(gold)} gold sentences but {len(predicted)} predicted ones")
@@ -135,6 +121,7 @@ def _paired(gold: Iterable[Tags], predicted: Iterable[Tags]) -> list[tuple[Tags,
 
 
 def _counts_by_type(pairs: Iterable[SpanPair]) -> dict[str, Counts]:
+    """Count correct, predicted and gold spans by type, sorted."""
     correct, predicted, gold = Counter[str](), Counter[str](), Counter[str]()
     for gold_spans, predicted_spans in pairs:
         gold.update(span.type for span in gold_spans)
@@ -145,18 +132,10 @@ def _counts_by_type(pairs: Iterable[SpanPair]) -> dict[str, Counts]:
 
 
 def token_spans(tags: Tags) -> list[Span]:
-    """Each token as a span of its own, of the type that its tag is."""
+    """Return each token as a span of one word, with its tag as the type."""
     return [Span(tag, position, position) for position, tag in enumerate(tags)]
 
 
-def _total(types: dict[str, Counts]) -> Counts:
-    return sum(types.values(), Counts(0, 0, 0))
-
-
-def _accuracy(pairs: list[tuple[Tags, Tags]]) -> float:
-    right = sum(g == p for gold, predicted in pairs for g, p in zip(gold, predicted, strict=True))
-    return _ratio(right, sum(len(gold) for gold, _ in pairs))
-
-
 def _ratio(part: int, whole: int) -> float:
+    """Return part / whole, 0 if whole is 0."""
     return part / whole if whole else 0.0

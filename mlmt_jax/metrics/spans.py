@@ -1,14 +1,14 @@
-"""Tags read as typed spans, strictly in one scheme or as conlleval reads them all, and spans written as tags.
+"""Typed spans read from tags, strictly by one scheme or as conlleval does, and tags written from spans.
 
 | scheme | first word | further words | last word | single word |
 |---|---|---|---|---|
 | `io` | I | I | I | I |
-| `iob1` | I, or B right after a span of the same type | I | I | I or B |
+| `iob1` | I, or B directly after a span of the same type | I | I | I or B |
 | `iob2` | B | I | I | B |
 | `bioes` | B | I | E | S |
 
-A tag is `O` or a prefix, a dash and a type (`B-PER`); types may hold dashes. BILOU's L and U are read as
-E and S, and the M of BMES as I. Any other tag is a bare label, of no prefix: `PER` stands for `I-PER`,
+A tag is `O`, or a prefix, a dash and a type (`B-PER`). Types may contain dashes. L and U of BILOU are read as
+E and S, and M of BMES as I. Any other tag is a bare label without a prefix: `PER` means `I-PER` and is
 well-formed in `io` only.
 """
 
@@ -22,55 +22,56 @@ OUTSIDE = "O"
 
 _READ_AS = {"B": "B", "I": "I", "E": "E", "S": "S", "L": "E", "U": "S", "M": "I"}
 
-#: The letters before the dash of a tag, of all schemes.
+#: The prefixes of all schemes.
 PREFIXES = "".join(_READ_AS)
 
 
 class Span(NamedTuple):
-    """A typed stretch of words; `first` and `last` are word positions, both inside the span."""
+    """A typed sequence of words, from position `first` to position `last`, both included."""
 
     type: str
     first: int
     last: int
 
 
-class _Tag(NamedTuple):
+class Tag(NamedTuple):
+    """A tag split into prefix and type."""
+
     prefix: str  # "O", "B", "I", "E" or "S"; "" for a bare label
     type: str  # "" for "O" alone
 
 
-_OUTSIDE_TAG = _Tag(OUTSIDE, "")
+_OUTSIDE_TAG = Tag(OUTSIDE, "")
 
 
 @lru_cache(maxsize=4096)
-def _parse(tag: str) -> _Tag:
+def split_tag(tag: str) -> Tag:
+    """Split a tag into prefix and type: `("B", "PER")`, `("O", "")`, and `("", "PER")` for a bare label.
+
+    Raises:
+        ValueError: if the tag is empty.
+    """
     if not tag:
         raise ValueError("a tag is empty")
     if tag == OUTSIDE:
         return _OUTSIDE_TAG
     letter, _, type_ = tag.partition("-")
     if type_ and letter in _READ_AS:
-        return _Tag(_READ_AS[letter], type_)
-    return _Tag("", tag)
-
-
-def split_tag(tag: str) -> tuple[str, str]:
-    """Split a tag into prefix and type: `("B", "PER")`, `("O", "")`, and `("", "PER")` for a bare label.
-
-    Raises:
-        ValueError: the tag is empty.
-    """
-    return _parse(tag)
+        return Tag(_READ_AS[letter], type_)
+    return Tag("", tag)
 
 
 def lenient_spans(tags: Sequence[str]) -> list[Span]:
-    """Read the spans as conlleval does, whatever the scheme: every word that is not O lies in a span.
+    """Read spans as conlleval does for all schemes: every word that is not O belongs to a span.
 
-    A span starts at B and S, after O, after E and S, and where the type changes.
+    A span starts at B and S, after O, E and S, and where the type changes.
+
+    Raises:
+        ValueError: if a tag is empty.
     """
     spans: list[Span] = []
     before = _OUTSIDE_TAG
-    for position, tag in enumerate(map(_parse, tags)):
+    for position, tag in enumerate(map(split_tag, tags)):
         if tag.prefix != OUTSIDE:
             if tag.prefix in ("B", "S") or before.prefix in ("E", "S") or before.type != tag.type:
                 spans.append(Span(tag.type, position, position))
@@ -81,14 +82,17 @@ def lenient_spans(tags: Sequence[str]) -> list[Span]:
 
 
 def strict_spans(tags: Sequence[str], scheme: Scheme) -> list[Span]:
-    """Read the well-formed spans of one scheme; ill-formed pieces give no span, and `none` has none.
+    """Read the well-formed spans of one scheme; ill-formed tags give no span, and `none` has no spans.
 
-    The reading of ill-formed tags is that of seqeval's strict mode.
+    Ill-formed tags are read as in the strict mode of seqeval.
+
+    Raises:
+        ValueError: if a tag is empty.
     """
     if scheme == "none":
         return []
-    # A tag of no span on either side, so that every word has two neighbours.
-    parsed = [_OUTSIDE_TAG, *map(_parse, tags), _OUTSIDE_TAG]
+    # An outside tag on either side gives every word two neighbours.
+    parsed = [_OUTSIDE_TAG, *map(split_tag, tags), _OUTSIDE_TAG]
     if scheme == "io":
         parsed = [tag._replace(prefix="I") if tag.prefix == "" else tag for tag in parsed]
     spans: list[Span] = []
@@ -106,47 +110,42 @@ def strict_spans(tags: Sequence[str], scheme: Scheme) -> list[Span]:
     return spans
 
 
-def _starts(before: _Tag, tag: _Tag, scheme: Scheme) -> bool:
-    match scheme:
-        case "io":
-            return tag.prefix == "I"
-        case "iob1":
-            # An I of the type before it is met here only if that word is in no span.
-            adjacent = before.prefix in ("I", "B") and before.type == tag.type
-            return tag.prefix == "I" or (tag.prefix == "B" and adjacent)
-        case "iob2":
-            return tag.prefix == "B"
-        case _:
-            return tag.prefix in ("B", "S")
+# Prefixes that start a span of two or more words or of one word. In `iob1`, B may start a span too.
+_FIRST_PREFIXES = {"io": ("I",), "iob1": ("I",), "iob2": ("B",), "bioes": ("B", "S")}
 
 
-def _continues(tag: _Tag, after: _Tag, scheme: Scheme) -> bool:
+def _starts(before: Tag, tag: Tag, scheme: Scheme) -> bool:
+    """Return True if a span may start at `tag`, given that no span continues from `before`."""
+    # The word of an I before an I of its type is in no span here: otherwise that span would continue.
+    adjacent = before.prefix in ("I", "B") and before.type == tag.type
+    return tag.prefix in _FIRST_PREFIXES[scheme] or (scheme == "iob1" and tag.prefix == "B" and adjacent)
+
+
+def _continues(tag: Tag, after: Tag, scheme: Scheme) -> bool:
+    """Return True if a span that contains the word of `tag` contains the next word too."""
     inside = ("I", "E") if scheme == "bioes" else ("I",)
     return tag.prefix in ("B", "I") and after.prefix in inside and tag.type == after.type
 
 
-def _ends(tag: _Tag, after: _Tag, scheme: Scheme) -> bool:
-    match scheme:
-        case "bioes":
-            return tag.prefix in ("E", "S")
-        case "iob1":
-            # seqeval knows no end between two B of different types, of which the second is ill-formed.
-            return not (tag.prefix == after.prefix == "B" and tag.type != after.type)
-        case _:
-            return True
+def _ends(tag: Tag, after: Tag, scheme: Scheme) -> bool:
+    """Return True if a span may end at `tag`, given that it does not continue."""
+    if scheme == "bioes":
+        return tag.prefix in ("E", "S")
+    # As in seqeval, a span does not end between two B of different types, of which the second is ill-formed.
+    return scheme != "iob1" or not (tag.prefix == after.prefix == "B" and tag.type != after.type)
 
 
 def span_tags(spans: Iterable[Span], length: int, scheme: Scheme, *, bare: bool = False) -> list[str]:
     """Write spans as the well-formed tags of a sentence of `length` words.
 
     Args:
-        spans: disjoint spans in the order of their words. `io` cannot part adjacent spans of one type.
-        length: the number of words.
+        spans: disjoint spans in the order of their words. `io` cannot separate adjacent spans of one type.
+        length: number of words.
         scheme: the scheme to write.
-        bare: write the types alone (`PER`), which only `io` can do.
+        bare: write types alone (`PER`), in `io` only.
 
     Raises:
-        ValueError: the scheme is `none`, or cannot be written bare.
+        ValueError: if the scheme is `none`, or `bare` is set for another scheme than `io`.
     """
     if scheme == "none":
         raise ValueError("spans cannot be written in the scheme 'none'")
@@ -163,6 +162,7 @@ def span_tags(spans: Iterable[Span], length: int, scheme: Scheme, *, bare: bool 
 
 
 def _prefixes(span: Span, adjacent: bool, scheme: Scheme) -> str:
+    """Return the prefix letters of a span's words; `adjacent` if it follows a span of its type directly."""
     further = span.last - span.first
     if scheme == "bioes":
         return f"B{'I' * (further - 1)}E" if further else "S"
@@ -171,9 +171,12 @@ def _prefixes(span: Span, adjacent: bool, scheme: Scheme) -> str:
 
 
 def ill_formed_words(tags: Sequence[str], scheme: Scheme) -> list[int]:
-    """List the words whose tags differ from what the scheme writes for the spans that conlleval reads.
+    """List the positions of ill-formed tags, which differ from the scheme's tags for the lenient spans.
 
-    None says that the tags are well-formed; `none` asks nothing of them.
+    The list is empty if the tags are well-formed, and for the scheme `none`.
+
+    Raises:
+        ValueError: if a tag is empty.
     """
     if scheme == "none":
         return []
@@ -181,11 +184,13 @@ def ill_formed_words(tags: Sequence[str], scheme: Scheme) -> list[int]:
     may_be_bare = scheme == "io"
     return [
         word
-        for word, (found, expected) in enumerate(zip(map(_parse, tags), map(_parse, written), strict=True))
-        if found != expected and not (may_be_bare and found.prefix == "" and found.type == expected.type)
+        for word, (tag, expected) in enumerate(
+            zip(map(split_tag, tags), map(split_tag, written), strict=True)
+        )
+        if tag != expected and not (may_be_bare and tag.prefix == "" and tag.type == expected.type)
     ]
 
 
 def count_ill_formed(tags: Sequence[str], scheme: Scheme) -> int:
-    """Count the tags that are ill-formed in a scheme, as `ill_formed_words` has them."""
+    """Count the ill-formed tags that `ill_formed_words` lists."""
     return len(ill_formed_words(tags, scheme))

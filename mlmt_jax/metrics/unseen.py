@@ -1,19 +1,17 @@
-"""Scores on words that training had, and on those that it had not."""
+"""Counts of spans whose words all occur in the training data, and of the other spans."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 
-from mlmt_jax.metrics.scores import Counts, Tags, token_spans
+from mlmt_jax.metrics.scores import NO_COUNTS, Counts, Tags, token_spans
 from mlmt_jax.metrics.spans import Scheme, Span, strict_spans
-
-__all__ = ["ByWords", "count_by_words"]
 
 
 class ByWords(NamedTuple):
-    """The spans (of a token task, the tokens) all of whose words training had, and the others."""
+    """Counts of the spans (of tokens in a token task) by their words."""
 
-    seen: Counts
-    unseen: Counts
+    seen: Counts  # all words occur in the training data
+    unseen: Counts  # at least one word does not
 
 
 def count_by_words(
@@ -23,26 +21,29 @@ def count_by_words(
     scheme: Scheme,
     words: Collection[str],
 ) -> ByWords:
-    """Counts strict spans, or tokens where the scheme is ``none``: one is unseen if any of its words is.
+    """Count strict spans, or tokens if the scheme is ``none``, by whether all their words are known.
 
     Args:
-        tokens: of each sentence.
-        gold: the right tags, one sequence a sentence.
-        predicted: the tagger's, in the same order.
-        scheme: of the tags.
-        words: that training had, as they stand.
+        tokens: words of each sentence.
+        gold: gold tags, one sequence a sentence.
+        predicted: predicted tags in the same order.
+        scheme: the scheme of the tags.
+        words: words of the training data, compared exactly.
+
+    Raises:
+        ValueError: if the numbers of sentences differ.
     """
     spans: Callable[[Tags], Iterable[Span]] = lambda tags: strict_spans(tags, scheme)
     if scheme == "none":
         spans = token_spans
-    counts = {True: Counts(0, 0, 0), False: Counts(0, 0, 0)}
-    for own, g, p in zip(tokens, gold, predicted, strict=True):
-        known = [word in words for word in own]
-        right, found = set(spans(g)), set(spans(p))
+    counts = {True: NO_COUNTS, False: NO_COUNTS}
+    for sentence, gold_tags, predicted_tags in zip(tokens, gold, predicted, strict=True):
+        known = [word in words for word in sentence]
+        gold_spans, predicted_spans = set(spans(gold_tags)), set(spans(predicted_tags))
         for seen in counts:
-            of_kind = [
-                {span for span in some if all(known[span.first : span.last + 1]) == seen}
-                for some in (right & found, found, right)
+            sizes = [
+                sum(all(known[span.first : span.last + 1]) == seen for span in group)
+                for group in (gold_spans & predicted_spans, predicted_spans, gold_spans)
             ]
-            counts[seen] += Counts(*map(len, of_kind))
+            counts[seen] += Counts(*sizes)
     return ByWords(counts[True], counts[False])

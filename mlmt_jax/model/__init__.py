@@ -4,7 +4,6 @@ from mlmt_jax.model.build import Model, build_model, init_params, put_vectors
 from mlmt_jax.model.readers import (
     NBest,
     Reader,
-    all_marginals,
     best_tags,
     decode,
     tags_and_losses,
@@ -16,7 +15,6 @@ from mlmt_jax.model.task_model import (
     batch_loss,
     emissions,
     sentence_emissions,
-    sentence_losses,
     word_features,
 )
 
@@ -25,7 +23,6 @@ __all__ = [
     "NBest",
     "Reader",
     "TaskModel",
-    "all_marginals",
     "batch_loss",
     "best_tags",
     "build_model",
@@ -35,7 +32,6 @@ __all__ = [
     "init_params",
     "put_vectors",
     "sentence_emissions",
-    "sentence_losses",
     "tags_and_losses",
     "tags_and_probabilities",
     "word_features",

@@ -1,24 +1,15 @@
-"""From a config and the data's sizes to task models and their parameters."""
+"""Task models and their initial parameters, from a config and the data's sizes."""
 
 import zlib
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from mlmt_jax.config import (
-    CharCNNConfig,
-    Config,
-    CRFConfig,
-    EmbeddingConfig,
-    HighwayConfig,
-    LinearConfig,
-    LSTMConfig,
-    TaskConfig,
-)
+from mlmt_jax.config import Config, TaskConfig, components
 from mlmt_jax.crf import CRF
 from mlmt_jax.model.character_cnn import CharCNN, Highway
 from mlmt_jax.model.encoder import LSTM, WordEmbedding
@@ -27,21 +18,19 @@ from mlmt_jax.model.linear import MLP, Linear
 from mlmt_jax.model.task_model import Part, TaskModel
 from mlmt_jax.types import Params, Sizes
 
-__all__ = ["Model", "build_model", "init_params", "put_vectors"]
-
-# The CRF's own scale, drawn as all else is.
-_chain = normal(0.1)
+# The CRF's usual scale; drawn by NumPy like all other parameters.
+_chain_scores = normal(0.1)
 
 
 class Model(NamedTuple):
-    """All task models of a run. Those that name one component share its module and parameters."""
+    """All task models of a run. Those that name the same component share its module and parameters."""
 
     tasks: dict[str, TaskModel]  # by task model name, in the config's order
     sizes: Sizes
 
 
 def build_model(config: Config, sizes: Sizes) -> Model:
-    """The task models of a config.
+    """Build the task models of a config.
 
     Args:
         config: a checked config: every name is defined and every component fits its role.
@@ -51,96 +40,69 @@ def build_model(config: Config, sizes: Sizes) -> Model:
 
 
 def _build_task(config: Config, sizes: Sizes, task: TaskConfig) -> TaskModel:
-    tags = tuple(sizes.tags[task.task])
-    names = task.model.component_names()
-
-    def part(role: str) -> Part:
-        component = config.component(names[role])
-        return Part(component.name, _BUILDERS[type(component)](component, sizes, task.task, tags))
-
-    def optional(role: str) -> Part | None:
-        return part(role) if role in names else None
-
-    return TaskModel(
-        name=task.name,
-        word_embed=part("word_embed"),
-        char_embed=optional("char_embed"),
-        char_highway=optional("char_highway"),
-        lstm=part("lstm"),
-        univ_layer=part("univ_layer"),
-        spec_layer=optional("spec_layer"),
-        gate=Part(gate_name(task.name), Linear(len(tags))) if "spec_layer" in names else None,
-        crf=part("crf"),
-        embed_dropout=task.model.embed_dropout,
-        lstm_dropout=task.model.lstm_dropout,
-        linear_dropout=task.model.linear_dropout,
-    )
+    """Build one task model."""
+    parts: dict[str, Any] = {}
+    for role, name in task.model.component_names().items():
+        component = config.component(name)
+        parts[role] = Part(name, _BUILDERS[type(component)](component, sizes, task.task))
+    if "spec_layer" in parts:
+        parts["gate"] = Part(gate_name(task.name), Linear(len(sizes.tags[task.task])))
+    rates = {site: getattr(task.model, site) for site in ("embed_dropout", "lstm_dropout", "linear_dropout")}
+    return TaskModel(name=task.name, **parts, **rates)
 
 
 def gate_name(task: str) -> str:
-    """The key of a task model's gate; its slash keeps it apart from components, whose names have none."""
+    """Return the key of a task model's gate; names of components have no slash."""
     return f"{task}/gate"
 
 
-def _embedding(spec: EmbeddingConfig, sizes: Sizes, task: str, tags: tuple[str, ...]) -> nn.Module:
-    return WordEmbedding(sizes.words[spec.name], spec.dimension)
-
-
-def _char_cnn(spec: CharCNNConfig, sizes: Sizes, task: str, tags: tuple[str, ...]) -> nn.Module:
-    return CharCNN(sizes.characters, spec.dimension, spec.filters)
-
-
-def _highway(spec: HighwayConfig, sizes: Sizes, task: str, tags: tuple[str, ...]) -> nn.Module:
-    return Highway(spec.num_layers, getattr(jax.nn, spec.activation))
-
-
-def _lstm(spec: LSTMConfig, sizes: Sizes, task: str, tags: tuple[str, ...]) -> nn.Module:
-    return LSTM(spec.hidden_size, spec.bidirectional, spec.forget_bias, spec.num_layers, spec.dropout)
-
-
-def _linear(spec: LinearConfig, sizes: Sizes, task: str, tags: tuple[str, ...]) -> nn.Module:
+def _linear(spec: components.LinearConfig, sizes: Sizes, task: str) -> nn.Module:
+    """Build a layer that scores the tags of a task."""
     if not spec.hidden:
-        return Linear(len(tags))
-    return MLP(len(tags), spec.hidden, getattr(jax.nn, spec.activation))
+        return Linear(len(sizes.tags[task]))
+    return MLP(len(sizes.tags[task]), spec.hidden, getattr(jax.nn, spec.activation))
 
 
-def _crf(spec: CRFConfig, sizes: Sizes, task: str, tags: tuple[str, ...]) -> nn.Module:
+def _crf(spec: components.CRFConfig, sizes: Sizes, task: str) -> nn.Module:
+    """Build the CRF of a task, which forbids ill-formed BIOES by default if the tags are spans."""
     constrain = sizes.spans[task] if spec.constrain is None else spec.constrain
-    return CRF(tags, "bioes" if constrain else None, _chain)
+    return CRF(tuple(sizes.tags[task]), "bioes" if constrain else None, _chain_scores)
 
 
-_BUILDERS = {
-    EmbeddingConfig: _embedding,
-    CharCNNConfig: _char_cnn,
-    HighwayConfig: _highway,
-    LSTMConfig: _lstm,
-    LinearConfig: _linear,
-    CRFConfig: _crf,
+# From the config of a component, the sizes and the name of the task to a module.
+_BUILDERS: dict[type, Callable[[Any, Sizes, str], nn.Module]] = {
+    components.EmbeddingConfig: lambda spec, sizes, _: WordEmbedding(sizes.words[spec.name], spec.dimension),
+    components.CharCNNConfig: lambda spec, sizes, _: CharCNN(sizes.characters, spec.dimension, spec.filters),
+    components.HighwayConfig: lambda spec, *_: Highway(spec.num_layers, getattr(jax.nn, spec.activation)),
+    components.LSTMConfig: lambda spec, *_: LSTM(
+        spec.hidden_size, spec.bidirectional, spec.forget_bias, spec.num_layers, spec.dropout
+    ),
+    components.LinearConfig: _linear,
+    components.CRFConfig: _crf,
 }
 
 
 def init_params(model: Model, key: jax.Array) -> Params:
-    """Fresh parameters, ``{component name: subtree}``.
+    """Draw initial parameters, ``{component name: subtree}``.
 
-    A component's start depends on the key and its own name alone, so it is the same whatever other
-    components a run has.
+    A component's parameters depend only on the key and its name, whatever other components a run has.
     """
     params: Params = {}
     for task in model.tasks.values():
         sizes = _input_sizes(task)
         for role, part in task.parts.items():
             if part.name not in params:
-                own_key = jax.random.fold_in(key, zlib.crc32(part.name.encode()))
-                started = part.module.init(own_key, *sizes.get(role, ()), method="weights")
-                params[part.name] = started["params"]
+                component_key = jax.random.fold_in(key, zlib.crc32(part.name.encode()))
+                variables = part.module.init(component_key, *sizes.get(role, ()), method="weights")
+                params[part.name] = variables["params"]
     return params
 
 
 def put_vectors(params: Params, pretrained: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Params:
-    """Puts pre-trained vectors into their tables; the other rows are scaled to the vectors' spread.
+    """Write pre-trained vectors into their tables; scale the other rows to the vectors' standard deviation.
 
     Args:
-        params: fresh ones.
+        params: initial parameters; they are not changed.
         pretrained: by embedding component, rows (k,) int and their vectors (k, d) float32.
     """
     params = dict(params)
@@ -153,13 +115,8 @@ def put_vectors(params: Params, pretrained: Mapping[str, tuple[np.ndarray, np.nd
 
 
 def _input_sizes(task: TaskModel) -> dict[str, tuple[int]]:
-    """Features of what each role reads; none of those that read words, characters or nothing."""
-    letters = task.char_embed.module.features if task.char_embed else 0
+    """Return the number of input features by role, for the roles that have any."""
+    chars = task.char_embed.module.features if task.char_embed else 0
     hidden = task.lstm.module.features
-    return {
-        "char_highway": (letters,),
-        "lstm": (task.word_embed.module.dimension + letters,),
-        "univ_layer": (hidden,),
-        "spec_layer": (hidden,),
-        "gate": (hidden,),
-    }
+    heads = dict.fromkeys(("univ_layer", "spec_layer", "gate"), (hidden,))
+    return {"char_highway": (chars,), "lstm": (task.word_embed.module.dimension + chars,), **heads}

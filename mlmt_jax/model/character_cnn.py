@@ -1,4 +1,4 @@
-"""A word's features from its characters: convolution, maximum over time, highway layers."""
+"""Character features of words: convolution, maximum over time, highway layers."""
 
 from collections.abc import Callable
 from functools import partial
@@ -9,25 +9,26 @@ import numpy as np
 from flax import linen as nn
 
 from mlmt_jax.model.initializers import lecun_normal, xavier_normal, zeros
-from mlmt_jax.model.linear import Linear, side_by_side
+from mlmt_jax.model.linear import Linear, apply_together
+from mlmt_jax.types import Array
 
-__all__ = ["CharCNN", "Highway"]
+Filters = tuple[tuple[int, int], ...]  # (width, count) pairs
 
 
 class CharCNN(nn.Module):
-    """max over time of relu(conv(E(c))) (Kim et al. 2016), for words of any number of characters.
+    """The features max over time of relu(conv(E(c))) (Kim et al. 2016) of words of any length.
 
-    A filter of width k sees the windows that lie within the word, and one window, filled up with
-    zeros, where the word is shorter than k: so a word's features never depend on padding.
+    A filter of width k sees all windows that lie within the word. If the word is shorter than k, it sees one
+    window, padded with zeros. So the features of a word never depend on padding.
 
-    The alphabet is projected through every filter tap once and the projections are gathered: an
-    alphabet is small, and the gradient of a convolution over gathered embeddings is slow on a CPU. Words
-    stand end to end: padding each to the longest would cost several times as much.
+    The alphabet is projected through every filter tap once, and the projections are gathered: an alphabet is
+    small, and the gradient of a convolution over gathered embeddings is slow on a CPU. Words are stored end
+    to end: padding each to the longest would cost several times as much.
     """
 
-    characters: int  # table rows, row 0 ("no character") has no parameters
+    characters: int  # table rows; row 0 ("no character") has no parameters
     dimension: int
-    filters: tuple[tuple[int, int], ...]  # (width, count) pairs
+    filters: Filters
 
     @property
     def features(self) -> int:
@@ -36,7 +37,7 @@ class CharCNN(nn.Module):
 
     @nn.compact
     def weights(self) -> tuple[jax.Array, list[jax.Array], list[jax.Array]]:
-        """The characters' vectors, and each filter's kernel (width, dimension, count) and bias (count,)."""
+        """Return the character table, and each kernel (width, dimension, count) and bias (count,)."""
         table = self.param("table", xavier_normal, (self.characters - 1, self.dimension))
         kernels, biases = [], []
         for i, (width, count) in enumerate(self.filters):
@@ -45,26 +46,34 @@ class CharCNN(nn.Module):
             biases.append(self.param(f"bias_{i}", zeros, (count,)))
         return table, kernels, biases
 
-    def __call__(self, chars: jax.Array, segment_ids: jax.Array, segment_ends: jax.Array) -> jax.Array:
+    def __call__(self, chars: Array, segment_ids: Array, segment_ends: Array) -> jax.Array:
         """Compute the features of words (U, features) float32; the arguments are as in ``DistinctWords``."""
         table, kernels, biases = self.weights()
         table = jnp.concatenate([jnp.zeros_like(table[:1]), table])
         taps = [jnp.einsum("ad,wdf->awf", table, kernel).reshape(len(table), -1) for kernel in kernels]
         C = chars.shape[0]
-        left = (segment_ends[segment_ids] - jnp.arange(C))[:, None]  # characters of the word from here on
-        first = jnp.concatenate([jnp.ones(1, bool), segment_ids[1:] != segment_ids[:-1]])[:, None]
+        left = (segment_ends[segment_ids] - jnp.arange(C))[:, None]  # characters from here to the word's end
+        is_first = jnp.concatenate([jnp.ones(1, bool), segment_ids[1:] != segment_ids[:-1]])[:, None]
         projected = jnp.concatenate(taps, -1)[chars]  # (C, all taps of all filters)
-        sums = jnp.asarray(_window_sums(projected, left, self.filters))
-        windows = nn.relu(sums + jnp.concatenate(biases))
-        # relu is at least 0, so a 0 outside the word never wins against what lies inside.
-        sizes = np.repeat([width for width, _ in self.filters], [count for _, count in self.filters])
-        inside = (left >= sizes) | (first & (left > 0))
-        return _segment_max(jnp.where(inside, windows, 0.0), segment_ids, segment_ends.shape[0])
+        windows = nn.relu(jnp.asarray(_sum_taps(projected, left, self.filters)) + jnp.concatenate(biases))
+        # relu is at least 0, so a 0 outside the word never exceeds a value inside.
+        widths = np.repeat([width for width, _ in self.filters], [count for _, count in self.filters])
+        is_inside = (left >= widths) | (is_first & (left > 0))
+        return _segment_max(jnp.where(is_inside, windows, 0.0), segment_ids, segment_ends.shape[0])
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _window_sums(projected: jax.Array, left: jax.Array, filters: tuple[tuple[int, int], ...]) -> jax.Array:
-    """What a window's taps say together, (C, features); what each character says to each is (C, taps)."""
+def _sum_taps(projected: jax.Array, left: jax.Array, filters: Filters) -> jax.Array:
+    """Sum the taps of the window that begins at each character.
+
+    Args:
+        projected: (C, taps) float, each character's projection through each tap of each filter.
+        left: (C, 1) int, characters from each character to the end of its word.
+        filters: (width, count) of each filter; its taps are width * count columns.
+
+    Returns:
+        (C, features) float; taps beyond the word count 0.
+    """
     sums, column = [], 0
     for width, count in filters:
         window = jnp.zeros(())
@@ -76,19 +85,19 @@ def _window_sums(projected: jax.Array, left: jax.Array, filters: tuple[tuple[int
     return jnp.concatenate(sums, -1)
 
 
-def _window_sums_backward(filters: tuple[tuple[int, int], ...], left: jax.Array, slopes: jax.Array):
-    # Side by side: as a sum of nine wide arrays that are mostly 0 it takes several times as long.
+def _sum_taps_backward(filters: Filters, left: jax.Array, slopes: jax.Array):
+    """Return the gradient by the projections; that by ``left`` is None."""
+    # Concatenated: adding up nine wide arrays that are mostly 0 takes several times as long.
     taps, column = [], 0
     for width, count in filters:
-        own = slopes[:, column : column + count]
-        taps += [
-            jnp.pad(jnp.where(left > j, own, 0.0), [(j, 0), (0, 0)])[: own.shape[0]] for j in range(width)
-        ]
+        slope = slopes[:, column : column + count]
+        for j in range(width):
+            taps.append(jnp.pad(jnp.where(left > j, slope, 0.0), [(j, 0), (0, 0)])[: slope.shape[0]])
         column += count
     return jnp.concatenate(taps, -1), None
 
 
-_window_sums.defvjp(lambda x, left, filters: (_window_sums(x, left, filters), left), _window_sums_backward)
+_sum_taps.defvjp(lambda x, left, filters: (_sum_taps(x, left, filters), left), _sum_taps_backward)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -124,16 +133,16 @@ class Highway(nn.Module):
 
     @nn.compact
     def weights(self, size: int) -> list[list[tuple[jax.Array, jax.Array]]]:
-        """W and b of each layer's gate and of its transform."""
+        """Return W and b of each layer's gate and of its transform, for inputs (..., size)."""
         return [
             [Linear(size, name=f"{part}_{i}").weights(size) for part in ("gate", "transform")]
             for i in range(self.num_layers)
         ]
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """(..., d) -> (..., d)."""
+        """Compute (..., d) -> (..., d)."""
         for layer in self.weights(x.shape[-1]):
-            opened, changed = side_by_side(x, layer)
-            gate = nn.sigmoid(opened)
-            x = gate * self.activation(changed) + (1.0 - gate) * x
+            gate, transform = apply_together(x, layer)
+            gate = nn.sigmoid(gate)
+            x = gate * self.activation(transform) + (1.0 - gate) * x
         return x

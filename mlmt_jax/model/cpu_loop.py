@@ -1,6 +1,7 @@
-"""The LSTM's loop on a CPU: no step, and hardly a product, for padding; each direction on a core of its own.
+"""The LSTM's loop on a CPU: few computations for padding, and each direction on a core of its own.
 
-Groups are the arrays of one direction: chains of operations that do not wait for one another.
+A direction is a tuple of trees whose leading axis has size 1. Operations of two directions do not depend on
+each other, so XLA runs them in parallel.
 """
 
 from collections.abc import Sequence
@@ -10,97 +11,120 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from mlmt_jax.model.lstm_cell import cell, gates_by, gradients, put, slopes_by, window
+from mlmt_jax.model import lstm_cell
+from mlmt_jax.model.lstm_cell import Activations, LSTMWeights
 
-__all__ = ["backward_pass", "forward_loop"]
-
-# Into so many parts the places of packed words are cut, to multiply no more of them than hold words.
+# The products of the gradients leave out padding in steps of so many parts of the packed words.
 _PARTS = 8
 
-# Arrays of one direction, whose first axis has a length of 1.
-Group = tuple[jax.Array, ...]
+
+def _count_steps(step_starts: jax.Array) -> jax.Array:
+    """Return the number of words of the longest sentence, () int32."""
+    return jnp.sum(step_starts[1:] > step_starts[:-1], dtype=jnp.int32)
 
 
-def _steps(starts: jax.Array) -> jax.Array:
-    """Of the longest sentence."""
-    return jnp.sum(starts[1:] > starts[:-1], dtype=jnp.int32)
+def forward_loop(
+    rows: int, keep: bool, step_starts: jax.Array, directions: Sequence[tuple[jax.Array, LSTMWeights]]
+) -> list[tuple[jax.Array, ...]]:
+    """Run the LSTM over all packed words.
 
+    Args:
+        rows: number of sentences.
+        keep: True to return activations for ``backward_pass``.
+        step_starts: (n + 1,) int32, index of the first packed word of each step.
+        directions: inputs (1, P, d) and weights of each.
 
-def forward_loop(rows: int, keep: bool, starts: jax.Array, groups: Sequence[Group]) -> list[Group]:
-    """Of every word, for each group of (inputs, kernel, recurrent, bias): h after it.
-
-    With ``keep``: h and c before it, and its gates. What comes after follows from these, for all at once.
+    Returns:
+        For each direction ``Activations``, or without ``keep`` a tuple of h after each word (1, P, h).
     """
-    # One product a word of input and state together: nothing as wide as the gates is had beforehand.
-    weights = [jnp.concatenate([kernel, recurrent], 1) for _, kernel, recurrent, _ in groups]
+    # One product per step for input and state together: no array of gate size is computed in advance.
+    joined = [jnp.concatenate([weights.kernel, weights.recurrent], 1) for _, weights in directions]
 
     def step(i, states):
-        at, after = starts[i], []
-        for (h, c, written), own, (inputs, _, _, bias) in zip(states, weights, groups, strict=True):
-            read = jnp.concatenate([window(inputs, at, rows), h], -1)
-            gates = gates_by(jnp.einsum("wbk,wkg->wbg", read, own) + bias[:, None])
-            next_h, next_c = cell(gates, c)
-            values = (h, c, gates) if keep else (next_h,)
-            written = tuple(put(whole, value, at) for whole, value in zip(written, values, strict=True))
-            after.append((next_h, next_c, written))
-        return after
+        start, new_states = step_starts[i], []
+        for (h, c, written), kernel, (inputs, weights) in zip(states, joined, directions, strict=True):
+            words = jnp.concatenate([lstm_cell.read_window(inputs, start, rows), h], -1)
+            gates = lstm_cell.gates_from(jnp.einsum("wbk,wkg->wbg", words, kernel) + weights.bias[:, None])
+            next_h, next_c = lstm_cell.cell(gates, c)
+            windows = (h, c, gates) if keep else (next_h,)
+            pairs = zip(written, windows, strict=True)
+            written = tuple(lstm_cell.write_window(values, window, start) for values, window in pairs)
+            new_states.append((next_h, next_c, written))
+        return new_states
 
     states: list[Any] = []
-    for inputs, _, recurrent, _ in groups:
-        (ways, P, _), size = inputs.shape, recurrent.shape[1]
-        zero = jnp.zeros((ways, rows, size), inputs.dtype)
-        wide = (size, size, 4 * size) if keep else (size,)
-        states.append((zero, zero, tuple(jnp.zeros((ways, P, d), inputs.dtype) for d in wide)))
-    states = jax.lax.fori_loop(0, _steps(starts), step, states)
-    return [written for _, _, written in states]
+    for inputs, weights in directions:
+        count, P, _ = inputs.shape
+        size = weights.recurrent.shape[1]
+        zero = jnp.zeros((count, rows, size), inputs.dtype)
+        sizes = (size, size, 4 * size) if keep else (size,)
+        states.append((zero, zero, tuple(jnp.zeros((count, P, d), inputs.dtype) for d in sizes)))
+    states = jax.lax.fori_loop(0, _count_steps(step_starts), step, states)
+    return [Activations(*written) if keep else written for _, _, written in states]
 
 
-def backward_pass(rows: int, starts: jax.Array, groups: Sequence[Group]) -> list[Group]:
-    """The gradients by inputs, kernel, recurrent and bias, for each group of these and of what was kept."""
-    steps = _steps(starts)
-    # All that the loop need not compute: how a word's c moves with its h, and its gates with c and h.
+def backward_pass(
+    rows: int,
+    step_starts: jax.Array,
+    directions: Sequence[tuple[jax.Array, LSTMWeights, Activations, jax.Array]],
+) -> list[tuple[jax.Array, LSTMWeights]]:
+    """Return the gradients by inputs and weights of each direction.
+
+    Args:
+        rows: number of sentences.
+        step_starts: (n + 1,) int32.
+        directions: inputs (1, P, d), weights, activations, and gradient by h after each word (1, P, h).
+    """
+    steps = _count_steps(step_starts)
+    # The loop computes only what depends on the step after.
     fixed, states = [], []
-    for _, hs, cs, gates, _, recurrent, slopes in groups:
-        of_h, of_gates = slopes_by(gates, cs)
-        across = jnp.swapaxes(recurrent, 1, 2)  # once, lest each word's product read weights across
-        fixed.append((of_h, of_gates, gates, across, slopes))
-        zero = jnp.zeros_like(hs[:, :rows])
-        states.append((zero, zero, jnp.zeros_like(gates)))
+    for _, weights, activations, slopes in directions:
+        dh_dc, dz_factor = lstm_cell.cell_derivatives(activations.gates, activations.c)
+        # Transposed once: the product of each step would otherwise read the weights across their rows.
+        recurrent = jnp.swapaxes(weights.recurrent, 1, 2)
+        fixed.append((dh_dc, dz_factor, activations.gates, recurrent, slopes))
+        zero = jnp.zeros_like(activations.h[:, :rows])
+        states.append((zero, zero, jnp.zeros_like(activations.gates)))
 
     def step(back, states):
         i = steps - 1 - back
-        at, there = starts[i], (jnp.arange(rows) < starts[i + 1] - starts[i])[:, None]
-        before = []
-        for (dh, dc, dz), (of_h, of_gates, gates, across, slopes) in zip(states, fixed, strict=True):
-            # Sentences that are over by now have had no slope yet: all of theirs stay 0.
-            dh = dh + jnp.where(there, window(slopes, at, rows), 0.0)
-            dc = dc + dh * window(of_h, at, rows)
-            now = jnp.concatenate([dc, dc, dc, dh], -1) * window(of_gates, at, rows)
-            dz = put(dz, jnp.where(there, now, window(dz, at, rows)), at)
-            forget = jax.lax.dynamic_slice(gates, (0, at, dc.shape[-1]), dc.shape)
-            before.append((jnp.einsum("wbg,wgh->wbh", now, across), dc * forget, dz))
-        return before
+        start, is_word = step_starts[i], (jnp.arange(rows) < step_starts[i + 1] - step_starts[i])[:, None]
+        new_states = []
+        for (dh, dc, dz), (dh_dc, dz_factor, gates, recurrent, slopes) in zip(states, fixed, strict=True):
+            # Sentences that have ended before this word have had no slope yet: theirs stay 0.
+            dh = dh + jnp.where(is_word, lstm_cell.read_window(slopes, start, rows), 0.0)
+            dc = dc + dh * lstm_cell.read_window(dh_dc, start, rows)
+            dz_step = jnp.concatenate([dc, dc, dc, dh], -1) * lstm_cell.read_window(dz_factor, start, rows)
+            dz = lstm_cell.write_window(
+                dz, jnp.where(is_word, dz_step, lstm_cell.read_window(dz, start, rows)), start
+            )
+            f = jax.lax.dynamic_slice(gates, (0, start, dc.shape[-1]), dc.shape)
+            new_states.append((jnp.einsum("wbg,wgh->wbh", dz_step, recurrent), dc * f, dz))
+        return new_states
 
     states = jax.lax.fori_loop(0, steps, step, states)
-    parts = [
-        (inputs, hs, kernel, dz)
-        for (inputs, hs, _, _, kernel, _, _), (_, _, dz) in zip(groups, states, strict=True)
+    arrays = [
+        (inputs, activations.h, weights.kernel, dz)
+        for (inputs, weights, activations, _), (_, _, dz) in zip(directions, states, strict=True)
     ]
-    return _gradients(starts, parts)
+    return _gradients(step_starts, arrays)
 
 
-def _gradients(starts: jax.Array, groups: Sequence[Group]) -> list[Group]:
-    """The gradients by inputs, kernel, recurrent and bias, from those by W x + U h + b of every word."""
-    P = groups[0][0].shape[1]
+def _gradients(
+    step_starts: jax.Array, directions: Sequence[tuple[jax.Array, ...]]
+) -> list[tuple[jax.Array, LSTMWeights]]:
+    """Apply ``lstm_cell.gradients`` to each direction's arguments, without most of the padding."""
+    P = directions[0][0].shape[1]
 
-    def of_first(size: int, groups: Sequence[Group]) -> list[Group]:
-        found = []
-        for inputs, hs, kernel, dz in groups:
-            of_inputs, *others = gradients(inputs[:, :size], hs[:, :size], kernel, dz[:, :size])
-            found.append((jnp.pad(of_inputs, [(0, 0), (0, P - size), (0, 0)]), *others))
-        return found
+    def on_first(
+        size: int, directions: Sequence[tuple[jax.Array, ...]]
+    ) -> list[tuple[jax.Array, LSTMWeights]]:
+        results = []
+        for inputs, h, kernel, dz in directions:
+            d_inputs, d_weights = lstm_cell.gradients(inputs[:, :size], h[:, :size], kernel, dz[:, :size])
+            results.append((jnp.pad(d_inputs, [(0, 0), (0, P - size), (0, 0)]), d_weights))
+        return results
 
-    # Most places without a word are left out.
     sizes = [P * k // _PARTS for k in range(1, _PARTS + 1)]
-    enough = jnp.sum(starts[-1] > jnp.array(sizes), dtype=jnp.int32)
-    return jax.lax.switch(enough, [partial(of_first, size) for size in sizes], groups)
+    smallest = jnp.sum(step_starts[-1] > jnp.array(sizes), dtype=jnp.int32)
+    return jax.lax.switch(smallest, [partial(on_first, size) for size in sizes], directions)

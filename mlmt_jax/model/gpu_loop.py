@@ -1,6 +1,7 @@
-"""The LSTM's loop on a GPU: as few operations a word as can be, since each takes longer to start than to run.
+"""The LSTM's loop on a GPU: few operations per step, since each takes longer to launch than to run.
 
-All directions step as one. How far to go is known before: asking the device would cost more than padding.
+All directions step together. The number of steps is that of the padded shape: asking the device for the
+longest sentence would cost more than steps over padding.
 """
 
 from collections.abc import Callable
@@ -9,113 +10,132 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from mlmt_jax.model.lstm_cell import cell, gates_by, gradients, put, slopes_by, window
-from mlmt_jax.model.precision import PRECISION
+from mlmt_jax.model import lstm_cell
+from mlmt_jax.model.linear import PRECISION
+from mlmt_jax.model.lstm_cell import Activations, LSTMWeights
 
-__all__ = ["backward_pass", "forward_loop"]
-
-# The hidden size is filled up with zeros to a multiple of this, which rows of matrices are read by.
+# The hidden size is padded with zeros to a multiple of this, in which rows of matrices are read.
 _MULTIPLE = 32
 
-# Steps that one turn of a loop takes: counting turns is an operation too.
-_UNROLLED = 4
+# Steps per iteration of a loop: counting iterations is an operation too.
+_UNROLL = 4
 
 
-def _wide(h: int) -> int:
+def _padded_size(h: int) -> int:
+    """Round a hidden size up to ``_MULTIPLE``."""
     return -(-h // _MULTIPLE) * _MULTIPLE
 
 
-def _filled(x: jax.Array, axis: int = -1) -> jax.Array:
-    """An axis of h as one of ``_wide(h)``."""
+def _pad(x: jax.Array, axis: int = -1) -> jax.Array:
+    """Pad an axis of size h with zeros to ``_padded_size(h)``."""
     sizes = [(0, 0)] * x.ndim
-    sizes[axis] = (0, _wide(x.shape[axis]) - x.shape[axis])
+    sizes[axis] = (0, _padded_size(x.shape[axis]) - x.shape[axis])
     return jnp.pad(x, sizes)
 
 
-def _filled_quarters(x: jax.Array) -> jax.Array:
-    """(..., 4 h) as (..., 4 ``_wide(h)``)."""
-    quarters = _filled(x.reshape(*x.shape[:-1], 4, -1))
+def _pad_quarters(x: jax.Array) -> jax.Array:
+    """Pad each quarter of the last axis, (..., 4 h) to (..., 4 ``_padded_size(h)``)."""
+    quarters = _pad(x.reshape(*x.shape[:-1], 4, -1))
     return quarters.reshape(*x.shape[:-1], -1)
 
 
-def _own_quarters(x: jax.Array, h: int) -> jax.Array:
-    """The inverse of ``_filled_quarters``."""
+def _crop_quarters(x: jax.Array, h: int) -> jax.Array:
+    """Invert ``_pad_quarters``."""
     return x.reshape(*x.shape[:-1], 4, -1)[..., :h].reshape(*x.shape[:-1], 4 * h)
 
 
 def _loop(steps: Any, step: Callable[[jax.Array, Any], Any], state: Any) -> Any:
-    # An exported program leaves open how many there are.
-    unroll = min(steps, _UNROLLED) if isinstance(steps, int) else None
+    """Run ``state = step(i, state)`` for i from 0 to ``steps`` - 1."""
+    # In an exported program the number is symbolic.
+    unroll = min(steps, _UNROLL) if isinstance(steps, int) else None
     return jax.lax.fori_loop(0, steps, step, state, unroll=unroll)
 
 
 def forward_loop(
-    rows: int,
-    keep: bool,
-    starts: jax.Array,
-    inputs: jax.Array,
-    kernel: jax.Array,
-    recurrent: jax.Array,
-    bias: jax.Array,
+    rows: int, keep: bool, step_starts: jax.Array, inputs: jax.Array, weights: LSTMWeights
 ) -> tuple[jax.Array, ...]:
-    """Of every word: h after it. With ``keep``: h and c before it, and its gates."""
-    ways, P, _ = inputs.shape
-    h = recurrent.shape[1]
-    H = _wide(h)
-    # What fills up has gates of 1/2, but content and state of 0.
-    ahead = jnp.einsum("wpd,wdg->wpg", inputs, _filled_quarters(kernel), precision=PRECISION)
-    ahead += _filled_quarters(bias)[:, None]
-    U = _filled(_filled_quarters(recurrent), 1)
+    """Run the LSTM over all packed words.
+
+    Args:
+        rows: number of sentences.
+        keep: True to return activations for ``backward_pass``.
+        step_starts: (n + 1,) int32, index of the first packed word of each step.
+        inputs: (directions, P, d).
+        weights: of each direction.
+
+    Returns:
+        ``Activations``, or without ``keep`` a tuple of h after each word (directions, P, h).
+    """
+    directions, P, _ = inputs.shape
+    h = weights.recurrent.shape[1]
+    H = _padded_size(h)
+    # Padding has gates of 1/2, but g and the states are 0.
+    z_inputs = jnp.einsum("wpd,wdg->wpg", inputs, _pad_quarters(weights.kernel), precision=PRECISION)
+    z_inputs += _pad_quarters(weights.bias)[:, None]
+    recurrent = _pad(_pad_quarters(weights.recurrent), 1)
 
     def step(i, state):
         h, c, written = state
-        at = starts[i]
-        z = jnp.einsum("wbk,wkg->wbg", h, U, precision=PRECISION) + window(ahead, at, rows)
-        gates = gates_by(z)
-        next_h, next_c = cell(gates, c)
-        value = jnp.concatenate([h, c, gates], -1) if keep else next_h
-        return next_h, next_c, put(written, value, at)
+        start = step_starts[i]
+        z = jnp.einsum("wbk,wkg->wbg", h, recurrent, precision=PRECISION) + lstm_cell.read_window(
+            z_inputs, start, rows
+        )
+        gates = lstm_cell.gates_from(z)
+        next_h, next_c = lstm_cell.cell(gates, c)
+        window = jnp.concatenate([h, c, gates], -1) if keep else next_h
+        return next_h, next_c, lstm_cell.write_window(written, window, start)
 
-    zero = jnp.zeros((ways, rows, H), inputs.dtype)
-    none = jnp.zeros((ways, P, 6 * H if keep else H), inputs.dtype)
-    _, _, written = _loop(starts.shape[0] - 1, step, (zero, zero, none))
+    zero = jnp.zeros((directions, rows, H), inputs.dtype)
+    empty = jnp.zeros((directions, P, 6 * H if keep else H), inputs.dtype)
+    _, _, written = _loop(step_starts.shape[0] - 1, step, (zero, zero, empty))
     if not keep:
         return (written[..., :h],)
-    return written[..., :h], written[..., H : H + h], _own_quarters(written[..., 2 * H :], h)
+    return Activations(written[..., :h], written[..., H : H + h], _crop_quarters(written[..., 2 * H :], h))
 
 
 def backward_pass(
     rows: int,
-    starts: jax.Array,
+    step_starts: jax.Array,
     inputs: jax.Array,
-    hs: jax.Array,
-    cs: jax.Array,
-    gates: jax.Array,
-    kernel: jax.Array,
-    recurrent: jax.Array,
+    weights: LSTMWeights,
+    activations: Activations,
     slopes: jax.Array,
-) -> tuple[jax.Array, ...]:
-    """The gradients by inputs, kernel, recurrent and bias."""
-    (ways, P, h), steps = hs.shape, starts.shape[0] - 1
-    H = _wide(h)
-    of_h, of_gates = slopes_by(gates, cs)
-    # All that a step reads of its words lies side by side.
-    forget = gates[..., h : 2 * h]
-    fixed = jnp.concatenate([*map(_filled, (slopes, of_h, forget)), _filled_quarters(of_gates)], -1)
-    across = jnp.swapaxes(_filled(_filled_quarters(recurrent), 1), 1, 2)
+) -> tuple[jax.Array, LSTMWeights]:
+    """Return the gradients by inputs and weights.
+
+    Args:
+        rows: number of sentences.
+        step_starts: (n + 1,) int32.
+        inputs: (directions, P, d).
+        weights: of each direction.
+        activations: from ``forward_loop``.
+        slopes: (directions, P, h), gradient by h after each word.
+    """
+    (directions, P, h), steps = activations.h.shape, step_starts.shape[0] - 1
+    H = _padded_size(h)
+    dh_dc, dz_factor = lstm_cell.cell_derivatives(activations.gates, activations.c)
+    # A step reads all values of its words in one window.
+    f = activations.gates[..., h : 2 * h]
+    fixed = jnp.concatenate([*map(_pad, (slopes, dh_dc, f)), _pad_quarters(dz_factor)], -1)
+    recurrent = jnp.swapaxes(_pad(_pad_quarters(weights.recurrent), 1), 1, 2)
 
     def step(back, state):
         dh, dc, dz = state
         i = steps - 1 - back
-        at, there = starts[i], (jnp.arange(rows) < starts[i + 1] - starts[i])[:, None]
-        slopes, of_h, forget, of_gates = jnp.split(window(fixed, at, rows), [H, 2 * H, 3 * H], -1)
-        # Sentences that are over by now have had no slope yet: all of theirs stay 0.
-        dh = dh + jnp.where(there, slopes, 0.0)
-        dc = dc + dh * of_h
-        now = jnp.concatenate([dc, dc, dc, dh], -1) * of_gates
-        dz = put(dz, jnp.where(there, now, window(dz, at, rows)), at)
-        return jnp.einsum("wbg,wgh->wbh", now, across, precision=PRECISION), dc * forget, dz
+        start, is_word = step_starts[i], (jnp.arange(rows) < step_starts[i + 1] - step_starts[i])[:, None]
+        slopes, dh_dc, f, dz_factor = jnp.split(
+            lstm_cell.read_window(fixed, start, rows), [H, 2 * H, 3 * H], -1
+        )
+        # Sentences that have ended before this word have had no slope yet: theirs stay 0.
+        dh = dh + jnp.where(is_word, slopes, 0.0)
+        dc = dc + dh * dh_dc
+        dz_step = jnp.concatenate([dc, dc, dc, dh], -1) * dz_factor
+        dz = lstm_cell.write_window(
+            dz, jnp.where(is_word, dz_step, lstm_cell.read_window(dz, start, rows)), start
+        )
+        return jnp.einsum("wbg,wgh->wbh", dz_step, recurrent, precision=PRECISION), dc * f, dz
 
-    zero, none = jnp.zeros((ways, rows, H), hs.dtype), jnp.zeros((ways, P, 4 * H), hs.dtype)
-    _, _, dz = _loop(steps, step, (zero, zero, none))
-    return gradients(inputs, hs, kernel, _own_quarters(dz, h))
+    zero = jnp.zeros((directions, rows, H), activations.h.dtype)
+    empty = jnp.zeros((directions, P, 4 * H), activations.h.dtype)
+    _, _, dz = _loop(steps, step, (zero, zero, empty))
+    return lstm_cell.gradients(inputs, activations.h, weights.kernel, _crop_quarters(dz, h))

@@ -1,7 +1,7 @@
-"""What parameters start from: initializers for Flax that draw by NumPy.
+"""Parameter initializers for Flax that draw with NumPy.
 
-A program that draws takes a quarter of a second to compile for each shape, ten seconds for a whole model. To
-draw takes milliseconds.
+A program that draws takes a quarter of a second to compile for each shape, ten seconds for a whole model.
+NumPy draws in milliseconds.
 """
 
 import math
@@ -12,21 +12,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-__all__ = [
-    "by_numpy",
-    "lecun_normal",
-    "normal",
-    "orthogonal",
-    "orthogonal_matrices",
-    "xavier_normal",
-    "zeros",
-]
-
 Initializer = Callable[[jax.Array, tuple[int, ...]], jax.Array]
 
 
 def by_numpy(draw: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]) -> Initializer:
-    """The initializer that gives what ``draw`` does, as float32, with a generator that the key seeds."""
+    """Return the initializer that calls ``draw`` with a generator seeded by the key; also under ``jit``.
+
+    Args:
+        draw: function of a generator and a shape; its result is converted to float32.
+    """
 
     def initialize(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
         def on_host(data: jax.Array | np.ndarray) -> np.ndarray:
@@ -34,37 +28,37 @@ def by_numpy(draw: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray])
 
         data = jax.random.key_data(key)
         if isinstance(data, Tracer):
-            like = jax.ShapeDtypeStruct(shape, jnp.float32)
-            return jax.pure_callback(on_host, like, data, vmap_method="sequential")
+            result = jax.ShapeDtypeStruct(shape, jnp.float32)
+            return jax.pure_callback(on_host, result, data, vmap_method="sequential")
         return jnp.asarray(on_host(data))
 
     return initialize
 
 
 def zeros(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    """No draw."""
+    """Return zeros, without compiling a program."""
     return jnp.asarray(np.zeros(shape, np.float32))
 
 
 def normal(deviation: float) -> Initializer:
-    """Normal values of mean 0."""
+    """Return the initializer that draws normal values with mean 0 and this standard deviation."""
     return by_numpy(lambda random, shape: deviation * random.standard_normal(shape, np.float32))
 
 
 @by_numpy
 def xavier_normal(random: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Normal values of variance 2 / (rows + columns) (Glorot & Bengio 2010)."""
+    """Draw normal values with variance 2 / (rows + columns) (Glorot & Bengio 2010)."""
     return (2 / sum(shape)) ** 0.5 * random.standard_normal(shape, np.float32)
 
 
 @by_numpy
 def lecun_normal(random: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Normal values of variance 1 / (values that an output sums up); outputs are the last axis."""
+    """Draw normal values with variance 1 / fan-in, the product of all axes but the last, that of outputs."""
     return math.prod(shape[:-1]) ** -0.5 * random.standard_normal(shape, np.float32)
 
 
 def orthogonal_matrices(random: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Matrices (..., m, n) with orthonormal rows or columns, whichever are fewer (Saxe et al. 2014).
+    """Draw matrices (..., m, n) with orthonormal rows or columns, whichever are fewer (Saxe et al. 2014).
 
     They are uniform over such matrices: the Q of a Gaussian matrix whose R has a positive diagonal.
     """

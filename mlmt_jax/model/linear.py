@@ -1,7 +1,7 @@
 """Linear layers: the heads of the tagger, its gates, and the parts of the highway layers.
 
-Modules of the model make their parameters in a method ``weights``, which computes nothing else: so a model
-starts without a program to compile.
+Modules of the model create their parameters in a method ``weights`` that computes nothing else, so that a
+model is initialised without compiling a program.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,28 +13,30 @@ from flax import linen as nn
 
 from mlmt_jax.model.initializers import orthogonal, zeros
 
-__all__ = ["MLP", "Linear", "side_by_side"]
+#: Precision of all matrix products: float32. The default of a GPU is TF32 from the Ampere generation on, of
+#: which three digits are right.
+PRECISION = "highest"
 
 
 class Linear(nn.Module):
-    """W x + b, W orthogonal at the start."""
+    """A linear layer W x + b, whose W is orthogonal at the start."""
 
     features: int
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """(..., d) -> (..., features)."""
+        """Compute (..., d) -> (..., features)."""
         kernel, bias = self.weights(x.shape[-1])
         return x @ kernel + bias
 
     @nn.compact
     def weights(self, inputs: int) -> tuple[jax.Array, jax.Array]:
-        """W (inputs, features) and b (features,)."""
+        """Return W (inputs, features) and b (features,)."""
         kernel = self.param("kernel", orthogonal, (inputs, self.features))
         return kernel, self.param("bias", zeros, (self.features,))
 
 
-def side_by_side(x: jax.Array, weights: Sequence[tuple[jax.Array, jax.Array]]) -> list[jax.Array]:
-    """What several linear layers give for one x (..., d): (..., features) each.
+def apply_together(x: jax.Array, weights: Sequence[tuple[jax.Array, jax.Array]]) -> list[jax.Array]:
+    """Apply several linear layers (W, b) to x (..., d); return (..., features) of each.
 
     Their products are one: a narrow product takes about as long as one three times as wide.
     """
@@ -44,25 +46,25 @@ def side_by_side(x: jax.Array, weights: Sequence[tuple[jax.Array, jax.Array]]) -
 
 
 class MLP(nn.Module):
-    """Hidden layers of the given sizes, each with the activation, then a linear layer."""
+    """Hidden layers of the given sizes, each followed by the activation, then a linear layer."""
 
     features: int
     hidden: tuple[int, ...] = ()
     activation: Callable[[jax.Array], jax.Array] = nn.tanh
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """(..., d) -> (..., features)."""
+        """Compute (..., d) -> (..., features)."""
         *hidden, (kernel, bias) = self.weights(x.shape[-1])
-        for inner, shift in hidden:
-            x = self.activation(x @ inner + shift)
+        for hidden_kernel, hidden_bias in hidden:
+            x = self.activation(x @ hidden_kernel + hidden_bias)
         return x @ kernel + bias
 
     @nn.compact
     def weights(self, inputs: int) -> list[tuple[jax.Array, jax.Array]]:
-        """W and b of each layer."""
+        """Return W and b of each layer, for inputs (..., inputs)."""
         names = [*(f"hidden_{i}" for i in range(len(self.hidden))), "output"]
-        sizes = [*self.hidden, self.features]
-        return [
-            Linear(size, name=name).weights(before)
-            for name, before, size in zip(names, [inputs, *sizes], sizes, strict=False)
-        ]
+        layers = []
+        for name, size in zip(names, [*self.hidden, self.features], strict=True):
+            layers.append(Linear(size, name=name).weights(inputs))
+            inputs = size
+        return layers

@@ -1,60 +1,91 @@
-"""What one step of an LSTM's loop is made of; ``recurrence`` says where packed words stand."""
+"""The arithmetic of one LSTM step and its derivative, shared by the loops for CPU and GPU.
+
+``recurrence`` says how words are packed. Quarters of a last axis 4 h belong to the gates i, f, g, o.
+"""
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mlmt_jax.model.precision import PRECISION
-
-__all__ = ["cell", "gates_by", "gradients", "put", "slopes_by", "window"]
+from mlmt_jax.model.linear import PRECISION
 
 
-def window(values: jax.Array, start: jax.Array, rows: int) -> jax.Array:
-    """``rows`` packed words of (ways, P, d) from ``start``."""
+class LSTMWeights(NamedTuple):
+    """The weights of an LSTM's directions: the gates of a word are computed from z = W x + U h + b."""
+
+    kernel: jax.Array  # (directions, d, 4 h) float, W
+    recurrent: jax.Array  # (directions, h, 4 h) float, U
+    bias: jax.Array  # (directions, 4 h) float, b
+
+
+class Activations(NamedTuple):
+    """The values of every packed word that the forward loop keeps for the backward loop."""
+
+    h: jax.Array  # (directions, P, h) float, hidden state before the word
+    c: jax.Array  # (directions, P, h) float, cell state before the word
+    gates: jax.Array  # (directions, P, 4 h) float
+
+
+def read_window(values: jax.Array, start: jax.Array, rows: int) -> jax.Array:
+    """Return ``rows`` packed words of (directions, P, d) from ``start`` on."""
     return jax.lax.dynamic_slice_in_dim(values, start, rows, 1)
 
 
-def put(values: jax.Array, value: jax.Array, start: jax.Array) -> jax.Array:
-    """``values`` with a window in its place."""
-    return jax.lax.dynamic_update_slice_in_dim(values, value, start, 1)
+def write_window(values: jax.Array, window: jax.Array, start: jax.Array) -> jax.Array:
+    """Return (directions, P, d) with a window (directions, rows, d) written from ``start`` on."""
+    return jax.lax.dynamic_update_slice_in_dim(values, window, start, 1)
 
 
 def _quarters(like: jax.Array, *values: float) -> jax.Array:
+    """Return a constant (4 h,) with one value for each quarter, of the last axis of ``like``."""
     return jnp.asarray(np.repeat(np.array(values, like.dtype), like.shape[-1] // 4))
 
 
-def gates_by(z: jax.Array) -> jax.Array:
-    """sigmoid, sigmoid, tanh, sigmoid of the quarters i, f, g, o, all by tanh: one vector operation."""
+def gates_from(z: jax.Array) -> jax.Array:
+    """Compute the gates (..., 4 h) from z: sigmoid, sigmoid, tanh, sigmoid, all by one tanh."""
     inner = _quarters(z, 0.5, 0.5, 1.0, 0.5)
     return jnp.tanh(z * inner) * inner + (1.0 - inner)
 
 
-def slopes_by(gates: jax.Array, c: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """How a word's c moves with its h, and its gates with c (the last with h), from gates and c before it."""
-    entry, forget, content, exit_ = jnp.split(gates, 4, -1)
-    squashed = jnp.tanh(forget * c + entry * content)
-    of_gates = jnp.concatenate([content, c, entry, squashed], -1) * _gates_slope(gates)
-    return exit_ * (1.0 - squashed * squashed), of_gates
-
-
-def _gates_slope(gates: jax.Array) -> jax.Array:
-    """The derivative of ``gates_by`` by z, from its value y: y (1 - y), for tanh 1 - y y."""
+def _gates_derivative(gates: jax.Array) -> jax.Array:
+    """Compute the derivative of ``gates_from`` from its value y: y (1 - y), for the tanh 1 - y y."""
     return _quarters(gates, 0, 0, 1, 0) + _quarters(gates, 1, 1, 0, 1) * gates - gates * gates
 
 
 def cell(gates: jax.Array, c: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """H and c after a word, from its gates and c before it."""
-    entry, forget, content, exit_ = jnp.split(gates, 4, -1)
-    c = forget * c + entry * content
-    return exit_ * jnp.tanh(c), c
+    """Return h and c after a word, (..., h) each, from its gates (..., 4 h) and c before it."""
+    i, f, g, o = jnp.split(gates, 4, -1)
+    c = f * c + i * g
+    return o * jnp.tanh(c), c
+
+
+def cell_derivatives(gates: jax.Array, c: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Return derivatives of ``cell``, from the same arguments.
+
+    Returns:
+        (..., h), dh / dc for c after the word; and (..., 4 h), dc / dz for the quarters i, f, g and dh / dz
+        for o.
+    """
+    i, f, g, o = jnp.split(gates, 4, -1)
+    tanh_c = jnp.tanh(f * c + i * g)
+    return o * (1.0 - tanh_c * tanh_c), jnp.concatenate([g, c, i, tanh_c], -1) * _gates_derivative(gates)
 
 
 def gradients(
-    inputs: jax.Array, hs: jax.Array, kernel: jax.Array, dz: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-    """Those by inputs, kernel, recurrent and bias, from those by W x + U h + b of every word."""
-    of_inputs = jnp.einsum("wpg,wdg->wpd", dz, kernel, precision=PRECISION)
-    of_kernel, of_recurrent = (
-        jnp.einsum("wpk,wpg->wkg", values, dz, precision=PRECISION) for values in (inputs, hs)
+    inputs: jax.Array, h: jax.Array, kernel: jax.Array, dz: jax.Array
+) -> tuple[jax.Array, LSTMWeights]:
+    """Return the gradients by inputs and weights from that by z.
+
+    Args:
+        inputs: (directions, P, d), packed words.
+        h: (directions, P, h), hidden state before each word.
+        kernel: (directions, d, 4 h).
+        dz: (directions, P, 4 h), gradient by z = W x + U h + b; 0 for padding.
+    """
+    d_inputs = jnp.einsum("wpg,wdg->wpd", dz, kernel, precision=PRECISION)
+    d_kernel, d_recurrent = (
+        jnp.einsum("wpk,wpg->wkg", values, dz, precision=PRECISION) for values in (inputs, h)
     )
-    return of_inputs, of_kernel, of_recurrent, jnp.sum(dz, 1)
+    return d_inputs, LSTMWeights(d_kernel, d_recurrent, jnp.sum(dz, 1))

@@ -1,7 +1,7 @@
-"""What is read off emissions: tags, and only where asked for losses, probabilities, further sequences.
+"""Readers: functions that decode emissions into tags, and if needed losses, probabilities or n-best lists.
 
-A reader is a function of emissions (B, n, t), the chain, lengths (B,) and gold tags (B, n); it returns a
-tuple of arrays that begin with the batch axis. Readers are hashable: static arguments of jit.
+A reader is a function of emissions (B, n, t), the chain, lengths (B,) and gold tags (B, n). It returns a
+tuple of arrays with leading batch axis. Readers are hashable, since they are static arguments of jit.
 """
 
 from collections.abc import Callable
@@ -14,59 +14,42 @@ from mlmt_jax import crf
 from mlmt_jax.crf import Chain
 from mlmt_jax.model.masking import length_mask
 from mlmt_jax.model.task_model import TaskModel, sentence_emissions
-from mlmt_jax.types import PackedSentences, Params
+from mlmt_jax.types import Array, PackedSentences, Params
 
-__all__ = [
-    "NBest",
-    "Reader",
-    "all_marginals",
-    "best_tags",
-    "decode",
-    "tags_and_losses",
-    "tags_and_probabilities",
-]
-
-Reader = Callable[[jax.Array, Chain, jax.Array, jax.Array], tuple[jax.Array, ...]]
+Arrays = tuple[jax.Array, ...]
+Reader = Callable[[jax.Array, Chain, jax.Array, jax.Array], Arrays]
 
 
-def decode(
-    task: TaskModel, params: Params, x: jax.Array, sentences: PackedSentences, read: Reader
-) -> tuple[jax.Array, ...]:
-    """What a reader gives of whole sentences, from the features of their packed words (P, d)."""
+def decode(task: TaskModel, params: Params, x: Array, sentences: PackedSentences, reader: Reader) -> Arrays:
+    """Apply a reader to sentences, given the features of their packed words (P, d)."""
     scores, chain = sentence_emissions(task, params, x, sentences), task.crf(params)
-    return read(scores, chain, jnp.asarray(sentences.lengths), jnp.asarray(sentences.tags))
+    return reader(scores, chain, jnp.asarray(sentences.lengths), jnp.asarray(sentences.tags))
 
 
-def best_tags(scores: jax.Array, chain: Chain, lengths: jax.Array, gold: jax.Array) -> tuple[jax.Array, ...]:
-    """The best tags (B, n) int32 of every sentence."""
+def best_tags(scores: Array, chain: Chain, lengths: Array, gold: Array) -> Arrays:
+    """Return the best tags (B, n) int32 of every sentence, in a tuple."""
     return crf.viterbi(scores, chain, lengths)[:1]
 
 
-def tags_and_losses(
-    scores: jax.Array, chain: Chain, lengths: jax.Array, gold: jax.Array
-) -> tuple[jax.Array, ...]:
-    """The best tags (B, n) int32, and the losses (B,) nats of the gold tags.
+def tags_and_losses(scores: Array, chain: Chain, lengths: Array, gold: Array) -> Arrays:
+    """Return the best tags (B, n) int32, and the losses (B,) of the gold tags in nats.
 
-    A sentence with a gold tag that the task does not know, -1, has the loss NaN; one for which the model has
-    no finite numbers, infinity.
+    If a gold tag of a sentence is -1 (unknown to the task), its loss is NaN. If the model has no finite
+    numbers for a sentence, its loss is infinite.
     """
-    known = jnp.all((gold >= 0) | ~length_mask(lengths, gold.shape[-1]), -1)
+    is_known = jnp.all((gold >= 0) | ~length_mask(lengths, gold.shape[-1]), -1)
     losses = -crf.log_likelihood(scores, jnp.maximum(gold, 0), chain, lengths)
     losses = jnp.where(jnp.isnan(losses), jnp.inf, losses)
-    return *best_tags(scores, chain, lengths, gold), jnp.where(known, losses, jnp.nan)
+    return *best_tags(scores, chain, lengths, gold), jnp.where(is_known, losses, jnp.nan)
 
 
-def all_marginals(
-    scores: jax.Array, chain: Chain, lengths: jax.Array, gold: jax.Array
-) -> tuple[jax.Array, ...]:
-    """The probabilities of every word's tags (B, n, t), and of those of neighbours (B, n - 1, t, t)."""
+def all_marginals(scores: Array, chain: Chain, lengths: Array, gold: Array) -> Arrays:
+    """Return the marginals of every word's tags (B, n, t), and of pairs of neighbours (B, n - 1, t, t)."""
     return crf.marginals(scores, chain, lengths), crf.pair_marginals(scores, chain, lengths)
 
 
-def tags_and_probabilities(
-    scores: jax.Array, chain: Chain, lengths: jax.Array, gold: jax.Array
-) -> tuple[jax.Array, ...]:
-    """The best tags (B, n) int32, all marginals (B, n, t), and ``crf.path_log_probabilities`` of the tags."""
+def tags_and_probabilities(scores: Array, chain: Chain, lengths: Array, gold: Array) -> Arrays:
+    """Return best tags (B, n) int32, marginals (B, n, t), and ``crf.path_log_probabilities`` of the tags."""
     (tags,) = best_tags(scores, chain, lengths, gold)
     steps = crf.path_log_probabilities(scores, tags, chain, lengths)
     return tags, crf.marginals(scores, chain, lengths), steps
@@ -74,18 +57,16 @@ def tags_and_probabilities(
 
 @dataclass(frozen=True)
 class NBest:
-    """Reads the k best tag sequences (B, k, n) int32, and log P of each (B, k) nats, ``-inf`` for none."""
+    """A reader of the k best tag sequences (B, k, n) int32 and their log P (B, k) nats, ``-inf`` for none."""
 
     k: int
 
-    def __call__(
-        self, scores: jax.Array, chain: Chain, lengths: jax.Array, gold: jax.Array
-    ) -> tuple[jax.Array, ...]:
-        """A reader."""
+    def __call__(self, scores: Array, chain: Chain, lengths: Array, gold: Array) -> Arrays:
+        """Return the tag sequences, the most probable first, and their log-probabilities."""
         tags, totals = crf.k_best(scores, chain, lengths, self.k)
-        along = lambda path: jnp.sum(crf.path_log_probabilities(scores, path, chain, lengths), -1)
-        logs = jnp.where(jnp.isneginf(totals), -jnp.inf, jax.vmap(along, 1, 1)(tags))
-        # Nearly equal ones may come out in another order than that of their totals; the best stays first.
+        path_log = lambda path: jnp.sum(crf.path_log_probabilities(scores, path, chain, lengths), -1)
+        logs = jnp.where(jnp.isneginf(totals), -jnp.inf, jax.vmap(path_log, 1, 1)(tags))
+        # Nearly equal paths may be ordered otherwise than by their totals; the best one stays first.
         order = jnp.argsort(logs[:, 1:], 1, descending=True)
         order = jnp.pad(order + 1, ((0, 0), (1, 0)))
         return jnp.take_along_axis(tags, order[..., None], 1), jnp.take_along_axis(logs, order, 1)

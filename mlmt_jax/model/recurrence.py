@@ -1,13 +1,13 @@
-"""The LSTM's loop over words, with its gradient by hand: the time of a training step is spent here.
+"""The LSTM's loop over words with a gradient of its own: most of a training step's time is spent here.
 
-Two things are had on any device that differentiating a ``scan`` does not give: the gradient of the weights is
-one large product instead of a small one a word, and activations are written once, as the backward loop reads
-them. What else a device gains by is in ``recurrence_cpu`` and ``recurrence_gpu``.
+The gradient saves two things compared with differentiating a ``scan``. The gradient of the weights is one
+large product instead of a small one per word. And activations are written once, in the order in which the
+backward loop reads them. ``cpu_loop`` and ``gpu_loop`` do what helps one platform.
 
-Packed words (``Batch``) of one number within their sentences are neighbours, those of the longest sentence
-first. So each step reads and writes a window of as many words as there are sentences. The sentences that are
-over already meet the words of the next step there: they compute what nobody reads, and the next step
-overwrites it.
+Packed words (``PackedSentences``) with the same number in their sentences are neighbours, the longest
+sentence first. So each step reads and writes one window of as many words as there are sentences. Rows of
+sentences that have ended read words of the next step. Their results are never used, and the next step
+overwrites them.
 """
 
 from collections.abc import Callable
@@ -17,78 +17,80 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from mlmt_jax.model import cpu_loop as cpu
-from mlmt_jax.model import gpu_loop as gpu
-from mlmt_jax.model.lstm_cell import cell
-
-__all__ = ["recurrence"]
+from mlmt_jax.model import cpu_loop, gpu_loop
+from mlmt_jax.model.lstm_cell import LSTMWeights, cell
+from mlmt_jax.types import Array
 
 
-def recurrence(
-    inputs: jax.Array, kernel: jax.Array, recurrent: jax.Array, bias: jax.Array, starts: jax.Array, rows: int
-) -> jax.Array:
-    """Hidden states of LSTMs that start from 0.
+def recurrence(inputs: jax.Array, weights: LSTMWeights, step_starts: Array, rows: int) -> jax.Array:
+    """Compute the hidden states of LSTMs that start from 0, (directions, P, h) float.
 
     Args:
-        inputs: (ways, P, d) float, of every packed word, in the order in which each LSTM reads a sentence.
-            Behind the last word there are at least ``rows`` more.
-        kernel: (ways, d, 4 h) float, W, quarters i, f, g, o.
-        recurrent: (ways, h, 4 h) float, U.
-        bias: (ways, 4 h) float.
-        starts: (n + 1,) int32, where the words of each step begin.
-        rows: sentences.
+        inputs: (directions, P, d) float, packed words in the order in which each direction reads a sentence;
+            at least ``rows`` of them, at the end, are padding.
+        weights: of each direction.
+        step_starts: (n + 1,) int32, index of the first packed word of each step.
+        rows: number of sentences.
 
     Returns:
-        (ways, P, h) float; what stands where there is no word means nothing.
+        The states after each word; undefined for padding.
     """
-    return _recurrence(inputs, kernel, recurrent, bias, jnp.asarray(starts), rows)
+    return _recurrence(inputs, weights, jnp.asarray(step_starts), rows)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(5,))
-def _recurrence(
-    inputs: jax.Array, kernel: jax.Array, recurrent: jax.Array, bias: jax.Array, starts: jax.Array, rows: int
-) -> jax.Array:
-    loops = partial(cpu.forward_loop, rows, False), partial(gpu.forward_loop, rows, False)
-    return jnp.concatenate([hs for (hs,) in _by_way(*loops, starts, inputs, kernel, recurrent, bias)])
+@partial(jax.custom_vjp, nondiff_argnums=(3,))
+def _recurrence(inputs: jax.Array, weights: LSTMWeights, step_starts: jax.Array, rows: int) -> jax.Array:
+    """Compute ``recurrence`` without activations for a backward loop."""
+    loops = partial(cpu_loop.forward_loop, rows, False), partial(gpu_loop.forward_loop, rows, False)
+    return jnp.concatenate([h for (h,) in _by_platform(*loops, step_starts, inputs, weights)])
 
 
-def _forward(
-    inputs: jax.Array, kernel: jax.Array, recurrent: jax.Array, bias: jax.Array, starts: jax.Array, rows: int
-):
-    loops = partial(cpu.forward_loop, rows, True), partial(gpu.forward_loop, rows, True)
-    kept = _by_way(*loops, starts, inputs, kernel, recurrent, bias)
-    outputs = jnp.concatenate([cell(gates, cs)[0] for _, cs, gates in kept])
-    return outputs, (inputs, kept, kernel, recurrent, starts)
+def _forward(inputs: jax.Array, weights: LSTMWeights, step_starts: jax.Array, rows: int):
+    """Compute ``recurrence`` and what its backward pass needs."""
+    loops = partial(cpu_loop.forward_loop, rows, True), partial(gpu_loop.forward_loop, rows, True)
+    activations = _by_platform(*loops, step_starts, inputs, weights)
+    outputs = jnp.concatenate([cell(gates, c)[0] for _, c, gates in activations])
+    return outputs, (inputs, weights, activations, step_starts)
 
 
-def _backward(rows: int, saved, slopes: jax.Array):
-    inputs, kept, kernel, recurrent, starts = saved
-    # Taken apart again in the same way, which costs nothing.
-    hs, cs, gates = map(jnp.concatenate, zip(*kept, strict=True))
-    arrays = inputs, hs, cs, gates, kernel, recurrent, slopes
-    passes = partial(cpu.backward_pass, rows), partial(gpu.backward_pass, rows)
-    found = _by_way(*passes, starts, *arrays)
-    return *map(jnp.concatenate, zip(*found, strict=True)), None
+def _backward(rows: int, residuals, slopes: jax.Array):
+    """Compute the gradients by inputs, weights and step starts (None)."""
+    inputs, weights, activations, step_starts = residuals
+    # ``_by_platform`` splits them again in the same way, which costs nothing.
+    trees = inputs, weights, _concatenate(activations), slopes
+    passes = partial(cpu_loop.backward_pass, rows), partial(gpu_loop.backward_pass, rows)
+    return *_concatenate(_by_platform(*passes, step_starts, *trees)), None
 
 
 _recurrence.defvjp(_forward, _backward)
 
 
-def _by_way(
-    on_cpu: Callable[..., Any], on_gpu: Callable[..., Any], starts: jax.Array, *arrays: jax.Array
-) -> list[tuple[jax.Array, ...]]:
-    """What the device's function gives for each way, whose axis has a length of 1.
+def _by_platform(
+    on_cpu: Callable[..., Any], on_gpu: Callable[..., Any], step_starts: jax.Array, *trees: Any
+) -> list[Any]:
+    """Run the function of the device's platform; return its result for each direction.
 
-    ``on_cpu(starts, groups)`` gets the ways one by one, ``on_gpu(starts, *arrays)`` all at once.
+    Args:
+        on_cpu: called as ``on_cpu(step_starts, directions)``, with one tuple of trees for each direction, in
+            which that axis has size 1; returns a list of trees.
+        on_gpu: called as ``on_gpu(step_starts, *trees)``; returns one tree.
+        step_starts: (n + 1,) int32.
+        trees: arrays with a leading axis of directions.
     """
-    ways = len(arrays[0])
+    count = len(jax.tree.leaves(trees)[0])
 
-    def apart(arrays: tuple[jax.Array, ...]) -> list[tuple[jax.Array, ...]]:
-        return list(zip(*(jnp.split(x, ways) for x in arrays), strict=True))
+    def split(tree: Any) -> list[Any]:
+        slices = [partial(jax.lax.slice_in_dim, start_index=i, limit_index=i + 1) for i in range(count)]
+        return [jax.tree.map(part, tree) for part in slices]
 
     return jax.lax.platform_dependent(
-        starts,
-        *arrays,
-        cpu=lambda starts, *arrays: list(on_cpu(starts, apart(arrays))),
-        default=lambda starts, *arrays: apart(on_gpu(starts, *arrays)),
+        step_starts,
+        *trees,
+        cpu=lambda step_starts, *trees: list(on_cpu(step_starts, split(trees))),
+        default=lambda step_starts, *trees: split(on_gpu(step_starts, *trees)),
     )
+
+
+def _concatenate(directions: list[Any]) -> Any:
+    """Return trees of one direction each as one tree."""
+    return jax.tree.map(lambda *arrays: jnp.concatenate(arrays), *directions)

@@ -80,10 +80,12 @@ class Checkpoints:
         self._submit(_Checkpoint(self._last / str(progress.step), "state", arrays, progress))
 
     def _submit(self, checkpoint: _Checkpoint) -> None:
+        """Queue a checkpoint for the writer thread; raise RunError if an earlier one could not be written."""
         self.wait(pending=1)  # The best and the last checkpoint come together.
         self._pending.append(self._writer.submit(self._write, checkpoint, self._pending[-1:]))
 
     def _write(self, checkpoint: _Checkpoint, earlier: list[Future[None]]) -> None:
+        """Write a checkpoint, in the writer thread, unless one of the ``earlier`` writes failed."""
         for write in earlier:
             write.result()  # If the best parameters are lost, their state must not be saved either.
         path, progress = checkpoint.path, checkpoint.progress
@@ -220,6 +222,7 @@ def load_best_params(folder: Path, run_id: str, like: Mapping[str, Any]) -> Para
 
 
 def _read_best(path: Path, run_id: str, like: Mapping[str, Any]) -> Params:
+    """Return best parameters on the device; raise RunError as ``load_best_params`` does."""
     problem = seal_problem(path, run_id)
     if problem:
         raise RunError(f"{path}: not a checkpoint that can be used: {problem}")
@@ -240,6 +243,7 @@ def _unreadable(path: Path, problem: str):
 
 
 def _read_progress(path: Path) -> Progress:
+    """Return the progress of a stored state; raise what JSON and ``Progress`` raise for a damaged one."""
     return Progress(**json.loads(read_regular(path / _PROGRESS).decode("utf-8")))
 
 
@@ -278,10 +282,12 @@ def _to_host(tree: Any) -> Any:
 
 
 def _blank(tree: Any) -> Any:
+    """Return a pytree of zeros with the shapes and dtypes of ``tree``, which orbax wants for a restore."""
     return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), tree)
 
 
 def _on_device(tree: Any) -> Any:
+    """Return a pytree on the first local device."""
     return jax.device_put(tree, jax.local_devices()[0])
 
 
@@ -302,6 +308,7 @@ def _delete(path: Path) -> None:
 
 
 def _delete_unfinished(folder: Path) -> None:
+    """Delete the hidden folders of checkpoints that were not finished, or not wholly deleted."""
     for path in folder.glob(".*"):
         with contextlib.suppress(OSError):
             shutil.rmtree(path)

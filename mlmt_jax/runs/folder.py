@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from mlmt_jax.config import Config, parse_config
-from mlmt_jax.corpus.corpora import Vocabulary
-from mlmt_jax.corpus.stored_vocabulary import find_wrong
-from mlmt_jax.corpus.tag_inventory import check_tags
+from mlmt_jax.corpus.stored_vocabulary import find_problem
+from mlmt_jax.corpus.tag_inventory import tag_errors
+from mlmt_jax.corpus.vocabulary import Vocabulary
 from mlmt_jax.errors import RunError
 from mlmt_jax.runs.atomic_files import replace_text, sync, write_errors
 from mlmt_jax.runs.run_json import SEALED, Identity, checksum, read_identity, write_identity
@@ -26,26 +26,10 @@ class RunFolder:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-
-    @property
-    def checkpoints(self) -> Path:
-        """Folder of the checkpoints (orbax)."""
-        return self.path / "checkpoints"
-
-    @property
-    def metrics(self) -> Path:
-        """One JSON object a line for each evaluation."""
-        return self.path / "metrics.jsonl"
-
-    @property
-    def summary(self) -> Path:
-        """Scores of the best checkpoint; it exists once the run is finished."""
-        return self.path / "summary.json"
-
-    @property
-    def divergence(self) -> Path:
-        """Step and message of a replica that diverged."""
-        return self.path / "diverged.json"
+        self.checkpoints = self.path / "checkpoints"  # folder of the checkpoints (orbax)
+        self.metrics = self.path / "metrics.jsonl"  # one JSON object a line for each evaluation
+        self.summary = self.path / "summary.json"  # scores of the best checkpoint, once the run is finished
+        self.divergence = self.path / "diverged.json"  # step and message of a replica that diverged
 
     def replica(self, number: int) -> "RunFolder":
         """Return the folder of a replica, a whole run folder itself; raise RunError if it is a link."""
@@ -131,6 +115,7 @@ class RunFolder:
         write_identity(self.path, identity._replace(checksums={**identity.checksums, name: [new]}))
 
     def _replace(self, name: str, text: str) -> None:
+        """Write a file of the folder, whole or not at all; raise RunError if the system refuses."""
         with write_errors(self.path / name):
             replace_text(self.path / name, text)
 
@@ -176,11 +161,11 @@ class RunFolder:
             InputError: if it is missing, damaged, or does not fit the run's config.
         """
         config, data = self.config(), self.read("vocab.json")
-        problem = find_wrong(data, config)
+        problem = find_problem(data, config)
         if problem:
             raise RunError(f"{self.path / 'vocab.json'}: not a vocabulary of a run: {problem}")
         vocabulary = Vocabulary.from_json(data)
-        for error in check_tags(config, vocabulary.spans):
+        for error in tag_errors(config, vocabulary.spans):
             raise error
         return vocabulary, data["schemes"]
 
@@ -201,4 +186,5 @@ class RunFolder:
 
 
 def _json_text(name: str, data: Any) -> str:
+    """Return the text of a JSON file; only ``vocab.json``, which is long, is on one line."""
     return json.dumps(data, ensure_ascii=False, indent=None if name == "vocab.json" else 2) + "\n"

@@ -81,6 +81,7 @@ def _create_owner_file(path: Path) -> None:
 
 
 def _this_process() -> str:
+    """Return the content of a lock file: process id and host as JSON."""
     return json.dumps({"pid": os.getpid(), "host": socket.gethostname()})
 
 
@@ -109,6 +110,7 @@ def _is_gone(pid: int, host: str) -> bool:
 
 
 def _in_use(path: Path) -> str:
+    """Return the message for a folder that the owner of a lock file uses."""
     owner = _read_owner(path)
     name = f"process {owner[0]} on {owner[1]}" if owner else "another process"
     return f"{path.parent}: {name} is training in this folder"

@@ -96,6 +96,7 @@ def check_same_run(folder: RunFolder, config: Config, corpora: Corpora) -> None:
 
 
 def _check_config(folder: RunFolder, config: Config) -> None:
+    """Raise RunError with the first differences if a config is not that of the run in ``folder``."""
     current, stored = _comparable(config, RESUMABLE_KEYS), _comparable(folder.config(), RESUMABLE_KEYS)
     if current != stored:
         differences = list(_differences(stored, current, ()))

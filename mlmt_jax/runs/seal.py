@@ -64,5 +64,6 @@ def seal_problem(folder: Path, run_id: str) -> str | None:
 
 
 def _file_checksum(path: Path) -> str:
+    """Return the SHA-256 of a file; raise RunError if it is a link or no regular file."""
     with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

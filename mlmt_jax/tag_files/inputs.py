@@ -66,9 +66,8 @@ def read_columns(
         DataError: with file and line, for a missing column.
     """
     lines, copies = tee(lines)
-    head: list[
-        str
-    ] = []  # the lines up to the end of the first sentence; a later line might take long to come
+    # The first sentence alone decides: later lines may take long to arrive.
+    head: list[str] = []
     rows: list[str] = []
     ignored = ("#", "-DOCSTART-") if fmt.skip_comment else ("-DOCSTART-",)
     for line in lines:
@@ -80,9 +79,10 @@ def read_columns(
     if detects_column and all(len(split_columns(row, fmt.separator)) < 2 for row in rows):
         fmt = replace(fmt, token_col=0)
     for block in iter_blocks(chain(head, lines), fmt, findings, labelled=False):
-        texts = [line.removesuffix("\n") for line in islice(copies, len(block.lines))]
-        written = [line + "\r" * text.endswith("\r") for line, text in zip(block.lines, texts, strict=True)]
-        yield InputSentence(block.tokens, written, block.rows, fmt.separator, None)
+        # `iter_blocks` strips the line endings; carriage returns are put back.
+        endings = ["\r" * line.endswith(("\r", "\r\n")) for line in islice(copies, len(block.lines))]
+        block_lines = list(map(str.__add__, block.lines, endings))
+        yield InputSentence(block.tokens, block_lines, block.rows, fmt.separator, None)
 
 
 def read_text(lines: Iterable[str], tokenize: Callable[[str], list[Token]]) -> Iterator[InputSentence]:

@@ -11,9 +11,8 @@ import numpy as np
 
 from mlmt_jax.batches.encode import encode_sentences, encode_tags
 from mlmt_jax.config import Config, EmbeddingConfig, TaskConfig
-from mlmt_jax.corpus.corpora import Vocabulary
 from mlmt_jax.corpus.oov_vectors import read_oov_vectors
-from mlmt_jax.corpus.vocabulary import WordVocab
+from mlmt_jax.corpus.vocabulary import Vocabulary, WordVocab
 from mlmt_jax.crf.markov import MarkovChain
 from mlmt_jax.errors import RunError
 from mlmt_jax.model import NBest, Reader, TaskModel, readers
@@ -36,7 +35,7 @@ SentenceArrays = list[tuple[np.ndarray, ...]]
 
 
 class TaskContext(NamedTuple):
-    """A task model of a run, without its parameters."""
+    """A task model of a run without its parameters: configs, vocabulary and tag schemes."""
 
     config: Config
     vocabulary: Vocabulary
@@ -56,7 +55,7 @@ class TaskContext(NamedTuple):
     @property
     def training_words(self) -> frozenset[str] | None:
         """The words of the training data; None if the run is older than their list in the vocabulary."""
-        return self.vocabulary.seen.get(self.task.dataset)
+        return self.vocabulary.training_words.get(self.task.dataset)
 
 
 class SentenceModel(Protocol):
@@ -118,7 +117,7 @@ class TrainedModel(NamedTuple):
             )
         known, table = vocabulary.words[spec.name], self.params[spec.name]["table"]
         vectors = read_oov_vectors(path, known, np.asarray(table))
-        words = replace(known, more=WordVocab(tuple(vectors.words)))
+        words = replace(known, extension=WordVocab(tuple(vectors.words)))
         vocabulary = replace(vocabulary, words={**vocabulary.words, spec.name: words})
         return vocabulary, {**self.params, spec.name: {"table": jnp.concatenate([table, vectors.matrix])}}
 
@@ -173,11 +172,15 @@ def mean_model(members: Sequence[TrainedModel]) -> MeanModel:
     names = tags_of_task(
         {tag for member in members for tag in member.context.tags.names}, spans=context.tags.are_spans
     )
-    seen = {name: words for name, words in vocabulary.seen.items() if name != task.dataset}
+    words_by_dataset = {
+        name: words for name, words in vocabulary.training_words.items() if name != task.dataset
+    }
     training_words = [words for member in members if (words := member.context.training_words) is not None]
     if len(training_words) == len(members):
-        seen[task.dataset] = frozenset().union(*training_words)
-    vocabulary = replace(vocabulary, seen=seen, tags={**vocabulary.tags, task.task: names})
+        words_by_dataset[task.dataset] = frozenset().union(*training_words)
+    vocabulary = replace(
+        vocabulary, training_words=words_by_dataset, tags={**vocabulary.tags, task.task: names}
+    )
     return MeanModel(context._replace(vocabulary=vocabulary), tuple(members))
 
 
@@ -195,16 +198,16 @@ def read_marginals(
         pairs: (n - 1, t, t) marginals of neighbours.
         gold: (n,) int tags, -1 if unknown; for `tags_and_losses` alone.
     """
-    markov = MarkovChain.from_marginals(words, pairs)
+    tag_chain = MarkovChain.from_marginals(words, pairs)
     if isinstance(reader, NBest):
-        return markov.k_best(reader.k)
-    tags = markov.k_best(1)[0][0]
+        return tag_chain.k_best(reader.k)
+    tags = tag_chain.k_best(1)[0][0]
     if reader is readers.tags_and_probabilities:
-        return tags, words, markov.path_log_probabilities(tags)
+        return tags, words, tag_chain.path_log_probabilities(tags)
     if reader is readers.tags_and_losses and gold is not None:
         if np.any(gold < 0):
             return tags, np.array(np.nan)
         smallest = np.log(np.finfo(np.float32).tiny)
-        return tags, -np.sum(np.maximum(markov.path_log_probabilities(gold), smallest))
+        return tags, -np.sum(np.maximum(tag_chain.path_log_probabilities(gold), smallest))
     assert reader is readers.best_tags
     return (tags,)

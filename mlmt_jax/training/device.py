@@ -56,6 +56,7 @@ def versions() -> dict[str, str]:
 
 
 def _version(package: str) -> str:
+    """Return the installed version of a package, or "unknown"."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:  # a checkout that was not installed
@@ -92,8 +93,10 @@ def require_memory(setups: Sequence[Setup]) -> None:
 
 
 def _bytes(tree: object) -> int:
+    """Return the number of bytes of all arrays in a pytree."""
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
 def _gib(size: int) -> str:
+    """Return a number of bytes as text in GiB."""
     return f"{size / 2**30:.3g} GiB" if size < 1000 * 2**30 else f"{size / 2**30:.0f} GiB"

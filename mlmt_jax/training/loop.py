@@ -56,7 +56,7 @@ class _Training(NamedTuple):
     progress: Mapping[int, Progress]  # by replica, of its last evaluation or state
     recent: Mapping[int, RecentSteps]  # by replica
     divergences: Mapping[int, str]  # messages of the replicas that ended by divergence
-    retired: frozenset[int]  # replicas whose numbers are not finite; the same in all processes
+    retired: frozenset[int] = frozenset()  # replicas whose numbers are not finite; the same in all processes
 
 
 _Events = Generator[Event, None, _Training]
@@ -76,10 +76,8 @@ def train_replicas(replicas: ReplicaSet, start: Start, stop: StopRequest) -> Gen
     begin, frequency = time.perf_counter() - start.seconds, replicas.config.training.eval_freq
     progress = dict(enumerate(start.progress))
     recent = {number: restore_recent_steps(stored.window) for number, stored in progress.items()}
-    training = _Training(
-        replicas.start(start.states), start.step, start.task_steps, progress, recent, start.divergences,
-        frozenset(),
-    )  # fmt: skip
+    states = replicas.start(start.states)
+    training = _Training(states, start.step, start.task_steps, progress, recent, start.divergences)
     for number in start.divergences:
         training = _retire(replicas, training, number)
     evaluated = max(stored.evaluated for stored in progress.values())

@@ -1,4 +1,4 @@
-"""One optimizer a task model: SGD with momentum, decayed by the task's own steps, in three groups."""
+"""One optimizer per task model: SGD with momentum, decayed by the task model's steps, in three groups."""
 
 import re
 from collections.abc import Hashable, Sequence
@@ -9,19 +9,17 @@ import optax
 from mlmt_jax.config import Config, TaskConfig
 from mlmt_jax.types import Params
 
-__all__ = ["build_optimizer", "label_params", "learning_rate_schedule"]
-
 
 def learning_rate_schedule(task: TaskConfig) -> optax.Schedule:
-    """learning_rate * decay_rate ** (task_step / decay_step), task_step from 0."""
+    """Return the schedule learning_rate * decay_rate ** (task_step / decay_step), task_step from 0."""
     return optax.exponential_decay(task.learning_rate, task.decay_step, task.decay_rate)
 
 
 def build_optimizer(config: Config, task: TaskConfig) -> optax.GradientTransformation:
-    """The optimizer of a task model's own sub-dict of the parameters.
+    """Build the optimizer for the parameters of a task model's components, in three groups.
 
-    - "clipped": scaled down to a global norm of ``gradient_clipping``, measured over this group;
-    - "unclipped": word-embedding tables, whose sparse gradients would drown the others' norm;
+    - "clipped": gradients are scaled down to a global norm of ``gradient_clipping`` over this group;
+    - "unclipped": word-embedding tables, whose sparse gradients would dominate the norm;
     - "frozen": tables with ``trainable`` false.
     """
     table = config.component(task.model.word_embed)
@@ -40,14 +38,14 @@ def build_optimizer(config: Config, task: TaskConfig) -> optax.GradientTransform
 
 
 def label_params(params: Params, rules: Sequence[tuple[str, str]]) -> Params:
-    """The group of every leaf: that of the first rule whose pattern matches its whole path.
+    """Return the group of every leaf: that of the first rule whose pattern matches its whole path.
 
     Args:
         params: nested dicts.
         rules: (pattern, group) pairs; patterns are matched against paths such as "lstm/bias_0".
 
     Raises:
-        ValueError: naming a leaf that no rule covers.
+        ValueError: if no rule matches a leaf; the message names it.
     """
 
     def group(path, _):

@@ -45,6 +45,7 @@ class ProgressPrinter:
                 self._print(f"replica {event.replica} has diverged{others}\n{event.message}")
 
     def _print_step(self, event: StepTaken) -> None:
+        """Move the bar, or print a line if the interval is over and a loss is known."""
         if self._bar is not None:
             self._bar.update(1)
             if event.loss is not None and event.step % 20 == 0:

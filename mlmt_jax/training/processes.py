@@ -168,6 +168,7 @@ def exit_on_failure(common: tuple[type[Exception], ...]) -> Iterator[None]:
 
 
 def _exit() -> None:
+    """Flush the standard streams and exit with status 2 without waiting for other processes."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()

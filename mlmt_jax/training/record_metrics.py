@@ -30,6 +30,7 @@ def record_metrics(config: Config, folders: Sequence[RunFolder], event: Event) -
 
 
 def _record(config: Config, evaluation: ReplicaEvaluation) -> dict[str, Any]:
+    """Return the JSON values of one line: means over the steps since the last evaluation, and scores."""
     progress, recent = evaluation.progress, evaluation.recent
     return {
         "step": progress.step,

@@ -18,7 +18,7 @@ from mlmt_jax.training.compiler_options import COMPILER_OPTIONS
 from mlmt_jax.training.setup import Setup
 from mlmt_jax.training.state import RunState
 from mlmt_jax.training.step import REPLICA_AXES, StepMetrics, touches, train_step, train_steps_in_turn
-from mlmt_jax.training.word_rows import up_to_date
+from mlmt_jax.training.word_rows import current_params
 from mlmt_jax.types import Batch, Params, batch_axes
 
 _REPLICA_AXIS = PartitionSpec("replica")
@@ -75,37 +75,34 @@ class ReplicaGroup:
         keys = jax.vmap(lambda seed: jax.random.fold_in(jax.random.key(seed), STEP_KEY))(
             np.array(seeds, np.uint32)
         )
-        current_params = partial(up_to_date, first.users)
+        params_program = partial(current_params, first.users)
         if self._is_single:
             self.batches: Mapping[str, Any] = first.batches
-            self._key, self._current_params = keys[0], jax.jit(current_params)
+            self._key, self._current_params = keys[0], jax.jit(params_program)
         else:
             parts = None if mesh is None or mesh.shape["data"] == 1 else mesh.shape["data"]
             self.batches = {
                 name: StackedBatches([setups[i].batches[name] for i in self._places], parts)
                 for name in first.batches
             }
-            self._key, self._current_params = self._put(keys), jax.jit(jax.vmap(current_params))
+            self._key, self._current_params = self._put(keys), jax.jit(jax.vmap(params_program))
         paths, self._structure = jax.tree.flatten_with_path(self._shapes)
         self._touched = {
-            name: [
-                i for i, (path, _) in enumerate(paths) if touches(first.model.tasks[name], first.users, path)
-            ]
+            name: [i for i, (path, _) in enumerate(paths) if touches(first.task_training(name), path)]
             for name in self.batches
         }
         self._programs = {name: self._program(name) for name in self.batches}
 
     def _program(self, task: str) -> Callable[..., tuple[Leaves, StepMetrics]]:
         """Return the jitted step of a task model, from touched leaves, a batch and keys to touched leaves."""
-        setup = self.replicas[0].setup
-        static = setup.model.tasks[task], setup.optimizers[task], setup.users
-        step = self._on_leaves(task, partial(train_step, *static))
+        training = self.replicas[0].setup.task_training(task)
+        step = self._on_leaves(task, partial(train_step, training))
         if self._is_single:
             return _jit(_unpacking(step))
         step = jax.vmap(step, (0, REPLICA_AXES, 0))
         if self._mesh is None:
             # One replica keeps a CPU busy: side by side, eight took 13 times the step of one.
-            in_turn = self._on_leaves(task, partial(train_steps_in_turn, *static))
+            in_turn = self._on_leaves(task, partial(train_steps_in_turn, training))
             by_platform = partial(jax.lax.platform_dependent, cpu=in_turn, default=step)
             return _jit(_unpacking(by_platform))
         # Metrics are small: every process gets those of all replicas.
@@ -192,6 +189,7 @@ class ReplicaGroup:
         return [params] if self._is_single else self._split(params)
 
     def _put(self, values: Any, axes: PartitionSpec = _REPLICA_AXIS) -> jax.Array:
+        """Return a NumPy array on the devices; on a mesh, spread over them by ``axes``."""
         if self._mesh is None:
             return jax.numpy.asarray(values)
         # Each process has the whole array on its host, and hands the parts to its devices.

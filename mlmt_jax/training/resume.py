@@ -76,6 +76,7 @@ def resumed_start(
 
 
 def _fresh_progress(setups: Sequence[Setup]) -> Progress:
+    """Return the progress before the first step."""
     return Progress(0, dict.fromkeys(setups[0].model.tasks, 0), None, None, 0, 0.0, 0, {})
 
 

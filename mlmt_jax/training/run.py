@@ -108,6 +108,7 @@ def _have_all_ended(config: Config, start: Start) -> bool:
 
 
 def _how_to_train_longer(config: Config, start: Start) -> str:
+    """Return advice for a finished run: which config values to raise, or to start anew."""
     if len(start.progress) == 1:
         return "raise training.max_step, max_epoch or patience to go on"
     # They took their last steps at different times, and cannot go on side by side.
@@ -169,6 +170,7 @@ def _finish(
 
 
 def _print_scores(progress: Progress, scores: Scores) -> None:
+    """Print the best step and all scores of a run alone."""
     best, last = progress.best_step or 0, progress.step
     more = " (near the end: with a larger max_step or max_epoch, --resume may find a better one)"
     print(f"best step {best} of {last}{more if best > 0.9 * last else ''}, {progress.seconds:.0f} s")

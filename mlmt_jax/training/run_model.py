@@ -39,7 +39,7 @@ def infer(
     Returns:
         The reader's arrays for each sentence, in order. Word axes are padded.
     """
-    task_params = task.own(params)
+    task_params = task.select(params)
     programs = Programs(
         features=lambda words: _features(task, task_params, words),
         read_batch=lambda x, batch: _decode(task, task_params, x, batch, read),

@@ -16,6 +16,7 @@ from mlmt_jax.model import Model, build_model, init_params, put_vectors
 from mlmt_jax.training.optimizers import build_optimizer
 from mlmt_jax.training.plan import check_weights, task_weights
 from mlmt_jax.training.state import RunState, init_state
+from mlmt_jax.training.step import TaskTraining
 from mlmt_jax.training.word_rows import TableUser, table_users
 
 # Steps of a run for which padding is chosen. Not its real number of steps: a run that is resumed with another
@@ -47,6 +48,11 @@ class Setup:
 
         return jax.eval_shape(state)
 
+    def task_training(self, name: str) -> TaskTraining:
+        """Return the task model of this name with its optimizer and the users of its word table."""
+        task = self.model.tasks[name]
+        return TaskTraining(task, self.optimizers[name], self.users.get(task.word_embed.name, ()))
+
 
 def prepare(config: Config) -> Setup:
     """Read the data and build the model of a run alone, whatever ``training.replicas`` says.
@@ -68,6 +74,7 @@ def prepare_replicas(config: Config) -> list[Setup]:
 
 
 def _prepare_all(config: Config, configs: list[Config]) -> list[Setup]:
+    """Return a setup for each config; configs with one corpus share its encoded sentences."""
     corpora = load_corpora(configs)
     distinct = {id(corpus): corpus for corpus in corpora}
     encoded = {key: _encode_corpus(config, corpus) for key, corpus in distinct.items()}

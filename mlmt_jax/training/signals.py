@@ -36,6 +36,7 @@ class StopRequest:
         return self
 
     def _note(self, signum: int, frame: FrameType | None) -> None:
+        """Note a signal, and restore the default effect of all, so that a second one ends the process."""
         self.signum = signum
         for signal_number in self._handlers:
             signal.signal(signal_number, signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""What a run carries from step to step."""
+"""The state of a run between two steps."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -10,25 +10,30 @@ import optax
 from mlmt_jax.model import Model
 from mlmt_jax.types import Params
 
-__all__ = ["RunState", "init_state"]
-
 
 class RunState(NamedTuple):
-    """One run between two steps. A pytree: R runs are one with a leading axis."""
+    """The state of one replica between two steps; R replicas are one state with a leading axis R."""
 
     params: Params  # {component name: subtree}
-    opt_states: dict[str, optax.OptState]  # by task model: momenta of its own components, its step count
-    step: jax.Array  # () int32, steps of all tasks
-    task_steps: dict[str, jax.Array]  # by task model, () int32, its own steps
-    synced: dict[str, jax.Array]  # by task model, (rows of its table,) int32, its steps that a row has had
+    opt_states: dict[str, optax.OptState]  # by task model: momenta of its components, its step count
+    step: jax.Array  # () int32, steps of all task models
+    task_steps: dict[str, jax.Array]  # by task model, () int32, its steps
+    # By task model, (rows of its table,) int32, its steps that are applied to each row (``word_rows``).
+    synced: dict[str, jax.Array]
 
 
 def init_state(
     model: Model, params: Params, optimizers: Mapping[str, optax.GradientTransformation]
 ) -> RunState:
-    """The state before the first step."""
+    """Return the state before the first step.
+
+    Args:
+        model: the task models.
+        params: initial parameters.
+        optimizers: by task model.
+    """
     opt_states = {
-        name: optimizer.init(model.tasks[name].own(params)) for name, optimizer in optimizers.items()
+        name: optimizer.init(model.tasks[name].select(params)) for name, optimizer in optimizers.items()
     }
     task_steps = {name: jnp.int32(0) for name in optimizers}
     synced = {

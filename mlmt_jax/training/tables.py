@@ -26,10 +26,12 @@ def _printable(cell: str) -> str:
 
 
 def _is_number(cell: str) -> bool:
+    """Return True for a number, a percentage, or a placeholder for one."""
     return cell in ("", "-", "nan") or cell.replace(".", "", 1).removesuffix("%").isdigit()
 
 
 def _percent(value: float | None) -> str:
+    """Return a fraction in percent with two decimals; "-" for None."""
     return "-" if value is None else f"{100 * value:.2f}"
 
 

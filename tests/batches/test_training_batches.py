@@ -8,7 +8,7 @@ from dense import dense_chars, dense_words, encode_dense, pack_dense
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlmt_jax.batches.packing import Needs, assemble, largest_needs, needs_of
+from mlmt_jax.batches.packing import Needs, SharedLayout, assemble, batch_needs, largest_needs
 from mlmt_jax.batches.shapes import Shape
 from mlmt_jax.batches.training_batches import OovReplacement, TrainingBatches
 from mlmt_jax.types import Batch, batch_axes
@@ -100,10 +100,12 @@ def test_sentences_are_dealt_out_to_parts_of_one_layout(lengths, parts, more):
     sentences = make_sentences(lengths)
     rows = -(-len(lengths) // parts) * parts
     encoded, other = encode_dense(sentences), encode_dense(make_sentences(lengths[:3], 1))
-    needs = largest_needs([needs_of(encoded, rows), needs_of(other, rows)])
+    needs = largest_needs([batch_needs(encoded, rows), batch_needs(other, rows)])
     need = needs.shape(parts)
     whole = pack_dense(sentences, rows, need.sentence_words).sentences
-    batch = assemble(encoded, rows, Shape(*(size + more for size in need)), needs.lengths, parts)
+    batch = assemble(
+        encoded, rows, Shape(*(size + more for size in need)), SharedLayout(needs.lengths, parts)
+    )
     packed, step_starts = batch.sentences, batch.sentences.step_starts
     seen = []
     for part in range(parts):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from command_lines import status
-from doctored import DEV, TEST, TRAIN, Check, Output, Report, config
+from doctored import DEV, TEST, TRAIN, Check, Message, Output, config
 
 from mlmt_jax.check.__main__ import main
 
@@ -29,13 +29,13 @@ def check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Check:
         out, err = capsys.readouterr()
         assert err == ""
         *lines, summary = out.replace(f"{tmp_path}/", "").splitlines()
-        reports: list[Report] = []
+        messages: list[Message] = []
         for line in lines:
             if line.startswith("  "):
-                reports[-1] = reports[-1]._replace(advice=line.strip())
+                messages[-1] = messages[-1]._replace(advice=line.strip())
             else:
                 kind, place, text = line.split(": ", 2)
-                reports.append(Report(kind, place, text, ""))
-        return Output(exit_status, reports, summary)
+                messages.append(Message(kind, place, text, ""))
+        return Output(exit_status, messages, summary)
 
     return run

@@ -30,7 +30,7 @@ def test_all_errors_are_reported_in_the_order_of_the_files(check: Check) -> None
         vectors="Jan 1\n",
     )
     assert output.status == 2
-    assert [(report.kind, report.place) for report in output.reports] == [
+    assert [(message.kind, message.place) for message in output.messages] == [
         ("error", "c.json"),
         ("error", "train:11:6"),
         ("error", "train:13:2"),
@@ -39,7 +39,7 @@ def test_all_errors_are_reported_in_the_order_of_the_files(check: Check) -> None
         ("error", "dev:4:6"),
         ("error", "vectors:1"),
     ]
-    assert output.reports[0].text.startswith("datasets[0].files.test: no such file: test")
+    assert output.messages[0].text.startswith("datasets[0].files.test: no such file: test")
     assert output.summary == "6 errors, 1 warning in 3 files"
 
 
@@ -54,7 +54,7 @@ def test_all_errors_are_reported_in_the_order_of_the_files(check: Check) -> None
 def test_settings_that_do_not_fit_the_data_are_errors(check: Check, override: str, text: str) -> None:
     files = {split: f"{split} NOUN\nx VERB\n" for split in ("train", "dev", "test")}
     output = check("--set", override, **files | {"train": "train NOUN\nx VERB\ndev NOUN\n"})
-    errors = [report for report in output.reports if report.kind == "error"]
+    errors = [message for message in output.messages if message.kind == "error"]
     assert output.status == 2
     assert errors[0].place == "c.json"
     assert errors[0].text.startswith(text)
@@ -75,9 +75,9 @@ def test_too_long_file_names_are_missing_files(check: Check) -> None:
     output = check(*overrides, vectors="Jan 1 2\n")
     assert output.status == 2
     expected = ("datasets[0].files.dev: no such file: xxx", "components[0].file: no such file: xxx")
-    assert [report.text.startswith(text) for report, text in zip(output.reports, expected, strict=True)] == [
-        True
-    ] * 2
+    assert [
+        message.text.startswith(text) for message, text in zip(output.messages, expected, strict=True)
+    ] == [True] * 2
 
 
 def test_a_missing_config_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -249,7 +249,7 @@ WARNINGS: dict[str, Mistake] = {
 def test_an_error_is_reported_once_with_its_place(check: Check, name: str) -> None:
     mistake = ERRORS[name]
     output = check(**mistake.files)
-    [error] = [report for report in output.reports if report.kind == "error"]
+    [error] = [message for message in output.messages if message.kind == "error"]
     assert output.status == 2
     assert output.summary.startswith("1 error, ")
     assert error.place == mistake.place
@@ -261,9 +261,9 @@ def test_an_error_is_reported_once_with_its_place(check: Check, name: str) -> No
 def test_a_warning_is_reported_once_with_its_place(check: Check, name: str) -> None:
     mistake = WARNINGS[name]
     output = check(**mistake.files)
-    [warning] = [report for report in output.reports if mistake.text in report.text]
+    [warning] = [message for message in output.messages if mistake.text in message.text]
     assert output.status == 0
-    assert {report.kind for report in output.reports} == {"warning"}
+    assert {message.kind for message in output.messages} == {"warning"}
     assert warning.place == mistake.place
     assert warning.text.endswith("times)") == mistake.text.endswith("times)")
     assert mistake.advice in warning.advice

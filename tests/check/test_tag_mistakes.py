@@ -24,7 +24,7 @@ def column_file(tags: list[str], copies: int = 1) -> str:
 def training_reports(check: Check, train: str) -> list[tuple[str, str]]:
     """Return place and text of the findings about a training file; dev and test have its tags."""
     output = check(train=train, dev=train.replace("w", "v"), test=train.replace("w", "x"))
-    return [(report.place, report.text) for report in output.reports if report.place.startswith("train")]
+    return [(message.place, message.text) for message in output.messages if message.place.startswith("train")]
 
 
 @pytest.mark.parametrize("name", WRITTEN)
@@ -51,15 +51,15 @@ def test_slips_do_not_make_iob2_io(check: Check) -> None:
 def test_slips_in_bare_io_tags_are_reported(check: Check) -> None:
     bare = column_file([tag[2:] or "O" for tag in TAGS]) * 3
     output = check(train=bare + "w o\n", dev=bare.replace("w", "v"), parser={"scheme": "io"})
-    assert [report.text for report in output.reports if "like O" in report.text] == [
+    assert [message.text for message in output.messages if "like O" in message.text] == [
         "a tag that looks like O and is not: 'o'"
     ]
 
 
 def test_one_slip_in_a_file_without_spans_is_no_other_scheme(check: Check) -> None:
     output = check(train=column_file(TAGS), dev="v O\nx o\ny O\n")
-    assert not [report for report in output.reports if "look like" in report.text]
-    assert [report.place for report in output.reports if "looks like O" in report.text] == ["dev:2:3"]
+    assert not [message for message in output.messages if "look like" in message.text]
+    assert [message.place for message in output.messages if "looks like O" in message.text] == ["dev:2:3"]
 
 
 @pytest.mark.parametrize("rest", [["VERB", "ADJ", "X"], ["V-S", "A-S", "PUNCT"], ["A=B|C=S"] * 3])

@@ -1,4 +1,4 @@
-"""What every command line does around its work."""
+"""The entry of command lines: errors, exit statuses, signals, streams."""
 
 import errno
 import gc
@@ -12,11 +12,11 @@ import jax
 import pytest
 from command_lines import status
 
-from mlmt_jax.cli import entry as cli
+from mlmt_jax.cli import entry
 from mlmt_jax.errors import DataError
 
 
-def test_only_bad_input_is_told_without_a_traceback() -> None:
+def test_only_bad_input_has_no_traceback() -> None:
     def bad_input(argv: Any) -> None:
         raise DataError("a.txt:3: one\ntwo")
 
@@ -29,7 +29,7 @@ def test_only_bad_input_is_told_without_a_traceback() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "message"),
     [
         (PermissionError(errno.EACCES, "Permission denied", "a/b"), "error: a/b: Permission denied\n"),
         (OSError(errno.ENAMETOOLONG, "File name too long", Path("x")), "error: x: File name too long\n"),
@@ -40,16 +40,18 @@ def test_only_bad_input_is_told_without_a_traceback() -> None:
         ),
     ],
 )
-def test_what_the_system_refuses(error: OSError, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_of_the_system_is_a_message(
+    error: OSError, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     def refused(argv: Any) -> None:
         print("before")
         raise error
 
     assert status(refused) == 2
-    assert capsys.readouterr() == ("before\n", told)
+    assert capsys.readouterr() == ("before\n", message)
 
 
-def test_an_error_that_is_not_the_systems() -> None:
+def test_an_os_error_of_a_library_passes_through() -> None:
     def bug(argv: Any) -> None:
         raise OSError("of a library")
 
@@ -57,7 +59,7 @@ def test_an_error_that_is_not_the_systems() -> None:
         status(bug)
 
 
-def test_a_reader_that_goes_away() -> None:
+def test_a_closed_output_ends_the_process() -> None:
     code = "from mlmt_jax.cli.entry import run\nrun(lambda: [print('x' * 1000) for _ in range(1000)])"
     with subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -70,25 +72,25 @@ def test_a_reader_that_goes_away() -> None:
         assert writer.wait() == 141
 
 
-def test_an_output_that_is_full() -> None:
+def test_a_full_output_is_reported() -> None:
     if not Path("/dev/full").exists():
         pytest.skip("there is no /dev/full")
     code = "from mlmt_jax.cli.entry import run\nrun(lambda: print('x' * 100_000))"
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
-    assert (done.returncode, done.stderr) == (
+    assert (result.returncode, result.stderr) == (
         2,
         "error: the output: cannot be written: No space left on device\n",
     )
 
 
-def test_keys_pressed_before_anything_is_done(capsys: pytest.CaptureFixture[str]) -> None:
-    def pressed(argv: Any) -> None:
+def test_an_interruption_has_its_exit_status(capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(argv: Any) -> None:
         raise KeyboardInterrupt
 
-    assert status(pressed) == 130
+    assert status(interrupted) == 130
     assert capsys.readouterr().err == "\ninterrupted\n"
 
 
@@ -102,35 +104,35 @@ INTERRUPTED = {
 
 
 @pytest.mark.parametrize("place", INTERRUPTED)
-def test_keys_pressed_where_python_would_lose_them(tmp_path: Path, place: str) -> None:
+def test_an_interruption_is_not_lost(tmp_path: Path, place: str) -> None:
     (tmp_path / "slow_module.py").write_text(
         "import signal\ntry:\n    signal.raise_signal(signal.SIGINT)\n"
         "except BaseException as error:\n    raise ImportError from error\n"
     )
     code = (
-        f"import signal, sys\nfrom {cli.__name__} import run\nsys.path.append({str(tmp_path)!r})\n"
+        f"import signal, sys\nfrom {entry.__name__} import run\nsys.path.append({str(tmp_path)!r})\n"
         f"def main():\n    {INTERRUPTED[place]}\n    print('went on')\nrun(main)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (130, "", "\ninterrupted\n")
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "\ninterrupted\n")
 
 
-def test_jaxs_callback_has_the_name_by_which_it_is_known() -> None:
-    assert jax.__name__ in sys.modules  # which registers it
+def test_the_callback_of_jax_has_the_expected_name() -> None:
+    assert jax.__name__ in sys.modules  # importing JAX registers the callback
     assert any(callback.__name__ == "_xla_gc_callback" for callback in gc.callbacks)
 
 
-def test_a_terminal_without_the_letters() -> None:
-    code = f"from {cli.__name__} import run\nrun(lambda: print('isiXhosa \\u00eb'))"
+def test_letters_that_a_terminal_cannot_encode_are_escaped() -> None:
+    code = f"from {entry.__name__} import run\nrun(lambda: print('isiXhosa \\u00eb'))"
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, check=True)
-    assert done.stdout.strip() == b"isiXhosa \\xeb"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, check=True)
+    assert result.stdout.strip() == b"isiXhosa \\xeb"
 
 
-def test_a_terminal_obeys_no_message(capsys: pytest.CaptureFixture[str]) -> None:
+def test_control_characters_in_messages_are_escaped(capsys: pytest.CaptureFixture[str]) -> None:
     def refuse() -> None:
         raise DataError("file: got \x1b[2J\x9b;\nexpected none")
 
     with pytest.raises(SystemExit):
-        cli.run(refuse)
+        entry.run(refuse)
     assert capsys.readouterr().err == "error: file: got \\x1b[2J\\x9b;\nexpected none\n"

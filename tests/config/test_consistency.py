@@ -185,3 +185,11 @@ def test_characters_can_be_left_out(four_tasks: dict[str, Any]) -> None:
         "spec_layer",
         "crf",
     ]
+
+
+@pytest.mark.parametrize("key", ["seed", "sample_seed"])
+def test_seed_of_the_last_replica_has_32_bits(four_tasks: dict[str, Any], refusal: Refusal, key: str) -> None:
+    training = {f"training.{key}": 2**32 - 2}
+    parse_config(edited(four_tasks, {**training, "training.replicas": 2}))
+    message = "invalid value (got 4294967294, expected a number < 4294967294 with 3 replicas)"
+    assert refusal({**training, "training.replicas": 3}) == f"training.{key}: {message}"

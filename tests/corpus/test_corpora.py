@@ -7,8 +7,8 @@ import pytest
 from dense import dense_sentences
 
 from mlmt_jax.batches.encode import encode, encode_sentences
-from mlmt_jax.corpus.corpora import Corpus, Vocabulary
-from mlmt_jax.corpus.dataset import label
+from mlmt_jax.corpus.corpora import Corpus
+from mlmt_jax.corpus.dataset import bioes_sentences
 from mlmt_jax.errors import DataError
 from mlmt_jax.text.columns import Sentence
 from mlmt_jax.text.findings import Findings
@@ -109,10 +109,10 @@ def test_five_unknown_tags_of_a_file_are_reported(load, tmp_path):
 def test_tags_and_words_outside_the_sample_are_unknown(load):
     files = {"train": tuple(f"w{i}/T{i}" for i in range(9)), "dev": ("w/T0 w/T8",)}
     corpus = load({"xho.pos": files}, dataset={"sample": 3})
-    [kept] = [corpus.datasets["xho.pos"].splits["train"]]
-    assert corpus.vocabulary.tags["pos"] == tuple(sorted(sentence.tags[0] for sentence in kept))
-    assert len(kept) == 3
-    assert set(corpus.vocabulary.words["xho words"].words) == {sentence.tokens[0] for sentence in kept}
+    [sample] = [corpus.datasets["xho.pos"].splits["train"]]
+    assert corpus.vocabulary.tags["pos"] == tuple(sorted(sentence.tags[0] for sentence in sample))
+    assert len(sample) == 3
+    assert set(corpus.vocabulary.words["xho words"].words) == {sentence.tokens[0] for sentence in sample}
 
 
 def test_task_with_spans_in_one_language_only_is_refused(load):
@@ -152,7 +152,7 @@ def test_ill_formed_tags_are_repaired_and_counted(load, tmp_path):
 
 def test_empty_tag_is_an_error_with_file_and_line():
     with pytest.raises(DataError, match=r"^some\.file:7: "):
-        label([Sentence(("a",), ("",), (7,))], "iob2", Findings("some.file"))
+        bioes_sentences([Sentence(("a",), ("",), (7,))], "iob2", Findings("some.file"))
 
 
 def test_dev_and_test_add_no_words_or_characters(load):

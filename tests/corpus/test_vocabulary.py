@@ -60,18 +60,18 @@ def test_rows_agree_with_search_through_the_table(table, words, ignore_case):
 
 @given(TABLES, TABLES, st.lists(WORDS, max_size=8), st.booleans())
 @settings(max_examples=100)
-def test_extension_is_searched_before_the_oov_word(table, more, words, ignore_case):
-    alone, other = WordVocab(tuple(table), ignore_case), WordVocab(tuple(more))
-    vocab = WordVocab(tuple(table), ignore_case, more=other)
-    assert vocab.size == 1 + len(table) + len(more)
-    for word in [*words, *table, *more]:
+def test_extension_is_searched_before_the_oov_word(table, extra_words, words, ignore_case):
+    alone, other = WordVocab(tuple(table), ignore_case), WordVocab(tuple(extra_words))
+    vocab = WordVocab(tuple(table), ignore_case, extension=other)
+    assert vocab.size == 1 + len(table) + len(extra_words)
+    for word in [*words, *table, *extra_words]:
         beyond = other.row(word)
         assert vocab.row(word) == (alone.row(word) or (len(table) + beyond if beyond else 0))
     # Words that the table has need no row in the extension.
-    lean = tuple(word for word in more if not alone.row(word))
-    rows = WordVocab(tuple(table), ignore_case, more=WordVocab(lean)).rows(words)
+    lean = tuple(word for word in extra_words if not alone.row(word))
+    rows = WordVocab(tuple(table), ignore_case, extension=WordVocab(lean)).rows(words)
     names = ["", *table, *lean]
-    assert [names[row] for row in rows] == [["", *table, *more][row] for row in vocab.rows(words)]
+    assert [names[row] for row in rows] == [["", *table, *extra_words][row] for row in vocab.rows(words)]
 
 
 def test_rows_of_no_words_are_empty():
@@ -81,35 +81,35 @@ def test_rows_of_no_words_are_empty():
 
 def test_character_rows():
     vocab = CharacterVocab(("a", "b", "ŵ"))
-    letters, sizes = vocab.letters(["ab", "", "ŵxaa", "A"])
+    letters, sizes = vocab.rows(["ab", "", "ŵxaa", "A"])
     assert (letters.tolist(), sizes.tolist()) == ([2, 3, 0, 4, 1, 2, 2, 1], [2, 1, 4, 1])
     assert (letters.dtype, vocab.size) == (np.int32, 5)
     for words, expected in (([], []), ([""], [0]), (["b"], [3])):
-        letters, sizes = vocab.letters(words)
+        letters, sizes = vocab.rows(words)
         assert (letters.tolist(), sizes.tolist(), letters.dtype) == (expected, [1] * len(words), np.int32)
 
 
 def test_characters_fall_back_to_the_normal_form_that_is_known():
     vocab = CharacterVocab(("a", "å", "e", "\u0301"))
     words = ["a\u030a", "é", "a\u030ae\u0301", "xa", "å"]
-    letters, _ = vocab.letters(words)
+    letters, _ = vocab.rows(words)
     # No normal form of the third word has fewer unknown characters than the word as it stands.
     assert letters.tolist() == [3, 4, 5, 2, 1, 4, 5, 1, 2, 3]
-    letters, _ = vocab.letters(words[:2], fall_back=False)
+    letters, _ = vocab.rows(words[:2], fall_back=False)
     assert letters.tolist() == [2, 1, 1]
 
 
 def test_any_code_point_may_be_known_or_unknown():
     vocab = CharacterVocab(("a", "\ud800", "\U0010ffff"))
-    letters, _ = vocab.letters(["a\U0010ffff\U0010fffe", "\ud800\udfff"])
+    letters, _ = vocab.rows(["a\U0010ffff\U0010fffe", "\ud800\udfff"])
     assert letters.tolist() == [2, 4, 1, 3, 1]
-    letters, _ = CharacterVocab(()).letters(["\x00\U0010ffff"])
+    letters, _ = CharacterVocab(()).rows(["\x00\U0010ffff"])
     assert letters.tolist() == [1, 1]
 
 
 def test_characters_beyond_the_limit_are_not_read():
     vocab = CharacterVocab(("a", "b"))
-    letters, sizes = vocab.letters(["a" * MAX_CHARACTERS + "b", "b"])
+    letters, sizes = vocab.rows(["a" * MAX_CHARACTERS + "b", "b"])
     assert letters.tolist() == [2] * MAX_CHARACTERS + [3]
     assert sizes.tolist() == [MAX_CHARACTERS, 1]
 
@@ -118,7 +118,7 @@ def test_words_without_fall_back_match_exactly():
     vocab = WordVocab(("Piet", "piet", "1994"), fall_back=False)
     assert vocab.rows(["Piet", "piet", "PIET", "1994", "1871"]).tolist() == [1, 2, 0, 3, 0]
     assert WordVocab(("piet",), ignore_case=True, fall_back=False).rows(["PIET", "p1"]).tolist() == [1, 0]
-    further = WordVocab(("Piet",), fall_back=False, more=WordVocab(("piet",)))
+    further = WordVocab(("Piet",), fall_back=False, extension=WordVocab(("piet",)))
     assert further.rows(["Piet", "PIET", "Jan"]).tolist() == [1, 2, 0]
     assert vocab.as_json()["fall_back"] is False
     assert "fall_back" not in WordVocab(("Piet",)).as_json()
@@ -128,7 +128,7 @@ def test_word_vocabulary_survives_json():
     for vocab in (
         WordVocab(("Piet",)),
         WordVocab(("piet",), ignore_case=True, fall_back=False),
-        WordVocab(("Piet",), more=WordVocab(("Jan",), fall_back=False)),
+        WordVocab(("Piet",), extension=WordVocab(("Jan",), fall_back=False)),
     ):
         assert WordVocab.from_json(json.loads(json.dumps(vocab.as_json()))) == vocab
 
@@ -144,11 +144,11 @@ def test_vocabulary_survives_json(load):
         embedding={"ignore_case": True},
     )
     vocabulary = corpus.vocabulary
-    again = Vocabulary.from_json(json.loads(json.dumps(vocabulary.as_json())))
-    assert again == vocabulary
-    assert again.sizes == vocabulary.sizes
+    restored = Vocabulary.from_json(json.loads(json.dumps(vocabulary.as_json())))
+    assert restored == vocabulary
+    assert restored.sizes == vocabulary.sizes
     words = ["Gent", "GENT", "piet", "nobody"]
     for table in vocabulary.words:
-        assert again.words[table].rows(words).tolist() == vocabulary.words[table].rows(words).tolist()
-    rows = [copy.characters.letters(words)[0].tolist() for copy in (again, vocabulary)]
+        assert restored.words[table].rows(words).tolist() == vocabulary.words[table].rows(words).tolist()
+    rows = [copy.characters.rows(words)[0].tolist() for copy in (restored, vocabulary)]
     assert rows[0] == rows[1]

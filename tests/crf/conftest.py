@@ -1,4 +1,4 @@
-"""The CRF is written for strict promotion of ranks, and is held to it here."""
+"""Strict rank promotion for all tests of the CRF, which is written for it."""
 
 import jax
 import pytest

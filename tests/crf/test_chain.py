@@ -1,4 +1,4 @@
-"""What a scheme's chain allows, against the list of all well-formed tag sequences."""
+"""The chain of a scheme against the list of all well-formed tag sequences."""
 
 from itertools import pairwise
 from typing import Any
@@ -15,13 +15,13 @@ TYPES = ("Y", "Y-z")
 
 
 def tag_names(scheme: str, seed: int = 0) -> list[str]:
-    """The tags of a scheme in no special order."""
+    """List the tags of a scheme in random order."""
     names = [tags[0] for tags in sequences(1, TYPES, PREFIXES[scheme])]
     return [names[i] for i in np.random.default_rng(seed).permutation(len(names))]
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_a_sequence_is_allowed_if_it_is_well_formed(scheme):
+def test_constraints_allow_exactly_the_well_formed_sequences(scheme):
     names = tag_names(scheme)
     index = {name: i for i, name in enumerate(names)}
     chain = crf.constraints(names, scheme)
@@ -38,7 +38,7 @@ def test_a_sequence_is_allowed_if_it_is_well_formed(scheme):
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_only_what_is_allowed_is_counted_and_decoded(scheme):
+def test_constraints_hold_in_log_partition_and_viterbi(scheme):
     names = tag_names(scheme, 1)
     chain = crf.constraints(names, scheme)
     lengths = np.repeat(np.arange(1, 5), 10)
@@ -53,7 +53,7 @@ def test_only_what_is_allowed_is_counted_and_decoded(scheme):
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_a_file_without_spans_is_all_outside(scheme):
+def test_constraints_of_the_outside_tag_alone_allow_everything(scheme):
     assert all(np.all(scores == 0) for scores in crf.constraints(["O"], scheme))
 
 
@@ -71,22 +71,22 @@ def test_a_file_without_spans_is_all_outside(scheme):
         ([""], "bioes", "tag ''"),
     ],
 )
-def test_tags_that_the_scheme_does_not_have_are_refused(names, scheme, message):
+def test_constraints_refuse_tags_outside_the_scheme(names, scheme, message):
     with pytest.raises(ValueError, match=message):
         crf.constraints(names, scheme)
 
 
 @pytest.mark.parametrize("scheme", [None, "bioes"])
-def test_the_module_adds_the_constraints_to_its_parameters(scheme):
+def test_module_adds_the_constraints_to_its_parameters(scheme):
     names = tuple(tag_names("bioes"))
     module = CRF(names, scheme)
     params = initial_params(module)
     chain: Any = module.apply({"params": params})
     for name, scores in chain._asdict().items():
         allowed = np.isfinite(getattr(crf.constraints(names, "bioes"), name)) if scheme else True
-        own = np.asarray(params[name])
-        np.testing.assert_array_equal(scores, np.where(allowed, own, -np.inf))
-        assert np.all(own != 0)
+        weights = np.asarray(params[name])
+        np.testing.assert_array_equal(scores, np.where(allowed, weights, -np.inf))
+        assert np.all(weights != 0)
     assert {name: scores.shape for name, scores in params.items()} == {
         "transitions": (9, 9),
         "start": (9,),

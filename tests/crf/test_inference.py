@@ -1,4 +1,4 @@
-"""Sums over tag sequences against the enumeration of every path."""
+"""Sums over all tag sequences against the enumeration of every path."""
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +21,7 @@ from mlmt_jax import crf
 from mlmt_jax.crf import Chain
 
 SEEDS = st.integers(0, 2**32 - 1)
-# Of the paths of a 4-word sentence, most are forbidden at the upper end, in many sentences all.
+# At the upper end, most paths of a 4-word sentence are forbidden, in many sentences all.
 SHARES = st.sampled_from([0.0, 0.2, 0.5])
 
 
@@ -43,7 +43,7 @@ def total_log_partition(emissions, tags, chain, lengths):
     return jnp.sum(crf.log_partition(emissions, chain, lengths))
 
 
-# By emissions and by chain.
+# With respect to emissions and chain.
 likelihood_gradients = jax.jit(jax.grad(total_log_likelihood, (0, 2)))
 partition_gradients = jax.jit(jax.grad(total_log_partition, (0, 2)))
 
@@ -55,28 +55,28 @@ def check_against_enumeration(case: Case):
     shares = np.zeros(case.emissions.shape)
     for i, (e, _) in enumerate(case.sentences()):
         shares[i, : len(e)] = crf_marginals(e, *case.chain)
-    found = every_function(*case)
-    np.testing.assert_allclose(found["log_partition"], log_z, 1e-5, 1e-5)
-    np.testing.assert_allclose(found["score"], gold, 1e-5, 1e-5)
-    for one, want, z in zip(found["log_likelihood"], likelihood, log_z, strict=True):
-        # The difference of two numbers as large as log Z, each held to 6e-8 of itself.
-        np.testing.assert_allclose(one, want, 1e-5, 1e-5 + 1.2e-7 * abs(z))
-    np.testing.assert_allclose(found["marginals"], shares, 0, 1e-5)
+    results = every_function(*case)
+    np.testing.assert_allclose(results["log_partition"], log_z, 1e-5, 1e-5)
+    np.testing.assert_allclose(results["score"], gold, 1e-5, 1e-5)
+    for actual, expected, z in zip(results["log_likelihood"], likelihood, log_z, strict=True):
+        # The difference of two numbers as large as log Z, each accurate to 6e-8 of itself.
+        np.testing.assert_allclose(actual, expected, 1e-5, 1e-5 + 1.2e-7 * abs(z))
+    np.testing.assert_allclose(results["marginals"], shares, 0, 1e-5)
 
 
 @pytest.mark.parametrize(("n", "t"), [*SHAPES, *WIDE])
-def test_sums_are_those_over_every_path(n, t):
+def test_sums_equal_the_enumeration(n, t):
     check_against_enumeration(random_case(n + 10 * t, n, t))
 
 
 @given(SEEDS, SHARES, st.sampled_from([0.1, 1.0, 10.0]))
 @settings(max_examples=40)
-def test_sums_are_those_over_every_path_that_is_allowed(seed, forbidden, scale):
+def test_sums_equal_the_enumeration_of_allowed_paths(seed, forbidden, scale):
     check_against_enumeration(random_case(seed, 4, 3, forbidden=forbidden, scale=scale))
 
 
 @pytest.mark.parametrize("t", [1, 2, 7])
-def test_without_potentials_all_paths_count_alike(t):
+def test_log_partition_of_zero_scores_is_n_log_t(t):
     lengths = np.arange(9)
     chain = Chain(np.zeros((t, t)), np.zeros(t), np.zeros(t))
     log_z = crf.log_partition(np.zeros((9, 8, t), np.float32), chain, lengths)
@@ -85,19 +85,19 @@ def test_without_potentials_all_paths_count_alike(t):
 
 @given(SEEDS, SHARES)
 @settings(max_examples=20)
-def test_the_gradient_of_log_z_is_the_marginals_and_the_expected_transitions(seed, forbidden):
+def test_gradient_of_log_z_is_marginals_and_expected_transitions(seed, forbidden):
     case = random_case(seed, 4, 3, forbidden=forbidden)
-    found = every_function(*case)
+    results = every_function(*case)
     by_emissions, by_chain = partition_gradients(*case)
-    np.testing.assert_allclose(by_emissions, found["marginals"], 1e-5, 1e-6)
+    np.testing.assert_allclose(by_emissions, results["marginals"], 1e-5, 1e-6)
     # Each sentence that has a path starts once, ends once and moves between its words.
-    words = case.lengths[np.isfinite(found["log_partition"]) & (case.lengths > 0)]
+    words = case.lengths[np.isfinite(results["log_partition"]) & (case.lengths > 0)]
     for scores, times in zip(by_chain, (np.sum(words - 1), len(words), len(words)), strict=True):
         np.testing.assert_allclose(np.sum(np.asarray(scores)), times, 1e-5, 1e-5)
 
 
 @pytest.mark.parametrize(("seed", "forbidden"), [(6, 0.0), (41, 0.15)])
-def test_gradients_are_the_finite_differences_of_the_enumeration(seed, forbidden):
+def test_gradients_equal_finite_differences_of_the_enumeration(seed, forbidden):
     case = random_case(seed, 4, 3, forbidden=forbidden)
     exact = Case(
         case.emissions.astype(np.float64),
@@ -115,12 +115,12 @@ def test_gradients_are_the_finite_differences_of_the_enumeration(seed, forbidden
 
     slopes = finite_differences(likelihood, [exact.emissions, *map(np.asarray, exact.chain)])
     by_emissions, by_chain = likelihood_gradients(*case)
-    for found, slope in zip([by_emissions, *by_chain], slopes, strict=True):
+    for gradient, slope in zip([by_emissions, *by_chain], slopes, strict=True):
         assert np.any(slope)
-        np.testing.assert_allclose(found, slope, 1e-4, 1e-4)
+        np.testing.assert_allclose(gradient, slope, 1e-4, 1e-4)
 
 
-def test_a_nan_within_a_sentence_is_not_taken_for_a_forbidden_tag():
+def test_nan_in_a_sentence_gives_nan_and_not_a_forbidden_tag():
     case = random_case(1, 3, 5)
     emissions = case.emissions.copy()
     emissions[0, 1, 0] = np.nan
@@ -129,7 +129,7 @@ def test_a_nan_within_a_sentence_is_not_taken_for_a_forbidden_tag():
     assert np.isfinite(log_z[1])
 
 
-def test_a_long_sentence_of_large_scores_stays_exact():
+def test_long_sentence_with_large_scores_is_exact():
     n, t, k = 5000, 4, 3
     random = np.random.default_rng(0)
     emissions = (100 * random.normal(size=(n, t))).astype(np.float32)
@@ -148,7 +148,7 @@ def test_a_long_sentence_of_large_scores_stays_exact():
     tags, score = crf.viterbi(emissions, chain, n)
     paths, scores = crf.k_best(emissions, chain, n, k)
     np.testing.assert_allclose(score, best, 1e-4)
-    np.testing.assert_allclose(scores, best, 1e-4)  # the first of 2 ** 60 paths and more are this close
+    np.testing.assert_allclose(scores, best, 1e-4)  # more than 2 ** 60 paths are this close
     assert np.all(np.diff(scores) <= 0)
     np.testing.assert_array_equal(paths[0], tags)
     assert len(np.unique(paths, axis=0)) == k
@@ -156,16 +156,16 @@ def test_a_long_sentence_of_large_scores_stays_exact():
         np.testing.assert_allclose(crf_path_score(emissions, path, *chain), best, 1e-6)
 
 
-def test_sums_of_half_floats_are_taken_in_single_precision():
+def test_half_precision_is_summed_in_single_precision():
     case = random_case(2, 3, 5)
     emissions = jnp.asarray(case.emissions, jnp.float16)
-    found = crf.log_likelihood(emissions, case.tags, case.chain, case.lengths)
+    log_p = crf.log_likelihood(emissions, case.tags, case.chain, case.lengths)
     exact = crf.log_likelihood(emissions.astype(jnp.float32), case.tags, case.chain, case.lengths)
-    assert found.dtype == crf.marginals(emissions, case.chain, case.lengths).dtype == jnp.float32
-    np.testing.assert_array_equal(found, exact)
+    assert log_p.dtype == crf.marginals(emissions, case.chain, case.lengths).dtype == jnp.float32
+    np.testing.assert_array_equal(log_p, exact)
 
 
-def test_scores_of_unequal_precision_meet_in_the_larger():
+def test_mixed_precision_uses_the_higher_one():
     case = random_case(2, 3, 5)
     with jax.enable_x64(True):
         chain = Chain(*(np.asarray(scores, np.float64) for scores in case.chain))

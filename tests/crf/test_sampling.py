@@ -1,4 +1,4 @@
-"""Pairs, entropy, subsets and draws of the distribution over tag sequences, against its enumeration."""
+"""Samples, pair marginals, entropy and span probabilities against the enumeration of every path."""
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ SHARES = st.sampled_from([0.0, 0.2, 0.5])
 
 
 def distribution(emissions: np.ndarray, chain: crf.Chain) -> tuple[np.ndarray, np.ndarray]:
-    """Every path of a sentence and its probability; all 0 where every path is forbidden."""
+    """List every path of a sentence and its probability; 0 if every path is forbidden."""
     if not len(emissions):
         return np.zeros((1, 0), int), np.ones(1)
     paths, scores = path_scores(emissions, *chain)
@@ -37,7 +37,7 @@ def every_function(case: Case, allowed):
 @pytest.mark.parametrize(("n", "t"), SHAPES)
 @given(seed=SEEDS, forbidden=SHARES)
 @settings(max_examples=10)
-def test_pairs_entropy_and_subsets_are_those_of_the_enumeration(n, t, seed, forbidden):
+def test_pairs_entropy_and_spans_equal_the_enumeration(n, t, seed, forbidden):
     case = random_case(seed, n, t, forbidden=forbidden, scale=2.0)
     allowed = np.random.default_rng(seed).random(case.emissions.shape) < 0.7
     pairs, entropy, log_probability = every_function(case, allowed)
@@ -58,14 +58,14 @@ def test_pairs_entropy_and_subsets_are_those_of_the_enumeration(n, t, seed, forb
             np.testing.assert_allclose(np.exp(log_probability[i]), within, 1e-4, 1e-5)
 
 
-def test_the_entropy_of_equal_paths_is_the_logarithm_of_their_number():
+def test_entropy_of_equal_paths_is_the_logarithm_of_their_number():
     chain = crf.Chain(np.zeros((3, 3), np.float32), np.zeros(3, np.float32), np.zeros(3, np.float32))
     lengths = np.array([0, 1, 4, 7])
     entropy = crf.entropy(np.zeros((4, 7, 3), np.float32), chain, lengths)
     np.testing.assert_allclose(entropy, lengths * np.log(3), 1e-6, 1e-6)
 
 
-def test_the_entropy_is_accurate_where_scores_are_large_and_sentences_long():
+def test_entropy_is_accurate_for_large_scores_and_long_sentences():
     random = np.random.default_rng(5)
     emissions = np.zeros((1, 2000, 2), np.float32)
     emissions[0, :, 0] = 100 * random.normal(size=2000)
@@ -74,7 +74,7 @@ def test_the_entropy_is_accurate_where_scores_are_large_and_sentences_long():
     np.testing.assert_allclose(crf.entropy(emissions, chain, np.array([2000])), 2000 * np.log(2), 1e-5)
 
 
-def test_the_gradient_of_the_entropy_is_its_slope():
+def test_gradient_of_the_entropy_equals_finite_differences():
     case = random_case(3, 4, 3)
     with jax.enable_x64(True):
         emissions = jnp.asarray(case.emissions, jnp.float64)
@@ -85,7 +85,7 @@ def test_the_gradient_of_the_entropy_is_its_slope():
     np.testing.assert_allclose(np.sum(gradient * np.asarray(toward)), slope, 1e-5)
 
 
-def test_draws_have_the_probabilities_of_their_paths():
+def test_samples_have_the_probabilities_of_their_paths():
     case = random_case(11, 4, 3, forbidden=0.15)
     draws = 20_000
     tags = np.asarray(
@@ -113,7 +113,7 @@ def test_draws_have_the_probabilities_of_their_paths():
     assert tested
 
 
-def test_draws_differ_by_key_and_are_repeated_by_it():
+def test_samples_depend_on_the_key_alone():
     case = random_case(2, 6, 5)
     draw = lambda seed: np.asarray(
         crf.sample(jax.random.key(seed), case.emissions, case.chain, case.lengths, (7,))

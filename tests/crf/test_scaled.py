@@ -1,4 +1,4 @@
-"""The fast and the sure way of summing: one answer, the sure one where the fast one cannot be trusted."""
+"""The scaled recursions against the log-space ones and the enumeration, and their reports of inexactness."""
 
 from functools import partial
 
@@ -7,39 +7,39 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from crf_cases import random_case
-from oracles import crf_expected_moves, crf_forward_backward, crf_log_partition, crf_marginals
+from oracles import crf_expected_transitions, crf_forward_backward, crf_log_partition, crf_marginals
 
 from mlmt_jax import crf
-from mlmt_jax.crf import logspace, messages, scaled
+from mlmt_jax.crf import expectations, logspace, scaled
 
-_posterior = jax.jit(partial(scaled.posterior, moves=True))
+_posterior = jax.jit(partial(scaled.posterior, transitions=True))
 _log_partition = jax.jit(scaled.log_partition)
 
 
 @pytest.mark.parametrize("forbidden", [0.0, 0.3])
-@pytest.mark.parametrize("moves", [True, False])
-def test_both_ways_give_one_posterior(forbidden, moves):
+@pytest.mark.parametrize("transitions", [True, False])
+def test_scaled_and_logspace_give_the_same_posterior(forbidden, transitions):
     case = random_case(8, 6, 5, forbidden=forbidden, scale=2.0)
     arguments = [jax.tree.map(jnp.asarray, x) for x in (case.emissions, case.chain, case.lengths)]
-    fast, exact = jax.jit(partial(scaled.posterior, moves=moves))(*arguments)
-    sure = jax.jit(partial(logspace.posterior, moves=moves))(*arguments)
+    fast, exact = jax.jit(partial(scaled.posterior, transitions=transitions))(*arguments)
+    reference = jax.jit(partial(logspace.posterior, transitions=transitions))(*arguments)
     assert exact
-    for got, want in zip(fast[:2], sure[:2], strict=True):
-        np.testing.assert_allclose(got, want, 1e-5, 1e-5)
+    for actual, expected in zip(fast[:2], reference[:2], strict=True):
+        np.testing.assert_allclose(actual, expected, 1e-5, 1e-5)
     scores = jnp.asarray(np.random.default_rng(2).normal(size=(5, 5)), jnp.float32)
-    np.testing.assert_allclose(fast.moves.dot(scores), sure.moves.dot(scores), 1e-5, 1e-5)
+    np.testing.assert_allclose(fast.transitions.dot(scores), reference.transitions.dot(scores), 1e-5, 1e-5)
     value, exact = _log_partition(*arguments)
     assert exact
-    np.testing.assert_allclose(value, sure.log_partition, 1e-5, 1e-5)
+    np.testing.assert_allclose(value, reference.log_partition, 1e-5, 1e-5)
 
 
 @pytest.mark.parametrize("where", ["emissions", "transitions", "start", "end", "messages"])
-def test_the_fast_way_says_when_it_cannot_be_trusted(where):
+def test_scaled_reports_when_it_is_inexact(where):
     case = random_case(9, 6, 3)
     emissions, chain, lengths = case.emissions.copy(), case.chain, np.full_like(case.lengths, 6)
     if where == "emissions":
         emissions[0, 2, 1] -= 300
-    elif where == "messages":  # nothing is large by itself; what adds up is
+    elif where == "messages":  # each score is small, their sum is large
         emissions[:, :, 0] += 20
         chain = chain._replace(transitions=np.where(np.eye(3) > 0, 0, -np.inf).astype(np.float32))
     else:
@@ -48,11 +48,11 @@ def test_the_fast_way_says_when_it_cannot_be_trusted(where):
         chain = chain._replace(**{where: scores})
     arguments = [jax.tree.map(jnp.asarray, x) for x in (emissions, chain, lengths)]
     assert not _log_partition(*arguments)[1]
-    # Going backward shows that a tag or path of probability e^-100 and less does not matter.
+    # The backward recursion shows that a tag or path of probability e^-100 or less does not matter.
     assert _posterior(*arguments)[1] == (where in ("emissions", "messages"))
     for i in range(len(lengths)):
-        want = crf_log_partition(emissions[i], *chain)
-        np.testing.assert_allclose(crf.log_partition(emissions[i], chain, 6), want, 1e-5)
+        log_z = crf_log_partition(emissions[i], *chain)
+        np.testing.assert_allclose(crf.log_partition(emissions[i], chain, 6), log_z, 1e-5)
         np.testing.assert_allclose(
             crf.marginals(emissions[i], chain, 6), crf_marginals(emissions[i], *chain), 1e-4, 1e-5
         )
@@ -60,71 +60,71 @@ def test_the_fast_way_says_when_it_cannot_be_trusted(where):
 
 @pytest.mark.parametrize("scale", [5.0, 20.0, 60.0])
 @pytest.mark.parametrize("forbidden", [0.0, 0.3])
-def test_what_the_fast_way_trusts_is_right(scale, forbidden):
-    # Of the larger scales hardly a number keeps within its share.
-    trusted = 0
+def test_scaled_is_right_if_it_reports_to_be_exact(scale, forbidden):
+    # At the larger scales, most numbers are outside of their share of the float range.
+    exact_sentences = 0
     for seed in range(20):
         case = random_case(seed, 6, 4, forbidden=forbidden)
         emissions = case.emissions * np.float32(scale)
         arguments = [jax.tree.map(jnp.asarray, x) for x in (emissions, case.chain, case.lengths)]
-        found, exact = _posterior(*arguments)
+        posterior, exact = _posterior(*arguments)
         scores = np.random.default_rng(seed).normal(size=(4, 4))
-        expected = found.moves.dot(jnp.asarray(scores, jnp.float32))
+        expected = posterior.transitions.dot(jnp.asarray(scores, jnp.float32))
         for i, length in enumerate(case.lengths if exact else []):
-            trusted += 1
+            exact_sentences += 1
             words = emissions[i, :length]
             np.testing.assert_allclose(
-                found.log_partition[i], crf_log_partition(words, *case.chain), 1e-6, 1e-4
+                posterior.log_partition[i], crf_log_partition(words, *case.chain), 1e-6, 1e-4
             )
             np.testing.assert_allclose(
-                found.marginals[:length, :, i], crf_marginals(words, *case.chain), 1e-5, 1e-5
+                posterior.marginals[:length, :, i], crf_marginals(words, *case.chain), 1e-5, 1e-5
             )
-            moves = crf_expected_moves(words, *case.chain)
-            np.testing.assert_allclose(expected[i], np.sum(moves * scores), 1e-4, 1e-4)
-    assert trusted > 0
+            transitions = crf_expected_transitions(words, *case.chain)
+            np.testing.assert_allclose(expected[i], np.sum(transitions * scores), 1e-4, 1e-4)
+    assert exact_sentences > 0
 
 
-@pytest.mark.parametrize("back", [12.0, 17.0, 40.0])
-def test_a_lifted_number_that_matters_in_the_end_is_not_trusted(back):
-    # Tag 1 is far behind after three words, and has no other words to come back with than the last two.
+@pytest.mark.parametrize("gain", [12.0, 17.0, 40.0])
+def test_raised_number_that_affects_the_result_is_reported(gain):
+    # Tag 1 is far below tag 0 after three words. Only the last two words favour it, each by ``gain``.
     emissions = np.zeros((1, 5, 2), np.float32)
-    emissions[0, :3, 0], emissions[0, 3:, 1] = 20.0, back
+    emissions[0, :3, 0], emissions[0, 3:, 1] = 20.0, gain
     stay = np.array([[0.0, -15.0], [-15.0, 0.0]], np.float32)
     chain = crf.Chain(stay, np.zeros(2, np.float32), np.array([-np.inf, 0.0], np.float32))
     arguments = jnp.asarray(emissions), jax.tree.map(jnp.asarray, chain), jnp.array([5])
-    found, exact = _posterior(*arguments)
-    want = crf_log_partition(emissions[0], *chain)
+    posterior, exact = _posterior(*arguments)
+    log_z = crf_log_partition(emissions[0], *chain)
     if exact:
-        np.testing.assert_allclose(found.log_partition[0], want, 1e-6)
-    np.testing.assert_allclose(crf.log_partition(*arguments), [want], 1e-6)
+        np.testing.assert_allclose(posterior.log_partition[0], log_z, 1e-6)
+    np.testing.assert_allclose(crf.log_partition(*arguments), [log_z], 1e-6)
     np.testing.assert_allclose(crf.marginals(*arguments)[0], crf_marginals(emissions[0], *chain), 1e-5, 1e-6)
 
 
-def test_many_lifted_numbers_that_matter_little_do_not_add_up():
-    # From tag 0 one cannot go to tag 1, for good, but by way of any other tag, each of them lifted by far.
+def test_many_raised_numbers_of_little_effect_do_not_add_up():
+    # Tag 0 reaches tag 1 only through one of the other tags, all of which are raised by far.
     n, t = 1000, 40
-    lifted = (t * float(np.finfo(np.float32).tiny)) ** 0.4
-    trusted = []
-    for share in (1e-13, 3e-11, 5e-10):  # of all paths, by way of one tag at one word
-        behind = 0.5 * np.log(share / lifted)
+    limit = (t * float(np.finfo(np.float32).tiny)) ** 0.4
+    reports = []
+    for share in (1e-13, 3e-11, 5e-10):  # of all paths, through one tag at one word
+        cost = 0.5 * np.log(share / limit)
         transitions = np.full((t, t), -np.inf, np.float32)
-        transitions[[0, 1], [0, 1]] = -behind
+        transitions[[0, 1], [0, 1]] = -cost
         transitions[0, 2:] = transitions[2:, 1] = 0
         start = np.where(np.arange(t) == 0, 0, -np.inf).astype(np.float32)
         emissions = np.where(np.arange(t) < 2, 0, np.full((n, t), -100)).astype(np.float32)
         chain = crf.Chain(transitions, start, np.zeros(t, np.float32))
         arguments = jnp.asarray(emissions[None]), jax.tree.map(jnp.asarray, chain), jnp.array([n])
-        found, exact = _posterior(*arguments)
-        trusted.append(bool(exact))
+        posterior, exact = _posterior(*arguments)
+        reports.append(bool(exact))
         if exact:
             shares = crf_forward_backward(emissions, *chain)[1]
-            np.testing.assert_allclose(found.marginals[..., 0], shares, 0, 2e-6)
-    assert trusted[0]
-    assert not trusted[-1]
+            np.testing.assert_allclose(posterior.marginals[..., 0], shares, 0, 2e-6)
+    assert reports[0]
+    assert not reports[-1]
 
 
-def test_a_path_that_underflows_is_found_when_it_becomes_the_only_one():
-    # The better tag by 200 nats a word comes to a dead end: what is left is far below any float32.
+def test_path_that_underflows_is_exact_if_it_is_the_only_one():
+    # The tag that is better by 200 nats a word comes to a dead end. The other path is far below any float32.
     emissions = np.zeros((5, 2), np.float32)
     emissions[:4, 0] = 200
     emissions[4, 0] = -np.inf
@@ -137,36 +137,36 @@ def test_a_path_that_underflows_is_found_when_it_becomes_the_only_one():
 
 @pytest.mark.parametrize("t", [4, 8, 20, 40])
 @pytest.mark.parametrize("scores", [(16.4, 16.4, 18.4, 34.8), (0.0, 16.3, 34.5, 34.5)])
-def test_products_of_what_is_just_within_its_share_do_not_underflow(t, scores):
-    # The one path goes through tag 2, tag 0 and tag 1, while all others add up to a maximum of t.
-    before, behind, first, last = scores
+def test_products_of_numbers_just_within_their_shares_do_not_underflow(t, scores):
+    # The only path goes through tags 2, 0 and 1, while the sum over all other paths reaches t.
+    into, out_of, first, last = scores
     transitions = np.zeros((t, t), np.float32)
     transitions[:, :2] = -np.inf
-    transitions[2, 0], transitions[0, 1] = -before, -behind
+    transitions[2, 0], transitions[0, 1] = -into, -out_of
     end = np.full(t, -np.inf, np.float32)
     end[1] = 0
     emissions = np.zeros((1, 3, t), np.float32)
     emissions[0, 1, 0], emissions[0, 2, 1] = -first, -last
     chain = crf.Chain(transitions, np.zeros(t, np.float32), end)
-    want = -sum(scores)
-    np.testing.assert_allclose(crf.log_partition(emissions, chain, np.array([3])), [want], 1e-5)
+    log_z = -sum(scores)
+    np.testing.assert_allclose(crf.log_partition(emissions, chain, np.array([3])), [log_z], 1e-5)
     tags = np.array([[2, 0, 1]], np.int32)
     np.testing.assert_allclose(crf.log_likelihood(emissions, tags, chain, np.array([3])), [0.0], 0, 1e-4)
     np.testing.assert_allclose(crf.marginals(emissions, chain, np.array([3])).sum(-1), np.ones((1, 3)), 1e-5)
 
 
-def test_messages_that_several_words_together_push_below_their_share_are_not_trusted():
-    """No emission is too small by itself; the path of those that are small is the only one in the end."""
+def test_messages_that_several_words_push_below_their_share_are_reported():
+    """Check a sentence in which no emission is too small and the path of small emissions is the only one."""
     emissions = np.zeros((10, 2), np.float32)
     emissions[:2, 0], emissions[2:, 0] = -20, 10
     chain = crf.Chain(np.array([[0, 0], [-np.inf, 0]], np.float32), *np.zeros((2, 2), np.float32))
-    want = crf_log_partition(emissions, *chain)
+    log_z = crf_log_partition(emissions, *chain)
     value, _ = jax.value_and_grad(lambda scores: crf.log_partition(scores, chain, 10))(jnp.asarray(emissions))
-    np.testing.assert_allclose(value, want, 1e-5)
+    np.testing.assert_allclose(value, log_z, 1e-5)
     assert not _posterior(jnp.asarray(emissions)[None], chain, jnp.array([10]))[1]
 
 
-def test_infinite_emissions_are_left_to_the_sure_way():
+def test_infinite_emissions_are_reported():
     chain = jax.tree.map(jnp.asarray, crf.Chain(np.zeros((2, 2)), np.zeros(2), np.zeros(2)))
     chain = jax.tree.map(lambda scores: scores.astype(jnp.float32), chain)
     for emissions in ([[np.inf, 0.0]], [[0.0, 1.0], [np.inf, np.inf]]):
@@ -176,21 +176,21 @@ def test_infinite_emissions_are_left_to_the_sure_way():
 
 
 @pytest.mark.parametrize("limit", ["_MOST_COPIED", "_MANY_SENTENCES"])
-def test_moves_weigh_alike_however_many_words_and_sentences(monkeypatch, limit):
+def test_expected_transitions_do_not_depend_on_how_they_are_multiplied(monkeypatch, limit):
     case = random_case(14, 6, 4)
     arguments = [jax.tree.map(jnp.asarray, x) for x in (case.emissions, case.chain, case.lengths)]
-    moves = _posterior(*arguments)[0].moves
+    transitions = _posterior(*arguments)[0].transitions
     random = np.random.default_rng(3)
     scores = jnp.asarray(random.normal(size=(4, 4)), jnp.float32)
     weights = jnp.asarray(random.normal(size=len(case.lengths)), jnp.float32)
-    few, pull = jax.vjp(moves.dot, scores)
-    monkeypatch.setattr(messages, limit, 0)
-    many, pull_many = jax.vjp(moves.dot, scores)
+    few, pull = jax.vjp(transitions.dot, scores)
+    monkeypatch.setattr(expectations, limit, 0)
+    many, pull_many = jax.vjp(transitions.dot, scores)
     np.testing.assert_allclose(many, few, 1e-5, 1e-6)
     np.testing.assert_allclose(pull_many(weights)[0], pull(weights)[0], 1e-5, 1e-6)
 
 
-def test_second_derivatives_are_the_slopes_of_the_first():
+def test_second_derivatives_equal_finite_differences_of_the_first():
     case = random_case(12, 3, 2)
     with jax.enable_x64(True):
         chain = crf.Chain(*(jnp.asarray(scores, jnp.float64) for scores in case.chain))
@@ -204,25 +204,25 @@ def test_second_derivatives_are_the_slopes_of_the_first():
 
 
 @pytest.mark.parametrize("words", [1, 6])
-def test_the_way_of_other_devices_gives_the_same(words, monkeypatch):
+def test_recursion_of_other_devices_gives_the_same_results(words, monkeypatch):
     case = random_case(10, words, 4, forbidden=0.2)
     lengths = np.minimum(case.lengths, words)
 
-    def found():
+    def results():
         value = lambda emissions, chain: jnp.sum(jnp.nan_to_num(crf.log_partition(emissions, chain, lengths)))
         jax.clear_caches()
-        own = jax.value_and_grad(value, (0, 1))(jnp.asarray(case.emissions), case.chain)
-        return jax.tree.leaves((own, crf.marginals(case.emissions, case.chain, lengths)))
+        log_z = jax.value_and_grad(value, (0, 1))(jnp.asarray(case.emissions), case.chain)
+        return jax.tree.leaves((log_z, crf.marginals(case.emissions, case.chain, lengths)))
 
-    on_cpu = found()
+    on_cpu = results()
     used = []
 
-    def elsewhere(*args, default, **_):
+    def on_other_device(*args, default, **_):
         used.append(default)
         return default(*args)
 
-    monkeypatch.setattr(jax.lax, "platform_dependent", elsewhere)
-    for got, want in zip(found(), on_cpu, strict=True):
-        np.testing.assert_allclose(got, want, 1e-5, 1e-5)
+    monkeypatch.setattr(jax.lax, "platform_dependent", on_other_device)
+    for actual, expected in zip(results(), on_cpu, strict=True):
+        np.testing.assert_allclose(actual, expected, 1e-5, 1e-5)
     assert used
     jax.clear_caches()

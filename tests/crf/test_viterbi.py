@@ -27,24 +27,24 @@ def check_against_enumeration(case: Case):
         paths, every = path_scores(emissions, *case.chain)
         np.testing.assert_allclose(scores[i], np.max(every), 1e-5, 1e-5)
         if np.isfinite(np.max(every)):
-            own = every[np.all(paths == tags[i, :n], 1)].item()
-            np.testing.assert_allclose(own, np.max(every), 1e-5, 1e-5)
+            path_score = every[np.all(paths == tags[i, :n], 1)].item()
+            np.testing.assert_allclose(path_score, np.max(every), 1e-5, 1e-5)
 
 
 @pytest.mark.parametrize(("n", "t"), [*SHAPES, *WIDE])
-def test_the_best_path_is_that_of_all(n, t):
+def test_best_path_is_the_best_of_the_enumeration(n, t):
     check_against_enumeration(random_case(n + 10 * t, n, t))
 
 
 @given(SEEDS, st.sampled_from([0.0, 0.2, 0.5]))
 @settings(max_examples=40)
-def test_the_best_path_is_that_of_all_that_are_allowed(seed, forbidden):
+def test_best_path_is_the_best_of_the_allowed_ones(seed, forbidden):
     check_against_enumeration(random_case(seed, 4, 3, forbidden=forbidden))
 
 
 @given(SEEDS)
 @settings(max_examples=40)
-def test_of_equal_paths_the_one_with_the_lowest_tags_from_the_end_wins(seed):
+def test_lowest_tags_from_the_end_win_between_equal_paths(seed):
     random = np.random.default_rng(seed)
     small = lambda *shape: random.integers(-1, 2, shape).astype(np.float32)  # sums are exact
     emissions, chain = small(4, 3), Chain(small(3, 3), small(3), small(3))
@@ -56,30 +56,30 @@ def test_of_equal_paths_the_one_with_the_lowest_tags_from_the_end_wins(seed):
 
 
 @pytest.mark.parametrize("t", [3, 70])
-def test_of_paths_that_are_all_equal_the_first_tags_win(t):
+def test_first_tags_win_if_all_paths_are_equal(t):
     zeros = lambda *shape: np.zeros(shape, np.float32)
     tags, _ = crf.viterbi(zeros(4, t), Chain(zeros(t, t), zeros(t), zeros(t)), 4)
     assert not np.any(tags)
 
 
 @jax.jit
-def decode_and_weigh(emissions, tags, chain, lengths):
+def best_scores(emissions, tags, chain, lengths):
     tags, best = crf.viterbi(emissions, chain, lengths)
     return best, crf.score(emissions, tags, chain, lengths), crf.log_partition(emissions, chain, lengths)
 
 
 @given(SEEDS, st.sampled_from([0.0, 0.3]), st.sampled_from([0.1, 1.0, 10.0]))
 @settings(max_examples=20)
-def test_the_best_path_has_its_score_and_is_one_among_all(seed, forbidden, scale):
+def test_best_score_is_the_score_of_the_path_and_at_most_log_z(seed, forbidden, scale):
     case = random_case(seed, 4, 3, forbidden=forbidden, scale=scale)
-    best, own, log_z = map(np.asarray, decode_and_weigh(*case))
+    best, path_scores_, log_z = map(np.asarray, best_scores(*case))
     possible = np.isfinite(log_z)
     np.testing.assert_array_equal(np.isfinite(best), possible)
-    np.testing.assert_allclose(own[possible], best[possible], 1e-5, 1e-5)
+    np.testing.assert_allclose(path_scores_[possible], best[possible], 1e-5, 1e-5)
     assert np.all(best[possible] <= log_z[possible] + 1e-5 * (1 + np.abs(log_z[possible])))
 
 
-def test_a_sentence_without_a_path_has_the_score_of_none():
+def test_sentence_without_an_allowed_path_has_score_minus_infinity():
     case = random_case(4, 4, 3)
     chain = case.chain._replace(end=np.full(3, -np.inf, np.float32))
     tags, scores = map(np.asarray, crf.viterbi(case.emissions, chain, np.array([4, 1, 3, 0, 2])))

@@ -1,3 +1,5 @@
+"""Scores of spans and tokens against seqeval, conlleval and hand-worked examples."""
+
 import json
 import random
 from typing import Any
@@ -17,7 +19,7 @@ SEQEVAL: dict[Scheme, type] = {"iob1": IOB1, "iob2": IOB2, "bioes": IOBES}
 
 
 def random_corpus(seed, scheme, sentences=60):
-    """Gold and predicted tags that agree in three tags of four; most sentences hold ill-formed ones."""
+    """Draw gold and predicted tags that agree in about three of four; most sentences are ill-formed."""
     rng = random.Random(seed)
     alphabet = ["O", *(f"{p}-{t}" for p in PREFIXES[scheme] for t in TYPES)]
     gold = [rng.choices(alphabet, k=rng.randint(1, 25)) for _ in range(sentences)]
@@ -77,7 +79,7 @@ def test_scores_of_a_corpus_worked_by_hand():
     assert score.precision == 2 / 4
     assert score.recall == 2 / 4
     assert score.f1 == 1 / 2
-    assert score.lenient_f1 == 2 * 3 / (5 + 4)  # conlleval ends ORG at the sentence's end
+    assert score.lenient_f1 == 2 * 3 / (5 + 4)  # conlleval ends ORG at the end of the sentence
     assert score.accuracy == 7 / 10
     assert (score.tokens, score.sentences) == (10, 3)
     assert json.loads(json.dumps(score.as_json())) == {
@@ -105,7 +107,7 @@ def test_token_scores_worked_by_hand():
     assert written["types"]["VERB"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "gold": 1, "predicted": 0}
 
 
-def test_nothing_scores_zero():
+def test_empty_corpora_score_zero():
     for score in (score_spans([], [], "iob2"), score_spans([[]], [[]], "iob2")):
         assert (score.precision, score.recall, score.f1, score.lenient_f1, score.accuracy) == (0, 0, 0, 0, 0)
         assert (score.types, score.tokens) == ({}, 0)
@@ -113,7 +115,7 @@ def test_nothing_scores_zero():
     assert score_spans([["O", "O"]], [["O", "O"]], "bioes").f1 == 0
 
 
-def test_counts_add_up():
+def test_counts_add_and_give_precision_recall_and_f1():
     assert Counts(1, 2, 3) + Counts(10, 20, 30) == Counts(11, 22, 33)
     assert Counts(3, 4, 6).precision == 3 / 4
     assert Counts(3, 4, 6).recall == 3 / 6
@@ -122,14 +124,14 @@ def test_counts_add_up():
 
 
 @pytest.mark.parametrize("score", [lambda g, p: score_spans(g, p, "iob2"), score_tokens])
-def test_unequal_sides_are_refused(score):
+def test_unequal_numbers_of_sentences_or_tags_are_refused(score):
     with pytest.raises(ValueError, match="2 gold sentences but 1"):
         score([["O"], ["O"]], [["O"]])
     with pytest.raises(ValueError, match="sentence 2 has 1 gold tags but 2"):
         score([["O"], ["O"]], [["O"], ["O", "O"]])
 
 
-def test_span_scores_need_a_scheme():
+def test_score_spans_refuses_the_scheme_none():
     with pytest.raises(ValueError, match="score_tokens"):
         score_spans([["NOUN"]], [["NOUN"]], "none")
 
@@ -152,9 +154,9 @@ def test_scores_are_fractions_and_f1_lies_between_precision_and_recall(pairs, sc
 @given(pairs_of_tags(SPAN_TAGS), st.sampled_from(SCHEMES))
 def test_swapping_the_sides_swaps_precision_and_recall(pairs, scheme):
     gold, predicted = [g for g, _ in pairs], [p for _, p in pairs]
-    there, back = score_spans(gold, predicted, scheme), score_spans(predicted, gold, scheme)
-    assert (there.precision, there.recall) == (back.recall, back.precision)
-    assert (there.f1, there.lenient_f1, there.accuracy) == (back.f1, back.lenient_f1, back.accuracy)
+    score, swapped = score_spans(gold, predicted, scheme), score_spans(predicted, gold, scheme)
+    assert (score.precision, score.recall) == (swapped.recall, swapped.precision)
+    assert (score.f1, score.lenient_f1, score.accuracy) == (swapped.f1, swapped.lenient_f1, swapped.accuracy)
 
 
 @given(pairs_of_tags(SPAN_TAGS), st.sampled_from(SCHEMES))

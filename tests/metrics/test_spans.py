@@ -1,3 +1,5 @@
+"""Spans read from tags and tags written from spans, against seqeval, conlleval and enumeration."""
+
 import random
 
 import pytest
@@ -64,7 +66,7 @@ def test_an_empty_tag_is_refused(read):
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("length", [0, 1, 2, 3, 4])
-def test_well_formed_tags_are_those_of_some_segmentation(scheme, length):
+def test_well_formed_tags_are_exactly_those_of_all_segmentations(scheme, length):
     expected = well_formed(length, TYPES, scheme)
     for tags in sequences(length, TYPES, PREFIXES[scheme]):
         assert (count_ill_formed(tags, scheme) == 0) == (tags in expected), tags
@@ -88,7 +90,7 @@ def test_strict_spans_agree_with_seqeval_on_long_random_sequences(scheme):
         assert strict_spans(tags, scheme) == seqeval_strict(tags, scheme), tags
 
 
-def test_strict_io_spans_are_the_runs_of_one_type():
+def test_strict_io_spans_are_sequences_of_one_type():
     for tags in sequences(5, TYPES, "I"):
         assert strict_spans(tags, "io") == conlleval_spans(tags)
     assert strict_spans(["PER", "PER", "O", "LOC", "I-LOC"], "io") == [("PER", 0, 1), ("LOC", 3, 4)]
@@ -122,7 +124,7 @@ def test_bilou_is_read_as_bioes():
     assert count_ill_formed(tags, "bioes") == 0
 
 
-def test_tags_without_a_scheme_have_no_spans_and_no_form():
+def test_tags_without_a_scheme_have_no_spans_and_are_never_ill_formed():
     assert strict_spans(["NOUN", "B-X"], "none") == []
     assert count_ill_formed(["NOUN", "B-X"], "none") == 0
     with pytest.raises(ValueError, match="none"):
@@ -150,7 +152,7 @@ def test_ill_formed_tags_are_counted_once_each(scheme, tags, count):
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_spans_are_written_as_the_scheme_says(scheme):
+def test_span_tags_writes_the_tags_of_the_scheme(scheme):
     for spans in segmentations(5, TYPES):
         assert tuple(span_tags([Span(*s) for s in spans], 5, scheme)) == render(spans, 5, scheme)
 
@@ -162,7 +164,7 @@ def test_only_io_is_written_bare():
 
 
 @given(any_tags)
-def test_lenient_spans_cover_just_the_words_that_are_not_o(tags):
+def test_lenient_spans_cover_exactly_the_words_that_are_not_o(tags):
     spans = lenient_spans(tags)
     covered = [position for span in spans for position in range(span.first, span.last + 1)]
     assert covered == [position for position, tag in enumerate(tags) if tag != "O"]

@@ -19,9 +19,9 @@ from mlmt_jax.model import (
     batch_loss,
     build_model,
     emissions,
-    sentence_losses,
     tags_and_losses,
 )
+from mlmt_jax.model.task_model import sentence_losses
 from mlmt_jax.types import Batch, Params
 
 NAMES = [f"{language} {task}" for language, task in PAIRS]
@@ -40,7 +40,7 @@ class Outputs(NamedTuple):
 
 def outputs(task: TaskModel, params: Params, batch: Batch) -> Outputs:
     """What a task model gives; from its own parameters alone."""
-    return Outputs(*map(np.asarray, _outputs(task, task.own(params), batch)))
+    return Outputs(*map(np.asarray, _outputs(task, task.select(params), batch)))
 
 
 @partial(jax.jit, static_argnums=0)
@@ -53,7 +53,7 @@ def _outputs(task: TaskModel, params: Params, batch: Batch) -> tuple[jax.Array, 
 
 
 def dropped_emissions(task: TaskModel, params: Params, batch: Batch, key: jax.Array) -> np.ndarray:
-    return np.asarray(_dropped_emissions(task, task.own(params), batch, key))
+    return np.asarray(_dropped_emissions(task, task.select(params), batch, key))
 
 
 _dropped_emissions = jax.jit(emissions, static_argnums=0)
@@ -263,7 +263,7 @@ def test_every_parameter_of_the_task_and_no_other_gets_gradient(name):
     task = model.tasks[name]
     language, _, kind = name.partition(" ")
     slopes = gradients(task, params, covering_batch(name))
-    own = task.own(params).keys()
+    own = task.select(params).keys()
     assert own == {
         *(f"{language}_words", "chars", "highway", "lstm", f"{kind}_univ", f"{kind}_{language}"),
         *(f"{name}/gate", f"{kind}_crf"),
@@ -282,7 +282,7 @@ def test_every_parameter_of_the_task_and_no_other_gets_gradient(name):
 
 def test_tasks_share_by_name():
     model, params = small_model()
-    shared = lambda a, b: model.tasks[a].own(params).keys() & model.tasks[b].own(params).keys()
+    shared = lambda a, b: model.tasks[a].select(params).keys() & model.tasks[b].select(params).keys()
     everywhere = {"chars", "highway", "lstm"}
     assert shared("xho ner", "zul ner") == {*everywhere, "ner_univ", "ner_crf"}
     assert shared("xho ner", "xho pos") == {*everywhere, "xho_words"}

@@ -6,7 +6,7 @@ from pathlib import Path
 from mlmt_jax.runs.metrics_file import append_metrics, drop_metrics_after
 
 
-def test_metrics_are_a_line_each(tmp_path: Path) -> None:
+def test_each_record_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     for step in (1, 2):
         append_metrics(path, {"step": step, "losses": {"isiXhosa ë": 0.5}})
@@ -15,12 +15,12 @@ def test_metrics_are_a_line_each(tmp_path: Path) -> None:
     assert "isiXhosa ë" in lines[0]
 
 
-def test_lines_behind_a_step_are_dropped(tmp_path: Path) -> None:
+def test_lines_after_a_step_are_dropped(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
-    whole = '{"step": 5, "a": "ë\u2028\u2029"}\n{"step": 10}\n'  # which end no line here
-    path.write_text(f'{whole}{{"step": 15}}\n{{"step": 20}}\n{{"step": 2', encoding="utf-8")
+    first_lines = '{"step": 5, "a": "ë\u2028\u2029"}\n{"step": 10}\n'  # these characters end no line here
+    path.write_text(f'{first_lines}{{"step": 15}}\n{{"step": 20}}\n{{"step": 2', encoding="utf-8")
     assert not drop_metrics_after(path, 10)
-    assert path.read_text(encoding="utf-8") == whole
+    assert path.read_text(encoding="utf-8") == first_lines
     assert list(tmp_path.iterdir()) == [path]
     assert not drop_metrics_after(path, 0)
     assert path.read_text(encoding="utf-8") == ""
@@ -38,6 +38,6 @@ def test_damaged_lines_are_dropped(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_no_metrics_yet(tmp_path: Path) -> None:
+def test_missing_file_has_no_lines(tmp_path: Path) -> None:
     assert not drop_metrics_after(tmp_path / "metrics.jsonl", 10)
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""The plans for a run folder that exists, case by case as their docstrings number them."""
+"""The plans for an existing run folder, by the numbers of the cases in their docstrings."""
 
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,12 @@ def folder(**contents: Any) -> FolderContents:
     return FolderContents(RUN, False, False, False, (), False)._replace(**contents)
 
 
-def test_case_1_a_new_run_meets_a_run() -> None:
-    with pytest.raises(RunError, match="run: this folder already holds a run;\n.*--resume.*--output"):
+def test_start_case_1_new_run_in_the_folder_of_a_run_is_refused() -> None:
+    with pytest.raises(RunError, match=r"run: this folder already holds a run;\n.*--resume.*--output"):
         check_start(folder(holds_run=True, has_run_json=True), resume=False)
 
 
-def test_case_2_a_new_run_meets_files_of_others() -> None:
+def test_start_case_2_new_run_over_files_of_others_is_refused() -> None:
     with pytest.raises(RunError, match=r"vocab\.json: is not of a run"):
         check_start(folder(foreign=("vocab.json", "summary.json")), resume=False)
 
@@ -32,21 +32,21 @@ def test_case_2_a_new_run_meets_files_of_others() -> None:
 @pytest.mark.parametrize(
     "contents", [{}, {"only_first_files": True}, {"foreign": ("vocab.json",), "has_run_json": True}]
 )
-def test_case_3_a_new_run_starts(contents: dict[str, Any]) -> None:
+def test_start_case_3_new_run_starts(contents: dict[str, Any]) -> None:
     check_start(folder(**contents), resume=False)
 
 
-def test_case_4_a_replica_is_not_resumed() -> None:
-    with pytest.raises(RunError, match="is a replica of a run.*\n.*a copy of this folder"):
+def test_start_case_4_replica_is_not_resumed() -> None:
+    with pytest.raises(RunError, match=r"is a replica of a run.*\n.*a copy of this folder"):
         check_start(folder(is_replica=True, holds_run=True), resume=True)
 
 
 @pytest.mark.parametrize("contents", [{"holds_run": True}, {"only_first_files": True}])
-def test_cases_5_and_6_a_run_is_resumed(contents: dict[str, Any]) -> None:
+def test_start_cases_5_and_6_run_is_resumed(contents: dict[str, Any]) -> None:
     check_start(folder(**contents), resume=True)
 
 
-def test_case_7_there_is_no_run_to_resume() -> None:
+def test_start_case_7_missing_run_is_not_resumed() -> None:
     with pytest.raises(RunError, match="there is no run to resume; start it without --resume"):
         check_start(folder(foreign=("vocab.json",)), resume=True)
 
@@ -59,10 +59,12 @@ def state(step: int, best: int | None = None, stale: int = 0, **changes: Any) ->
 
 
 def damaged(step: int) -> StoredState:
+    """Return a state that cannot be read."""
     return state(step, problem="is damaged", progress=None)
 
 
-def bereft(step: int) -> StoredState:
+def without_best(step: int) -> StoredState:
+    """Return a state whose best parameters are damaged."""
     return state(step, best=step, best_problem="its best checkpoint is damaged")
 
 
@@ -84,7 +86,7 @@ def restored_steps(*replicas: ReplicaOnDisk, patience: int | None = PATIENCE) ->
 
 
 @pytest.mark.parametrize("trace", [{}, {"newest_metrics": EVAL_FREQ}, {"newest_best": EVAL_FREQ}])
-def test_case_1_without_a_state_a_run_starts_anew(trace: dict[str, Any]) -> None:
+def test_resume_case_1_run_without_states_starts_anew(trace: dict[str, Any]) -> None:
     assert plan(replica(**trace)) is None
     assert plan(replica(**trace), replica(number=1)) is None
 
@@ -97,13 +99,13 @@ def test_case_1_without_a_state_a_run_starts_anew(trace: dict[str, Any]) -> None
         ({"has_summary": True}, "\ntrain anew"),
     ],
 )
-def test_case_2_deleted_states_are_refused(trace: dict[str, Any], remedy: str) -> None:
+def test_resume_case_2_deleted_states_are_refused(trace: dict[str, Any], remedy: str) -> None:
     with pytest.raises(RunError, match=f"checkpoints/last: missing or empty; .*{remedy}"):
         plan(replica(**trace))
 
 
 @pytest.mark.parametrize("best", [None, 20])
-def test_case_3_the_newest_state_is_resumed(best: int | None) -> None:
+def test_resume_case_3_newest_state_is_restored(best: int | None) -> None:
     resumed = plan(replica(state(20, best), state(10, 10)))
     assert resumed is not None
     assert (resumed.step, resumed.task_steps) == (20, {"a": 20})
@@ -112,16 +114,16 @@ def test_case_3_the_newest_state_is_resumed(best: int | None) -> None:
     assert start.progress == state(20, best).progress
 
 
-def test_case_4_an_older_state_is_resumed_with_a_warning() -> None:
-    resumed = plan(replica(damaged(30), bereft(20), state(10, 10)))
+def test_resume_case_4_older_state_is_restored_with_a_warning() -> None:
+    resumed = plan(replica(damaged(30), without_best(20), state(10, 10)))
     assert resumed is not None
     [start] = resumed.replicas
     assert (resumed.step, start.state_step) == (10, 10)
     assert start.warnings == ("last/30: is damaged", "last/20: its best checkpoint is damaged")
 
 
-def test_case_5_lost_best_parameters_are_chosen_anew_by_a_run_alone() -> None:
-    resumed = plan(replica(damaged(30), bereft(20), bereft(10)))
+def test_resume_case_5_run_alone_chooses_lost_best_parameters_anew() -> None:
+    resumed = plan(replica(damaged(30), without_best(20), without_best(10)))
     assert resumed is not None
     [start] = resumed.replicas
     assert start.state_step == 20
@@ -137,32 +139,32 @@ def test_case_5_lost_best_parameters_are_chosen_anew_by_a_run_alone() -> None:
     with pytest.raises(
         RunError, match="last/20: its best checkpoint is damaged;\nno other checkpoint is left"
     ):
-        plan(replica(bereft(20)), replica(state(20), number=1))
+        plan(replica(without_best(20)), replica(state(20), number=1))
 
 
-def test_case_6_damaged_states_are_refused() -> None:
+def test_resume_case_6_damaged_states_are_refused() -> None:
     with pytest.raises(RunError, match="last/20: is damaged;\nno other checkpoint is left"):
         plan(replica(damaged(20), damaged(10)))
 
 
-def test_case_7_replicas_that_have_ended_stay_as_they_are() -> None:
-    patient = replica(state(20, 10, stale=PATIENCE), state(10, 10))
+def test_resume_case_7_ended_replicas_stay_as_they_are() -> None:
+    stale = replica(state(20, 10, stale=PATIENCE), state(10, 10))
     diverged = replica(state(10, 10), number=1, divergence=(15, "loss is nan"))
-    resumed = plan(patient, diverged, replica(state(40, 40), state(30, 30), number=2))
+    resumed = plan(stale, diverged, replica(state(40, 40), state(30, 30), number=2))
     assert resumed is not None
     assert resumed.step == 40
     assert [start.state_step for start in resumed.replicas] == [20, 10, 40]
     assert [start.divergence for start in resumed.replicas] == [None, "loss is nan", None]
-    # Before it was evaluated: it has no state.
+    # A replica that diverged before its first evaluation has no state.
     resumed = plan(replica(divergence=(3, "loss is nan")), replica(state(10, 10), number=1))
     assert resumed is not None
     assert resumed.replicas[0].state_step is None
     assert resumed.replicas[0].progress == FRESH
-    # All have ended: the run is at the last step of any.
-    assert restored_steps(patient, diverged) == [20, 10]
+    # If all replicas have ended, the run is at the last step of any.
+    assert restored_steps(stale, diverged) == [20, 10]
 
 
-def test_case_8_the_newest_common_step_is_resumed() -> None:
+def test_resume_case_8_newest_common_step_is_restored() -> None:
     assert restored_steps(
         replica(state(30, 30), state(20, 20)), replica(state(20, 10), state(10, 10), number=1)
     ) == [20, 20]
@@ -177,14 +179,14 @@ def test_case_8_the_newest_common_step_is_resumed() -> None:
     assert resumed.replicas[0].warnings == ("last/30: is damaged",)
 
 
-def test_case_9_the_first_states_were_not_all_written() -> None:
+def test_resume_case_9_run_without_all_first_states_starts_anew() -> None:
     assert plan(replica(state(10, 10)), replica(number=1)) is None
 
 
-def test_case_10_no_common_step_is_refused() -> None:
-    apart = replica(state(20, 10, stale=2), state(10, 10)), replica(state(40, 40), state(30, 30), number=1)
+def test_resume_case_10_states_without_common_step_are_refused() -> None:
+    replicas = replica(state(20, 10, stale=2), state(10, 10)), replica(state(40, 40), state(30, 30), number=1)
     message = "run: no step of which all replicas have a state .newest: replica 0: 20, replica 1: 40"
     with pytest.raises(RunError, match=message):
-        plan(*apart)
-    # With the patience that had ended one of them, the other goes on.
-    assert restored_steps(*apart, patience=2) == [20, 40]
+        plan(*replicas)
+    # With the patience that ended one of them, the other one is resumed.
+    assert restored_steps(*replicas, patience=2) == [20, 40]

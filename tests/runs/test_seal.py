@@ -1,4 +1,4 @@
-"""Seals hold nothing but what was sealed."""
+"""Seals of folders, and the damage that they reveal."""
 
 import os
 from collections.abc import Callable
@@ -22,22 +22,22 @@ def sealed(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_folder_as_it_was_sealed(sealed: Path) -> None:
+def test_unchanged_folder_is_sound(sealed: Path) -> None:
     assert seal_problem(sealed, "a run") is None
     assert seal_problem(sealed.rename(sealed.with_name("moved")), "a run") is None
 
 
-def test_a_seal_of_another_run(sealed: Path) -> None:
+def test_seal_of_another_run_is_a_problem(sealed: Path) -> None:
     assert seal_problem(sealed, "another") == "belongs to another run, or run.json is damaged"
 
 
-def _lead_out(path: Path) -> None:
-    """Has the same content come from elsewhere."""
+def replace_with_link(path: Path) -> None:
+    """Move a file or folder to another place and link to it."""
     path.symlink_to(path.rename(path.parents[1] / "elsewhere"))
 
 
-def _empty(folder: Path) -> None:
-    """A seal of nothing, of what has no files."""
+def seal_nothing(folder: Path) -> None:
+    """Delete all files; write a seal that lists none."""
     for name in CONTENT:
         (folder / name).unlink()
     (folder / "checksums.json").write_text('{"run": "a run", "sha256": {}}', encoding="utf-8")
@@ -53,35 +53,33 @@ DAMAGE: list[tuple[str, Callable[[Path], object]]] = [
     ("checksums.json is damaged", lambda folder: (folder / "checksums.json").write_text("[]")),
     ("checksums.json is damaged", lambda folder: (folder / "checksums.json").write_bytes(b"\xff")),
     ("checksums.json is missing", lambda folder: folder.rename(folder.with_name("moved"))),
-    ("checksums.json is damaged", lambda folder: _empty(folder)),
-    ("is a link", lambda folder: _lead_out(folder)),
-    ("a is a link or", lambda folder: _lead_out(folder / "a")),
-    ("b is a link or", lambda folder: _lead_out(folder / "b")),
-    ("checksums.json is a link or", lambda folder: _lead_out(folder / "checksums.json")),
+    ("checksums.json is damaged", lambda folder: seal_nothing(folder)),
+    ("is a link", lambda folder: replace_with_link(folder)),
+    ("a is a link or", lambda folder: replace_with_link(folder / "a")),
+    ("b is a link or", lambda folder: replace_with_link(folder / "b")),
+    ("checksums.json is a link or", lambda folder: replace_with_link(folder / "checksums.json")),
     ("b/new is a link or a special file", lambda folder: os.mkfifo(folder / "b" / "new")),
 ]
 
 
-@pytest.mark.parametrize(("wrong", "damage"), DAMAGE)
-def test_a_folder_that_is_not_as_it_was(sealed: Path, wrong: str, damage: Callable[[Path], object]) -> None:
-    if " link" in wrong and os.name != "posix":
-        pytest.skip("links need rights here")
+@pytest.mark.parametrize(("problem", "damage"), DAMAGE)
+def test_changed_folder_has_a_problem(sealed: Path, problem: str, damage: Callable[[Path], object]) -> None:
+    if " link" in problem and os.name != "posix":
+        pytest.skip("links need rights on this system")
     damage(sealed)
-    found = seal_problem(sealed, "a run")
-    assert found is not None
-    assert found.startswith(wrong)
+    assert (seal_problem(sealed, "a run") or "").startswith(problem)
 
 
-def test_every_bit_counts(sealed: Path) -> None:
+def test_every_changed_bit_is_a_problem(sealed: Path) -> None:
     random = np.random.default_rng(0)
     for name in ("a", "b/c", "checksums.json"):
         path = sealed / name
-        whole = path.read_bytes().rstrip(b"\n")
-        for place in random.integers(len(whole), size=40):
-            changed = whole[place] ^ 1 << int(random.integers(8))
-            if name == "checksums.json" and chr(whole[place]).isspace():
-                continue  # between values
-            path.write_bytes(whole[:place] + bytes([changed]) + whole[place + 1 :])
+        content = path.read_bytes().rstrip(b"\n")
+        for place in random.integers(len(content), size=40):
+            changed = content[place] ^ 1 << int(random.integers(8))
+            if name == "checksums.json" and chr(content[place]).isspace():
+                continue  # white space between values
+            path.write_bytes(content[:place] + bytes([changed]) + content[place + 1 :])
             assert seal_problem(sealed, "a run") is not None, (name, place)
-        path.write_bytes(whole)
+        path.write_bytes(content)
     assert seal_problem(sealed, "a run") is None

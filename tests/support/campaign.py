@@ -1,4 +1,4 @@
-"""A fuzzing campaign: many seeded cases of one target, each of which can be run again alone."""
+"""Fuzzing campaigns: many seeded cases of one target, each of which can be run again alone."""
 
 import os
 import signal
@@ -12,27 +12,31 @@ from typing import Any
 from mlmt_jax.errors import InputError
 
 _CASES = int(os.environ.get("MLMT_JAX_FUZZ", "500"))  # of all targets together
-_MAX_FAILURES = 8  # failures in the message
-_ONLY = os.environ.get("MLMT_JAX_FUZZ_CASE")  # the number of one case to run again
+_MAX_REPORTS = 8  # failures that are reported
+_ONLY = os.environ.get("MLMT_JAX_FUZZ_CASE")  # the number of a case to run alone
 
+#: From a seeded generator, a description of the case and a function that runs it.
 Case = Callable[[Random], tuple[Any, Callable[[], object]]]
 
 
 class _Hang(BaseException):
-    """A case that takes too long; no Exception, since readers catch OSError, such as TimeoutError."""
+    """A case that exceeds its time. Not an Exception: readers report an OSError as a problem of the file."""
 
 
 def run_campaign(name: str, share: float, case: Case, *, seconds: int = 10) -> None:
-    """Run a target's share of all cases, and fail if any of them crash, hang or give an unreadable message.
+    """Run a target's cases; each must succeed or raise an InputError with a readable message.
 
     Args:
-        name: the target; together with the number of a case it is the seed.
-        share: share of all cases, in (0, 1].
-        case: makes a case from a seeded generator: a description, and a function that may raise InputError.
-        seconds: time limit of one case.
+        name: the target. Its name and the number of a case are the seed of the case.
+        share: the share of all cases, in (0, 1].
+        case: draws a case.
+        seconds: the time limit of one case.
+
+    Raises:
+        AssertionError: with a report of the cases that failed.
     """
     numbers = range(max(1, round(share * _CASES))) if _ONLY is None else [int(_ONLY)]
-    failures = []
+    reports = []
     for number in numbers:
         description, attempt = case(Random(f"{name} {number}"))
         problem = None
@@ -46,16 +50,17 @@ def run_campaign(name: str, share: float, case: Case, *, seconds: int = 10) -> N
                 raise
             problem = "".join(traceback.format_exception(error)[-3:])
         if problem:
-            failures.append(_failure(name, number, description, problem))
-    assert not failures, f"{len(failures)} of {len(numbers)} cases\n" + "\n".join(failures[:_MAX_FAILURES])
+            reports.append(_report(name, number, description, problem))
+    assert not reports, f"{len(reports)} of {len(numbers)} cases\n" + "\n".join(reports[:_MAX_REPORTS])
 
 
 def assert_readable(message: str) -> None:
-    """Assert that a message has one or two lines, at most 2000 characters and no control characters."""
+    """Check that a message has one or two lines, no control characters and at most 2000 characters."""
     assert _unreadable(message) is None
 
 
 def _unreadable(message: str) -> str | None:
+    """Return why a message is not readable; None if it is."""
     lines = message.split("\n")
     if len(lines) > 2:
         return f"a message of {len(lines)} lines: {message!r}"
@@ -65,7 +70,8 @@ def _unreadable(message: str) -> str | None:
     return f"a message of {len(message)} characters: {message[:500]!r}" if len(message) > 2000 else None
 
 
-def _failure(name: str, number: int, description: Any, problem: str) -> str:
+def _report(name: str, number: int, description: Any, problem: str) -> str:
+    """Return the report of a case that failed, with the command that runs it alone."""
     text = repr(description)
     clipped = text if len(text) < 1000 else f"{text[:500]} ... {text[-500:]}"
     return (
@@ -76,6 +82,8 @@ def _failure(name: str, number: int, description: Any, problem: str) -> str:
 
 @contextmanager
 def _limit(seconds: int) -> Iterator[None]:
+    """Raise `_Hang` if the context takes longer than `seconds`."""
+
     def stop(*_: object) -> None:
         raise _Hang(f"not done after {seconds} s")
 

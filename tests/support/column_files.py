@@ -1,10 +1,10 @@
-"""Column files written down shortly."""
+"""A short notation for column files."""
 
 
 def conllu(*rows: str) -> str:
-    """CoNLL-U lines from "id form upos" triples."""
+    """Return CoNLL-U lines for rows of "id form upos"."""
     lines = []
     for row in rows:
-        ident, form, upos = row.split(" ")
-        lines.append("\t".join([ident, form, form.lower(), upos, *"______"]) + "\n")
+        word_id, form, upos = row.split(" ")
+        lines.append("\t".join([word_id, form, form.lower(), upos, *"______"]) + "\n")
     return "".join(lines)

@@ -1,4 +1,4 @@
-"""Command lines as a shell sees them, in this process or in one of their own."""
+"""Command lines as a shell runs them, in this process or in a new one."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ Main = Callable[[Sequence[str] | None], None]
 
 
 def status(main: Main, *argv: str | Path) -> int:
-    """The exit status of a command line, without the price of a process."""
+    """Run a command line in this process, which saves starting one, and return its exit status."""
     try:
         run(partial(main, list(map(str, argv))))
     except SystemExit as end:
@@ -23,7 +23,7 @@ def status(main: Main, *argv: str | Path) -> int:
 def process(
     module: str, *argv: str | Path, stdin: str | None = None, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Runs ``python -m module``."""
+    """Run `python -m module` in a new process."""
     return subprocess.run(
         [sys.executable, "-m", module, *map(str, argv)],
         input=stdin,
@@ -37,6 +37,6 @@ def process(
 
 
 def is_one_message(stderr: str) -> bool:
-    """Whether all that was said is an error of one or two lines."""
+    """Return True if standard error holds one error of one or two lines, and nothing else."""
     lines = stderr.splitlines()
     return 1 <= len(lines) <= 2 and lines[0].startswith("error: ") and "Traceback" not in stderr

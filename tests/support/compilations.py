@@ -1,4 +1,4 @@
-"""What JAX compiles while a block runs."""
+"""A record of the programs that JAX compiles during a block."""
 
 import logging
 from collections.abc import Iterator
@@ -7,7 +7,9 @@ from contextlib import contextmanager
 import jax
 
 
-class _Compiled(logging.Handler):
+class _CompilationHandler(logging.Handler):
+    """A log handler that keeps the names of compiled programs."""
+
     def __init__(self):
         super().__init__(logging.DEBUG)
         self.programs: list[str] = []
@@ -20,8 +22,8 @@ class _Compiled(logging.Handler):
 
 @contextmanager
 def recorded_compilations() -> Iterator[list[str]]:
-    """Yields a list that gets a line for each program as it is compiled."""
-    logger, handler = logging.getLogger("jax"), _Compiled()
+    """Yield a list to which a line is appended for each program that is compiled."""
+    logger, handler = logging.getLogger("jax"), _CompilationHandler()
     propagated = logger.propagate
     logger.addHandler(handler)
     logger.propagate = False

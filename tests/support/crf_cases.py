@@ -1,4 +1,4 @@
-"""Random chains and ragged sentences."""
+"""Random sentences of unequal length, random chains, and every public function of the CRF."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -10,23 +10,33 @@ from mlmt_jax import crf
 from mlmt_jax.crf import Chain
 
 SHAPES = [(1, 3), (4, 1), (3, 5), (6, 5)]  # words n, tags t
-WIDE = [(2, 40), (2, 70)]  # more tags than are written out, in sums and in maxima
+WIDE = [(2, 40), (2, 70)]  # more tags than sums and maxima are unrolled for
 
 
 class Case(NamedTuple):
+    """A batch of sentences with gold tags and one chain."""
+
     emissions: np.ndarray  # (B, n, t) float32
     tags: np.ndarray  # (B, n) int32
     chain: Chain
     lengths: np.ndarray  # (B,) int32: 0, 1, full, and some between
 
     def sentences(self):
-        """Emissions and tags of each sentence, cut to its length."""
+        """Yield emissions and tags of each sentence, cut to its length."""
         for emissions, tags, length in zip(self.emissions, self.tags, self.lengths, strict=True):
             yield emissions[:length], tags[:length]
 
 
 def random_case(seed: int, n: int, t: int, *, forbidden: float = 0.0, scale: float = 1.0) -> Case:
-    """Normal scores, of which a share is -inf: in the chain and in the emissions alike."""
+    """Draw a case of B = 5 sentences.
+
+    Args:
+        seed: of the random numbers.
+        n: words of the longest sentence.
+        t: number of tags.
+        forbidden: probability that a score, of chain or emissions, is -inf.
+        scale: standard deviation of the other scores, nats.
+    """
     random = np.random.default_rng(seed)
 
     def draw(*shape: int) -> np.ndarray:
@@ -45,7 +55,7 @@ def random_case(seed: int, n: int, t: int, *, forbidden: float = 0.0, scale: flo
 
 K, DRAWS = 4, 3
 
-# Every public function of emissions, tags, a mask of tags, a chain and lengths.
+# Every public function, as a function of emissions, tags, allowed tags, chain and lengths.
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "log_partition": lambda e, y, a, chain, lengths: crf.log_partition(e, chain, lengths),
     "score": lambda e, y, a, chain, lengths: crf.score(e, y, chain, lengths),
@@ -64,7 +74,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 
 class Inputs(NamedTuple):
-    """What ``FUNCTIONS`` take, in their order."""
+    """The arguments of ``FUNCTIONS``, in their order."""
 
     emissions: Any  # (..., n, t)
     tags: Any  # (..., n)
@@ -76,7 +86,10 @@ class Inputs(NamedTuple):
 def random_inputs(
     seed: int, n: int, t: int, *, lead: tuple[int, ...] | None = None, **kinds: float
 ) -> Inputs:
-    """Those of a random case; with ``lead``, of so many of its sentences, from the longest on, in turn."""
+    """Draw the inputs of a random case.
+
+    With ``lead``, its sentences are repeated to these leading axes, the longest first.
+    """
     case = random_case(seed, n, t, **kinds)
     allowed = np.random.default_rng(seed).random(case.emissions.shape) < 0.7
     inputs = Inputs(case.emissions, case.tags, allowed, case.chain, case.lengths)

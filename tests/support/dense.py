@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mlmt_jax.batches.encoded_sentences import EncodedSentences, from_spellings
-from mlmt_jax.batches.packing import assemble, needs_of
+from mlmt_jax.batches.packing import assemble, batch_needs
 from mlmt_jax.batches.shapes import Shape
 from mlmt_jax.types import Batch
 
@@ -46,7 +46,7 @@ def dense_sentences(sentences: EncodedSentences) -> list[DenseSentence]:
 def pack_dense(sentences: Sequence[DenseSentence], rows: int, n: int, more: int = 0) -> Batch:
     """Assemble a batch of ``rows`` sentences of ``n`` words, with room for ``more`` of all else than needed."""
     encoded = encode_dense(sentences)
-    _, *sizes = needs_of(encoded, rows).shape()
+    _, *sizes = batch_needs(encoded, rows).shape()
     return assemble(encoded, rows, Shape(n, *(max(size + more, 1) for size in sizes)))
 
 

@@ -1,6 +1,7 @@
-"""``python differing_training.py ARGUMENTS...``: training whose second process is given more, in ``MORE``.
+"""``python differing_training.py ARGUMENTS...``: training whose second process gets further arguments.
 
-Stands here since it runs in processes of its own.
+The variable ``SECOND_PROCESS_ARGUMENTS`` holds them. The script is a file of its own since several processes
+run it.
 """
 
 import os
@@ -10,5 +11,6 @@ from mlmt_jax.cli.entry import run
 from mlmt_jax.train import main
 
 if __name__ == "__main__":
-    more = os.environ["MORE"].split() if os.environ["JAX_PROCESS_ID"] == "1" else []
-    run(lambda: main([*sys.argv[1:], *more]))
+    is_second = os.environ["JAX_PROCESS_ID"] == "1"
+    further = os.environ["SECOND_PROCESS_ARGUMENTS"].split() if is_second else []
+    run(lambda: main([*sys.argv[1:], *further]))

@@ -1,16 +1,16 @@
-"""A small clean corpus for the check command, and the parsed output of the command."""
+"""A small corpus without mistakes for tests of `check`, and the messages of `check`."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-# The corpus has no findings: no mistake, and no sentence in two files. Tokens of TRAIN: lines 1 to 5, 7 to 9.
+# The sentences are lines 1 to 5 and 7 to 9. There are no mistakes, and no sentence is in two files.
 TRAIN = "Jan B-PER\nwoont O\nin O\nGent B-LOC\n. O\n\nMies B-PER\nslaapt O\n. O\n"
 DEV = "Piet B-PER\nSmit I-PER\nwerkt O\n\nBreda B-LOC\n"
 TEST = "Anna B-PER\nwerkt O\nin O\nBreda B-LOC\n. O\n"
 
 
-class Report(NamedTuple):
-    """A finding of the output, with paths relative to the folder of the corpus."""
+class Message(NamedTuple):
+    """One message of the output, without the folder, and the advice on its second line."""
 
     kind: str
     place: str
@@ -19,8 +19,10 @@ class Report(NamedTuple):
 
 
 class Output(NamedTuple):
+    """The exit status, the messages and the last line of `check`."""
+
     status: int
-    reports: list[Report]
+    messages: list[Message]
     summary: str
 
 
@@ -28,6 +30,13 @@ Check = Callable[..., Output]
 
 
 def config(files: dict[str, str], parser: dict[str, Any], vectors: bool) -> dict[str, Any]:
+    """Return a config with one task, with or without word vectors.
+
+    Args:
+        files: by split; their content does not matter.
+        parser: the parser block of the dataset.
+        vectors: read word vectors from the file "vectors".
+    """
     table = {"name": "words", "model": "embedding", "dimension": 2}
     roles = {"word_embed": "words", "lstm": "lstm", "univ_layer": "layer", "crf": "crf"}
     names = {"name": "nld", "language": "nld", "task": "ner"}

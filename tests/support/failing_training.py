@@ -1,8 +1,7 @@
 """``python failing_training.py ARGUMENTS...``: training whose first process cannot write its second state.
 
-With ``STOPPED`` set, it is asked to stop in place of that.
-
-Stands here since it runs in processes of its own.
+If the variable ``STOPPED`` is set, the process gets a signal instead of the error. The script is a file of
+its own since several processes run it.
 """
 
 import errno
@@ -18,7 +17,7 @@ from mlmt_jax.train import main
 
 
 def train() -> None:
-    """Training on a disk that fills up."""
+    """Train; fail, or send a signal, when the checkpoint of step 8 is written."""
     seal = checkpoints.seal
 
     def seal_or_fail(folder: Path, run_id: str) -> None:

@@ -1,4 +1,4 @@
-"""A disk that forgets what was not synced: a file system in a file, which is copied as it stands."""
+"""A disk that loses what was not synced: a file system in a file, which is copied while it is in use."""
 
 import contextlib
 import os
@@ -7,17 +7,15 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["LossyDisk", "mounted"]
-
-_SIZE = 256 * 2**20  # bytes; it is sparse
-#: Names reach the disk within a second, contents when they are synced: a file that was not is found empty.
+_SIZE = 256 * 2**20  # bytes; the file is sparse
+#: Names reach the disk within a second, contents when they are synced: an unsynced file becomes empty.
 _OPTIONS = "loop,commit=1"
 
 
 class LossyDisk:
-    """An ext4 file system of its own, mounted at ``root``."""
+    """An ext4 file system in a file, mounted at ``root``."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path):
         self.root = folder / "disk"
         self._image, self._copy = folder / "disk.image", folder / "copy.image"
         self.root.mkdir()
@@ -27,8 +25,8 @@ class LossyDisk:
         self._mount()
 
     def lose_power(self) -> None:
-        """Leaves what a machine would find there whose power had gone at this moment."""
-        while True:  # until nothing was written beside the copying
+        """Replace the file system by what a power failure at this moment would leave."""
+        while True:  # until nothing was written during the copy
             _run("cp", "--sparse=always", str(self._image), str(self._copy))
             if subprocess.run(["cmp", "-s", str(self._image), str(self._copy)], check=False).returncode == 0:
                 break
@@ -37,6 +35,7 @@ class LossyDisk:
         self._mount()
 
     def unmount(self) -> None:
+        """Unmount the file system."""
         _run("umount", str(self.root))
 
     def _mount(self) -> None:
@@ -45,7 +44,7 @@ class LossyDisk:
 
 @contextlib.contextmanager
 def mounted(folder: Path) -> Iterator[LossyDisk | None]:
-    """A new disk, or none where this machine or user may not mount one."""
+    """Yield a new disk, or None if this machine or user cannot mount one."""
     disk = None
     if hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("mkfs.ext4"):
         with contextlib.suppress(subprocess.CalledProcessError):

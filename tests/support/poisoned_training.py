@@ -1,22 +1,22 @@
-"""``python poisoned_training.py ARGUMENTS...``: training of three replicas whose numbers are lost.
+"""``python poisoned_training.py ARGUMENTS...``: training of three replicas, two of which diverge.
 
-The first replica, ended by patience, becomes NaN; the third has infinite losses at its last evaluation. It is a file
-of its own because it runs in processes of its own.
+The first replica, ended by patience, becomes NaN; the third has infinite losses at its last evaluation. The
+script is a file of its own since several processes run it.
 """
 
 import sys
 from typing import Any
 from unittest import mock
 
-from replica_runs import poisoned
+from tiny_runs import poison
 
 from mlmt_jax.train import main
 from mlmt_jax.training import loop
 from mlmt_jax.training.divergence import DivergedError
 from mlmt_jax.training.replica_set import ReplicaSet
 
-# In the order of evaluation, of the replicas that are still training; with a patience of 1 the first one ends at the
-# second evaluation.
+# Scores of the replicas that are still training, in the order of their evaluations. With a patience of 1 the
+# first replica ends at the second evaluation.
 SCORES = (0.5, 0.1, 0.1, 0.4, 0.2, 0.2, 0.3, 0.3, 0.3)
 POISONED_STEP, LAST_STEP = 5, 8
 
@@ -27,7 +27,7 @@ def train(arguments: list[str]) -> None:
 
     def poisoned_step(replicas: ReplicaSet, states: Any, task: str, batches: Any) -> Any:
         if len(steps) == POISONED_STEP:
-            states = poisoned(states, 0)
+            states = poison(states, 0)
         steps.append(task)
         return step(replicas, states, task, batches)
 

@@ -28,7 +28,7 @@ class Plain(NamedTuple):
 
 
 def start(tasks: dict[str, TaskModel], params: Params) -> Plain:
-    zeros = {name: jax.tree.map(jnp.zeros_like, task.own(params)) for name, task in tasks.items()}
+    zeros = {name: jax.tree.map(jnp.zeros_like, task.select(params)) for name, task in tasks.items()}
     return Plain(params, zeros, dict.fromkeys(tasks, 0), 0)
 
 
@@ -37,7 +37,7 @@ def step(
 ) -> tuple[Plain, float]:
     """The run after a batch, and the loss before."""
     arrays = dense_words(batch), dense_chars(batch), batch.sentences.lengths, batch.sentences.tags
-    own, momenta = task.own(run.params), run.momenta[task.name]
+    own, momenta = task.select(run.params), run.momenta[task.name]
     done = run.task_steps[task.name]
     rate = spec.learning_rate * spec.decay_rate ** (done / spec.decay_step)
     loss, own, momenta = _update(

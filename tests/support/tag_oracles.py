@@ -1,4 +1,4 @@
-"""Slow, written-out readings of tag schemes that import nothing of the code under test."""
+"""Slow, explicit implementations of tag schemes that import nothing of the code under test."""
 
 from collections.abc import Iterator, Sequence
 from itertools import product
@@ -8,19 +8,19 @@ OracleSpan = tuple[str, int, int]
 PREFIXES = {"io": "I", "iob1": "BI", "iob2": "BI", "bioes": "BIES"}
 SCHEMES = tuple(PREFIXES)
 
-# conlleval's startOfChunk and endOfChunk for a word and the one before it, both of the same type: the
-# "before, word" pairs where one span ends and the next starts.
+# Pairs of prefixes of neighbouring words of one type between which a span ends and another starts, as in
+# conlleval's endOfChunk and startOfChunk.
 BREAKS = {"BB", "BS", "IB", "IS", "EB", "EI", "EE", "ES", "SB", "SI", "SE", "SS"}
 
 
 def conlleval_spans(tags: Sequence[str]) -> list[OracleSpan]:
-    """Walk over the words with an open span, as the script does."""
+    """Return the spans of possibly ill-formed tags, as the conlleval script reads them."""
     spans = []
     prefix_before, type_before, start = "O", "", 0
     for position, tag in enumerate([*tags, "O"]):
         prefix, _, type_ = tag.partition("-")
         pair = prefix_before + prefix
-        # Where the types differ, O having none, the one before ends and the word starts, unless it is O.
+        # If the types differ (O has none), the previous span ends, and a new one starts unless the word is O.
         differ = type_before != type_
         if prefix_before != "O" and (differ or pair in BREAKS):
             spans.append((type_before, start, position - 1))
@@ -31,25 +31,25 @@ def conlleval_spans(tags: Sequence[str]) -> list[OracleSpan]:
 
 
 def render(spans: Sequence[OracleSpan], length: int, scheme: str) -> tuple[str, ...]:
-    """Write disjoint spans, looking each case up."""
+    """Return the tags of disjoint spans over `length` words in a scheme."""
     words = {}
     for type_, first, last in spans:
         for position in range(first, last + 1):
-            where = (position == first, position == last)
+            is_first, is_last = position == first, position == last
             prefix = {
                 "io": "I",
                 "iob1": "I",
-                "iob2": {True: "B", False: "I"}[where[0]],
-                "bioes": {(1, 0): "B", (0, 0): "I", (0, 1): "E", (1, 1): "S"}[where],
+                "iob2": {True: "B", False: "I"}[is_first],
+                "bioes": {(1, 0): "B", (0, 0): "I", (0, 1): "E", (1, 1): "S"}[is_first, is_last],
             }[scheme]
-            if scheme == "iob1" and where[0] and any(t == type_ and e == first - 1 for t, _, e in spans):
+            if scheme == "iob1" and is_first and any(t == type_ and e == first - 1 for t, _, e in spans):
                 prefix = "B"
             words[position] = f"{prefix}-{type_}"
     return tuple(words.get(position, "O") for position in range(length))
 
 
 def segmentations(length: int, types: Sequence[str], start: int = 0) -> Iterator[list[OracleSpan]]:
-    """Every way to lay disjoint spans of some types over the words from `start` on."""
+    """Yield every set of disjoint spans of some types over the words from `start` on."""
     if start == length:
         yield []
         return
@@ -60,12 +60,12 @@ def segmentations(length: int, types: Sequence[str], start: int = 0) -> Iterator
 
 
 def touching(spans: Sequence[OracleSpan]) -> bool:
-    """Whether two adjacent spans have one type, which IO cannot write."""
+    """Return True if two adjacent spans have the same type, which IO cannot write."""
     return any(a[0] == b[0] and a[2] + 1 == b[1] for a in spans for b in spans)
 
 
 def well_formed(length: int, types: Sequence[str], scheme: str) -> dict[tuple[str, ...], list[OracleSpan]]:
-    """Every well-formed tag sequence of a length, with its spans."""
+    """Return every well-formed tag sequence of a length, with its spans."""
     return {
         render(spans, length, scheme): spans
         for spans in segmentations(length, types)
@@ -74,5 +74,5 @@ def well_formed(length: int, types: Sequence[str], scheme: str) -> dict[tuple[st
 
 
 def sequences(length: int, types: Sequence[str], prefixes: str) -> Iterator[tuple[str, ...]]:
-    """Every tag sequence of a length, well-formed or not."""
+    """Yield every tag sequence of a length, well-formed or not."""
     return product(["O", *(f"{p}-{t}" for p in prefixes for t in types)], repeat=length)

@@ -1,4 +1,4 @@
-"""The progress that a training prints."""
+"""The progress that is printed during a training."""
 
 import io
 import sys
@@ -11,14 +11,14 @@ from mlmt_jax.training.print_progress import ProgressPrinter
 
 
 def print_steps(printer: ProgressPrinter, first: int, last: int) -> None:
-    """Print steps, of which the first has no loss, and an evaluation."""
+    """Print steps, the first one without a loss, then an evaluation."""
     for step in range(first, last + 1):
         printer(StepTaken(step, "nld ner", 1.5 if step > first else None), 1)
     printer(Evaluated(last, 2.0, {}), 1)
     printer.close()
 
 
-def test_lines_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_are_printed_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     print_steps(ProgressPrinter("nld ner", 10, step=3, interval=0.0), 4, 7)
     out, err = capsys.readouterr()
     assert out == "step 7, 2 s\n\n"
@@ -28,12 +28,14 @@ def test_lines_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[0].endswith(" steps/s")
 
 
-def test_lines_come_no_faster_than_their_interval(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_wait_for_the_interval(capsys: pytest.CaptureFixture[str]) -> None:
     print_steps(ProgressPrinter("nld ner", 10, step=0, interval=1000.0), 1, 10)
     assert capsys.readouterr().err == ""
 
 
-def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bar_is_shown_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True

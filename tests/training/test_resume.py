@@ -1,4 +1,4 @@
-"""A run that is taken up again where a file of its folder is damaged or was never written."""
+"""Runs that are resumed although files of their folders are damaged or missing."""
 
 import json
 import shutil
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import tiny_corpus
-from replica_runs import sampled
+from tiny_runs import read_files, sampled_config
 
 from mlmt_jax import Tagger
 from mlmt_jax.errors import RunError
@@ -16,34 +16,36 @@ from mlmt_jax.train import main
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write the tiny corpus and the config of a short run; return the config's path."""
     folder = tmp_path_factory.mktemp("run")
     tiny_corpus.write_corpus(folder)
     return tiny_corpus.write_config(folder, tiny_corpus.lean("nld ner", eval_freq=1, max_step=2), "c.json")
 
 
-def train(config: Path, folder: Path, *flags: str) -> dict[str, Any]:
-    main([str(config), "--output", str(folder), *flags])
+def train(config: Path, folder: Path, *options: str) -> dict[str, Any]:
+    """Train; return the summary without its seconds."""
+    main([str(config), "--output", str(folder), *options])
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     return {**summary, "seconds": None}
 
 
-def test_files_that_a_finished_run_lacks(config: Path, tmp_path: Path) -> None:
+def test_damaged_results_of_a_finished_run_are_replaced_or_refused(config: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    whole = train(config, folder)
-    for damaged in ("{}", '{"steps": 2, "best_step', json.dumps({**whole, "scores": {}})):
+    expected = train(config, folder)
+    for damaged in ("{}", '{"steps": 2, "best_step', json.dumps({**expected, "scores": {}})):
         (folder / "summary.json").write_text(damaged, encoding="utf-8")
-        assert train(config, folder, "--resume") == whole
-    note = folder / "diverged.json"
+        assert train(config, folder, "--resume") == expected
+    divergence = folder / "diverged.json"
     for damaged in ("{}", "[]", '{"step": "2", "message": "x"}', '{"step": 2, "message": "x", "more": 1}'):
-        note.write_text(damaged, encoding="utf-8")
+        divergence.write_text(damaged, encoding="utf-8")
         with pytest.raises(RunError, match=r'diverged\.json: not what a run writes there; expected "step"'):
             train(config, folder, "--resume")
-    note.write_text("", encoding="utf-8")
+    divergence.write_text("", encoding="utf-8")
     with pytest.raises(RunError, match=r"diverged\.json: cannot be read"):
         train(config, folder, "--resume")
 
 
-def test_a_run_that_was_ended_before_its_folder_was_whole(config: Path, tmp_path: Path) -> None:
+def test_run_that_crashed_before_its_folder_was_whole_starts_anew(config: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
     for name in (".lock", "run.json", "vocab.json"):
@@ -53,45 +55,53 @@ def test_a_run_that_was_ended_before_its_folder_was_whole(config: Path, tmp_path
 
 
 def damage_best(folder: Path) -> Path:
-    found = sorted((folder / "checkpoints" / "best").iterdir())
-    for best in found:
+    """Damage all best checkpoints of a run; return the newest one."""
+    checkpoints = sorted((folder / "checkpoints" / "best").iterdir())
+    for best in checkpoints:
         (best / "checksums.json").write_text("{}", encoding="utf-8")
-    return found[-1]
+    return checkpoints[-1]
 
 
 def steps(folder: Path) -> list[str]:
+    """Return the steps of the checkpoints in a folder."""
     return sorted(path.name for path in folder.iterdir())
 
 
-@pytest.mark.parametrize("more", [0, 2])
-def test_a_damaged_best_checkpoint_is_not_the_end(
-    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: int
+@pytest.mark.parametrize("added_steps", [0, 2])
+def test_damaged_best_checkpoint_is_chosen_anew(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], added_steps: int
 ) -> None:
-    # All evaluations score alike, so that all states count on the first one's parameters.
+    # With this learning rate all scores are equal: all states refer to the best parameters of step 1.
     folder = tmp_path / "run"
-    whole = train(config, folder, "--set", "tasks.0.learning_rate=1e-30", "--set", "training.keep=3")
-    assert whole["best_step"] == 1
+    expected = train(config, folder, "--set", "tasks.0.learning_rate=1e-30", "--set", "training.keep=3")
+    assert expected["best_step"] == 1
     best = damage_best(folder)
-    flags = ["--set", "tasks.0.learning_rate=1e-30", "--set", f"training.max_step={2 + more}", "--resume"]
+    options = [
+        "--set",
+        "tasks.0.learning_rate=1e-30",
+        "--set",
+        f"training.max_step={2 + added_steps}",
+        "--resume",
+    ]
     capsys.readouterr()
-    again = train(config, folder, *flags)
+    summary = train(config, folder, *options)
     last = folder / "checkpoints" / "last" / "2"
     assert capsys.readouterr().err == (
         f"warning: {last.absolute()}: its best checkpoint {best.absolute()} cannot be used: checksums.json "
         "is damaged; nor can an older one: the best score starts anew; going on from step 2\n"
     )
-    assert (again["best_step"], again["steps"]) == (2, 2 + more)
-    assert again["scores"] == whole["scores"]
+    assert (summary["best_step"], summary["steps"]) == (2, 2 + added_steps)
+    assert summary["scores"] == expected["scores"]
     assert steps(folder / "checkpoints" / "best") == ["2"]
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text("utf-8").splitlines()]
-    assert [line["step"] for line in lines] == list(range(1, 3 + more))
-    assert [line["best_step"] for line in lines] == [1, *[2] * (1 + more)]
+    assert [line["step"] for line in lines] == list(range(1, 3 + added_steps))
+    assert [line["best_step"] for line in lines] == [1, *[2] * (1 + added_steps)]
     Tagger.load(folder)
-    assert train(config, folder, *flags) == again  # finished
+    assert train(config, folder, *options) == summary  # The run is finished.
 
 
-def test_a_replica_whose_best_checkpoint_is_damaged(config: Path, tmp_path: Path) -> None:
-    data = sampled(replicas=2)
+def test_damaged_best_checkpoint_of_a_replica_is_refused(config: Path, tmp_path: Path) -> None:
+    data = sampled_config(replicas=2)
     path = tiny_corpus.write_config(config.parent, data, "replicas.json")
     folder = tmp_path / "run"
     train(path, folder)
@@ -102,31 +112,29 @@ def test_a_replica_whose_best_checkpoint_is_damaged(config: Path, tmp_path: Path
     assert sorted(folder.rglob("*")) == before
 
 
-def files(folder: Path) -> dict[Path, bytes]:
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def test_a_run_whose_states_are_gone(config: Path, tmp_path: Path) -> None:
+def test_missing_states_are_refused_unless_the_first_one_was_not_written(
+    config: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "run"
-    whole = train(config, folder)
+    expected = train(config, folder)
     shutil.rmtree(folder / "checkpoints" / "last")
-    before = files(folder)
-    for kept in ({"metrics.jsonl"}, {"summary.json"}, {"metrics.jsonl", "summary.json"}):
-        for name in {"metrics.jsonl", "summary.json"} - kept:
+    before = read_files(folder)
+    for remaining in ({"metrics.jsonl"}, {"summary.json"}, {"metrics.jsonl", "summary.json"}):
+        for name in {"metrics.jsonl", "summary.json"} - remaining:
             (folder / name).unlink()
         with pytest.raises(RunError, match=r"checkpoints/last: missing .*;\nthe best .* can still tag"):
             train(config, folder, "--resume")
         for path, data in before.items():
-            assert path.name not in kept or path.read_bytes() == data
+            assert path.name not in remaining or path.read_bytes() == data
             path.write_bytes(data)
-    # As if it had been ended before it wrote the first one.
+    # Simulate a crash before the first state was written.
     (folder / "summary.json").unlink()
     (folder / "metrics.jsonl").write_text('{"step": 1}\n', encoding="utf-8")
     shutil.rmtree(folder / "checkpoints" / "best" / "2", ignore_errors=True)
-    assert train(config, folder, "--resume") == whole
+    assert train(config, folder, "--resume") == expected
 
 
-def test_a_run_whose_metrics_are_gone(
+def test_missing_metrics_are_reported(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "run"

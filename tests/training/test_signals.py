@@ -1,4 +1,4 @@
-"""What the first signal does, and the second."""
+"""The first signal and the second."""
 
 import signal
 import subprocess
@@ -10,29 +10,31 @@ from mlmt_jax.training.signals import StopRequest
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_one_is_noted_and_the_second_ends_at_once(signum: signal.Signals) -> None:
-    before = {known: signal.getsignal(known) for known in (signal.SIGINT, signal.SIGTERM)}
+def test_first_signal_is_noted_and_the_second_has_its_default_effect(signum: signal.Signals) -> None:
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     with StopRequest() as stop:
         assert stop.signum is None
         signal.raise_signal(signum)
         assert stop.signum == signum
-        assert {signal.getsignal(known) for known in before} == {signal.SIG_DFL}
-    assert {known: signal.getsignal(known) for known in before} == before
+        assert {signal.getsignal(number) for number in before} == {signal.SIG_DFL}
+    assert {number: signal.getsignal(number) for number in before} == before
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="a signal's number is not the exit status there")
-def test_two_of_them_in_a_process_of_its_own() -> None:
+@pytest.mark.skipif(
+    sys.platform == "win32", reason="the exit status is not the number of the signal on Windows"
+)
+def test_second_signal_ends_the_process() -> None:
     code = (
         "import signal\nfrom mlmt_jax.training.signals import StopRequest\n"
         "with StopRequest() as stop:\n"
         "    signal.raise_signal(signal.SIGINT)\n    print(int(stop.signum), flush=True)\n"
-        "    signal.raise_signal(signal.SIGINT)\n    print('still there')\n"
+        "    signal.raise_signal(signal.SIGINT)\n    print('not ended')\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (-signal.SIGINT, f"{int(signal.SIGINT)}\n")
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (process.returncode, process.stdout) == (-signal.SIGINT, f"{int(signal.SIGINT)}\n")
 
 
-def test_what_the_shell_has_ignored_stays_ignored() -> None:
+def test_ignored_signal_stays_ignored() -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with StopRequest() as stop:

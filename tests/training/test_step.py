@@ -36,7 +36,7 @@ def setup(tiny_config: Path) -> Setup:
 @pytest.fixture(scope="module")
 def step(setup: Setup) -> Any:
     """The step as a run compiles it, but that its arguments stay."""
-    return jax.jit(partial(train_step, setup.model.tasks[NAME], setup.optimizers[NAME], setup.users))
+    return jax.jit(partial(train_step, setup.task_training(NAME)))
 
 
 def random_state(setup: Setup, seed: int) -> RunState:
@@ -64,7 +64,7 @@ def test_only_the_tasks_own_components_change(tiny_config: Path) -> None:
     setup = setup_of(tiny_config, tiny_corpus.without_characters(tiny_corpus.config()))
     name = "afr pos"
     start = random_state(setup, 0)
-    step = jax.jit(partial(train_step, setup.model.tasks[name], setup.optimizers[name], setup.users))
+    step = jax.jit(partial(train_step, setup.task_training(name)))
     new, metrics = step(start, setup.batches[name].batch(0), jax.random.key(KEY))
     own = {"afr_words", "lstm", "pos_univ", "pos_afr", "pos_crf", "afr pos/gate"}
     assert set(new.params) == set(start.params) > own
@@ -80,8 +80,8 @@ def test_a_step_touches_what_it_is_said_to_touch(tiny_config: Path) -> None:
     setup = setup_of(tiny_config, tiny_corpus.without_characters(tiny_corpus.config()))
     start = random_state(setup, 0)
     paths = [path for path, _ in jax.tree.leaves_with_path(start)]
-    for name, task in setup.model.tasks.items():
-        step = partial(train_step, task, setup.optimizers[name], setup.users)
+    for name in setup.model.tasks:
+        step = partial(train_step, setup.task_training(name))
         batch = setup.batches[name].batch(0)
         program = jax.make_jaxpr(
             lambda state, step=step, batch=batch: step(state, batch, jax.random.key(KEY))[0]
@@ -89,7 +89,7 @@ def test_a_step_touches_what_it_is_said_to_touch(tiny_config: Path) -> None:
         used = {str(variable) for equation in program.eqns for variable in equation.invars}
         for path, before, after in zip(paths, program.invars, program.outvars, strict=True):
             touched = before is not after or str(before) in used
-            assert touched == touches(task, setup.users, path), (name, path)
+            assert touched == touches(setup.task_training(name), path), (name, path)
 
 
 def test_the_first_step_goes_down_the_gradient(setup: Setup, step: Any) -> None:
@@ -129,9 +129,7 @@ def test_runs_side_by_side_are_the_runs_alone(setup: Setup, step: Any) -> None:
         for i in same_shape
     ]
     stack = lambda *leaves: jnp.stack(leaves)
-    together = jax.jit(
-        jax.vmap(partial(train_step, setup.model.tasks[NAME], setup.optimizers[NAME], setup.users))
-    )
+    together = jax.jit(jax.vmap(partial(train_step, setup.task_training(NAME))))
     many = together(*(jax.tree.map(stack, *parts) for parts in zip(*runs, strict=True)))
     alone = jax.tree.map(stack, *(step(*run) for run in runs))
     assert many[1].loss.shape == (3,)

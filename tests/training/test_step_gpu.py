@@ -27,11 +27,11 @@ def programs(setup: Setup) -> dict[str, str]:
     task, batch = setup.model.tasks[name], batches.batch(0)
     params = fresh_state(setup).params
     x = jax.numpy.zeros((len(batch.word_ids), params[task.lstm.name]["kernel_0"].shape[1]))
-    step = partial(train_step, task, setup.optimizers[name], setup.users)
+    step = partial(train_step, setup.task_training(name))
     return {
         "step": program(step, setup.shapes, batch, jax.random.key(0)),
         "features": program(partial(word_features, task), params, batch.words),
-        "tags": program(partial(decode, task, read=tags_and_losses), params, x, batch.sentences),
+        "tags": program(partial(decode, task, reader=tags_and_losses), params, x, batch.sentences),
     }
 
 

@@ -16,7 +16,7 @@ from mlmt_jax.config import load_config
 from mlmt_jax.training.plan import draw_task
 from mlmt_jax.training.setup import fresh_state, prepare
 from mlmt_jax.training.step import train_step
-from mlmt_jax.training.word_rows import up_to_date
+from mlmt_jax.training.word_rows import current_params
 
 STEPS, FEW_STEPS = 300, 40
 
@@ -50,10 +50,7 @@ def test_the_losses_of_a_run_are_those_of_plain_steps(tiny_config: Path, trainab
     words = np.array(state.params[table]["table"])
     plain = reference_step.start(setup.model.tasks, state.params)
     key = jax.random.key(5)
-    steps = {
-        name: jax.jit(partial(train_step, task, setup.optimizers[name], setup.users))
-        for name, task in setup.model.tasks.items()
-    }
+    steps = {name: jax.jit(partial(train_step, setup.task_training(name))) for name in setup.model.tasks}
     losses, wanted, task_steps = [], [], dict.fromkeys(steps, 0)
     for i in range(count):
         name = draw_task(setup.weights, i)
@@ -72,6 +69,6 @@ def test_the_losses_of_a_run_are_those_of_plain_steps(tiny_config: Path, trainab
     np.testing.assert_allclose(losses, wanted, 1e-4, 1e-4)
     jax.tree.map(
         partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5),
-        up_to_date(setup.users, state),
+        current_params(setup.users, state),
         plain.params,
     )

@@ -12,11 +12,11 @@ from reference_step import dense_momentum
 from mlmt_jax.training.state import RunState
 from mlmt_jax.training.word_rows import (
     TableUser,
-    gathered,
-    momentum_of,
-    scattered,
-    up_to_date,
-    with_momentum,
+    current_params,
+    gather_rows,
+    replace_momentum,
+    scatter_rows,
+    table_momentum,
 )
 
 ROWS, WIDTH, PLACES = 23, 3, 6
@@ -52,12 +52,12 @@ def test_thousands_of_steps_of_two_tasks_are_those_of_dense_sgd(decay, momentum)
 
     def step(which: int, state: RunState, table_rows: np.ndarray, slopes: jax.Array) -> RunState:
         own = users[which]
-        found = gathered(users, "words", state, table_rows)
+        found = gather_rows(users, "words", state, table_rows)
         moved = own.momentum * found.momenta[own.task] + slopes
         rate = own.learning_rate * jnp.exp(own.log_decay * state.task_steps[own.task])
         found = found._replace(rows=found.rows - rate * moved, momenta={**found.momenta, own.task: moved})
         counted = {**state.task_steps, own.task: state.task_steps[own.task] + 1}
-        return scattered(users, "words", state._replace(task_steps=counted), found)
+        return scatter_rows(users, "words", state._replace(task_steps=counted), found)
 
     steps = [jax.jit(lambda *args, i=i: step(i, *args)) for i in range(2)]
     done = [0, 0]
@@ -77,7 +77,7 @@ def test_thousands_of_steps_of_two_tasks_are_those_of_dense_sgd(decay, momentum)
         dense.append((which, whole, rate, own.momentum))
         done[which] += 1
     wanted = dense_momentum(table, dense, 2)
-    found = np.asarray(up_to_date({"words": users}, state)["words"]["table"])
+    found = np.asarray(current_params({"words": users}, state)["words"]["table"])
     np.testing.assert_allclose(found, wanted, 1e-5, 1e-5)
     np.testing.assert_array_equal(found[-5:], table[-5:])
     # Something was owed: the state's own table is behind.
@@ -87,18 +87,18 @@ def test_thousands_of_steps_of_two_tasks_are_those_of_dense_sgd(decay, momentum)
 def test_rows_that_only_fill_up_are_not_written():
     users = (user("a", 0.9, 0.1, 1.0, 1),)
     state = state_of(np.arange(ROWS * WIDTH, dtype=np.float32).reshape(ROWS, WIDTH), users)
-    found = gathered(users, "words", state, padded(np.array([3, 8])))
+    found = gather_rows(users, "words", state, padded(np.array([3, 8])))
     np.testing.assert_array_equal(found.targets, [3, 8, *[ROWS] * (PLACES - 2)])
-    new = scattered(users, "words", state, found._replace(rows=found.rows * 0 - 1))
+    new = scatter_rows(users, "words", state, found._replace(rows=found.rows * 0 - 1))
     changed = np.asarray(new.params["words"]["table"]) != np.asarray(state.params["words"]["table"])
     assert np.flatnonzero(changed.all(1)).tolist() == [3, 8] == np.flatnonzero(changed.any(1)).tolist()
-    found = gathered(users, "words", state, padded(np.array([0, 8])))
+    found = gather_rows(users, "words", state, padded(np.array([0, 8])))
     np.testing.assert_array_equal(found.targets, [0, 8, *[ROWS] * (PLACES - 2)])
 
 
 def test_the_momentum_of_one_table_is_found_among_others():
     params = {"words": {"table": jnp.ones((4, 2))}, "other": {"table": jnp.zeros((3, 2))}}
     opt_state = optax.sgd(0.1, momentum=0.9).init(params)
-    new = with_momentum(opt_state, "words", jnp.full((2, 2), 7.0))
-    np.testing.assert_array_equal(momentum_of(new, "words"), np.full((2, 2), 7.0))
-    np.testing.assert_array_equal(momentum_of(new, "other"), np.zeros((3, 2)))
+    new = replace_momentum(opt_state, "words", jnp.full((2, 2), 7.0))
+    np.testing.assert_array_equal(table_momentum(new, "words"), np.full((2, 2), 7.0))
+    np.testing.assert_array_equal(table_momentum(new, "other"), np.zeros((3, 2)))

@@ -1,4 +1,4 @@
-"""The PyTorch peer of the tagger computes what ours computes: losses, gradients, updates and tags."""
+"""The PyTorch peer against mlmt_jax: equal losses, gradients, updates and tags."""
 
 from functools import partial
 from typing import Any
@@ -19,7 +19,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("torchcrf")
 weights: Any = pytest.importorskip("peers.tagger_weights")
 
-LENGTHS = [7, 1, 0, 4, 2, 5, 0]  # with empty rows, and a place that no sentence reaches
+LENGTHS = [7, 1, 0, 4, 2, 5, 0]  # with empty sentences; the batch has more words than any sentence
 
 CONFIGS = {
     "everything": small_config(),
@@ -37,7 +37,7 @@ CONFIGS = {
 CASES = [(case, task.name) for case, config in CONFIGS.items() for task in config.tasks]
 
 
-def built(case: str) -> tuple[Config, Model, Params]:
+def build(case: str) -> tuple[Config, Model, Params]:
     config = CONFIGS[case]
     model = build_model(config, SIZES)
     return config, model, random_params(model)
@@ -51,26 +51,26 @@ def outputs(task: TaskModel, params: Params, batch: Batch) -> tuple[jax.Array, P
     return loss, slopes, tags[0]
 
 
-def assert_close(found: Params, expected: Params) -> None:
-    assert jax.tree.structure(found) == jax.tree.structure(expected)
+def assert_close(actual: Params, expected: Params) -> None:
+    assert jax.tree.structure(actual) == jax.tree.structure(expected)
     check = lambda path, a, b: np.testing.assert_allclose(
         a, b, 1e-4, 1e-4, err_msg=jax.tree_util.keystr(path)
     )
-    jax.tree.map_with_path(check, found, expected)
+    jax.tree.map_with_path(check, actual, expected)
 
 
 @pytest.mark.parametrize(("case", "name"), CASES)
 def test_losses_gradients_and_tags_are_equal(case, name):
-    config, model, params = built(case)
+    config, model, params = build(case)
     task, batch = model.tasks[name], random_batch(name, LENGTHS, 9)
     peer = weights.build_trainers(config, model, params)[name]
     loss, slopes, tags = map(
-        partial(jax.tree.map, np.asarray), outputs(task, task.own(params), jax.tree.map(jnp.asarray, batch))
+        partial(jax.tree.map, np.asarray), outputs(task, task.select(params), jax.tree.map(jnp.asarray, batch))
     )
     np.testing.assert_allclose(peer.loss(batch).item(), loss, 1e-5)
     table = peer.module.word_embed.weight
     assert table.requires_grad == ("frozen" not in case)
-    table.requires_grad_(True)  # a frozen table's gradient is compared as well
+    table.requires_grad_(True)  # the gradient of a frozen table is compared too
     peer.loss(batch).backward()
     assert_close(weights.gradients_of(task, peer), slopes)
     expected = [list(row[:n]) for row, n in zip(tags, batch.sentences.lengths, strict=True) if n]
@@ -78,37 +78,38 @@ def test_losses_gradients_and_tags_are_equal(case, name):
 
 
 def test_updates_are_equal():
-    config, model, params = built("everything")
+    config, model, params = build("everything")
     name = "xho ner"
-    # A clipping that acts, and a learning rate that falls.
+    # Clipping has an effect, and the learning rate decays.
     settings = {"gradient_clipping": 0.5, "learning_rate": 0.5, "decay_step": 1}
     spec = config.task(name).model_copy(update=settings)
     tasks = [spec if task.name == name else task for task in config.tasks]
     config = config.model_copy(update={"tasks": tasks})
     task, optimizer = model.tasks[name], build_optimizer(config, spec)
     peer = weights.build_trainers(config, model, params)[name]
-    own = task.own(params)
-    state = optimizer.init(own)
+    task_params = task.select(params)
+    state = optimizer.init(task_params)
 
     @jax.jit
-    def step(own, state, batch):
-        loss, slopes = jax.value_and_grad(partial(batch_loss, task))(own, batch)
-        updates, state = optimizer.update(slopes, state, own)
-        return optax.apply_updates(own, updates), state, loss
+    def step(params, state, batch):
+        loss, slopes = jax.value_and_grad(partial(batch_loss, task))(params, batch)
+        updates, state = optimizer.update(slopes, state, params)
+        return optax.apply_updates(params, updates), state, loss
 
     for seed in range(3):
         batch = random_batch(name, LENGTHS, 9, seed)
-        own, state, loss = step(own, state, jax.tree.map(jnp.asarray, batch))
+        task_params, state, loss = step(task_params, state, jax.tree.map(jnp.asarray, batch))
         np.testing.assert_allclose(peer.train_step(batch), loss, 1e-4)
-    found, expected = weights.params_of(task, peer), jax.tree.map(np.asarray, own)
+    actual, expected = weights.params_of(task, peer), jax.tree.map(np.asarray, task_params)
     chain = task.crf.name
     allowed = jax.tree.map(np.isfinite, task.crf(params)._asdict())
-    found[chain] = {key: np.where(allowed[key], x, expected[chain][key]) for key, x in found[chain].items()}
-    assert_close(found, expected)
+    scores = actual[chain].items()
+    actual[chain] = {key: np.where(allowed[key], x, expected[chain][key]) for key, x in scores}
+    assert_close(actual, expected)
 
 
 def test_tasks_share_modules_by_name():
-    peers = weights.build_trainers(*built("everything"))
+    peers = weights.build_trainers(*build("everything"))
     first, language, kind = (peers[name].module for name in ("xho ner", "zul ner", "xho pos"))
     assert first.lstm is language.lstm is kind.lstm
     assert first.char_embed is kind.char_embed

@@ -1,4 +1,4 @@
-"""What does not fit is refused by every public function, with what was found and what was expected."""
+"""Arguments that do not fit are refused by every public function, with actual and expected shape or dtype."""
 
 from typing import Any
 
@@ -77,14 +77,14 @@ MASK_REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
 
 
 def check_refusal(name: str, inputs: Inputs, error: type[Exception], message: str) -> None:
-    """Shapes and dtypes alone are enough to be refused."""
+    """Check the error of a function that is traced on shapes and dtypes alone."""
     with pytest.raises(error, match=message):
         jax.eval_shape(FUNCTIONS[name], *inputs)
 
 
 @pytest.mark.parametrize("why", REFUSED)
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_scores_and_lengths_that_do_not_fit_are_refused(name, why):
+def test_every_function_refuses_scores_and_lengths_that_do_not_fit(name, why):
     change, error, message = REFUSED[why]
     check_refusal(name, change(random_inputs(0, N, T)), error, message)
 
@@ -105,7 +105,7 @@ def test_masks_that_do_not_fit_are_refused(why):
     check_refusal("span_log_probability", inputs, error, message)
 
 
-def test_tags_are_not_taken_for_a_mask_where_there_are_as_many_words_as_tags():
+def test_tags_are_not_accepted_as_a_mask_if_n_equals_t():
     inputs = random_inputs(0, T, T, lead=())
     inputs = inputs._replace(allowed=inputs.tags)
     check_refusal("span_log_probability", inputs, ValueError, r"allowed have shape \(3,\), expected \(3, 3\)")

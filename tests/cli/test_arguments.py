@@ -1,4 +1,4 @@
-"""Files for a run whose columns are not those of its training file."""
+"""The column options read files whose columns are not those of the training file."""
 
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,8 @@ from mlmt_jax import Tagger, evaluate, predict
 WORDS = ["Piet", "Smit", "woont", "in", "Gent"]
 
 
-def file_of(folder: Path, separator: str = "\t") -> Path:
-    """Ids, tags and tokens, in this order."""
+def write_columns(folder: Path, separator: str = "\t") -> Path:
+    """Write a file with the columns id, tag and token, and return its path."""
     tags = ["B-PER", "I-PER", "O", "O", "B-LOC"]
     lines = [
         separator.join((str(i), tag, word)) for i, (word, tag) in enumerate(zip(WORDS, tags, strict=True), 1)
@@ -23,10 +23,10 @@ def file_of(folder: Path, separator: str = "\t") -> Path:
 
 
 @pytest.mark.parametrize(("separator", "name"), [("\t", "tab"), (" ", "space"), ("\t", "any")])
-def test_predict_takes_the_column_that_is_named(
+def test_predict_reads_the_chosen_column(
     tiny_run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], separator: str, name: str
 ) -> None:
-    path = file_of(tmp_path, separator)
+    path = write_columns(tmp_path, separator)
     argv = (tiny_run.folder, path, "--token-col", "-1", "--separator", name)
     assert status(predict.main, *argv) == 0
     out, err = capsys.readouterr()
@@ -36,10 +36,10 @@ def test_predict_takes_the_column_that_is_named(
     assert err == ""
 
 
-def test_predict_warns_of_columns_that_hold_no_words(
+def test_predict_warns_if_the_tokens_are_no_words(
     tiny_run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = file_of(tmp_path)
+    path = write_columns(tmp_path)
     assert status(predict.main, tiny_run.folder, path) == 0
     err = capsys.readouterr().err
     assert f"{path}: the tokens count the words of each sentence: '1'" in err
@@ -47,17 +47,17 @@ def test_predict_warns_of_columns_that_hold_no_words(
 
 
 @pytest.mark.parametrize("source", ["text", "jsonl"])
-def test_predict_has_no_columns_in_other_input(
+def test_predict_refuses_columns_of_other_input(
     tiny_run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], source: str
 ) -> None:
-    argv = (tiny_run.folder, file_of(tmp_path), "--input", source, "--token-col", "1")
+    argv = (tiny_run.folder, write_columns(tmp_path), "--input", source, "--token-col", "1")
     assert status(predict.main, *argv) == 2
     err = capsys.readouterr().err
     assert is_one_message(err)
     assert "--token-col" in err
 
 
-def test_a_column_that_is_named_has_to_be_there(
+def test_an_absent_column_is_refused(
     tiny_run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "one"
@@ -67,35 +67,35 @@ def test_a_column_that_is_named_has_to_be_there(
     assert status(predict.main, tiny_run.folder, path) == 0
 
 
-def test_evaluate_takes_the_columns_that_are_named(
+def test_evaluate_reads_the_chosen_columns(
     tiny_run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = [line.split("\t") for line in file_of(tmp_path).read_text(encoding="utf-8").splitlines()]
+    rows = [line.split("\t") for line in write_columns(tmp_path).read_text(encoding="utf-8").splitlines()]
     layouts = {
         "usual": ("\t", [(row[2], row[1]) for row in rows if len(row) == 3]),
         "other": (" ", [(row[1], row[0], row[2]) for row in rows if len(row) == 3]),
     }
-    told = []
+    outputs = []
     for name, (separator, lines) in layouts.items():
         (tmp_path / name).mkdir()
         path = tmp_path / name / "labelled"
         path.write_text("\n".join((*map(separator.join, lines), "", "")), encoding="utf-8")
-        named = ("--token-col", "2", "--label-col", "0", "--separator", "space") if name == "other" else ()
-        assert status(evaluate.main, tiny_run.folder, path, *named) == 0
+        flags = ("--token-col", "2", "--label-col", "0", "--separator", "space") if name == "other" else ()
+        assert status(evaluate.main, tiny_run.folder, path, *flags) == 0
         out, err = capsys.readouterr()
         assert err == ""
-        told.append(out)
-    assert told[0] == told[1]
-    assert [line.split()[0] for line in told[0].splitlines() if line.startswith(("PER", "LOC"))] == [
+        outputs.append(out)
+    assert outputs[0] == outputs[1]
+    assert [line.split()[0] for line in outputs[0].splitlines() if line.startswith(("PER", "LOC"))] == [
         "LOC",
         "PER",
     ]
 
 
-def test_evaluate_refuses_tags_of_which_it_knows_none(
+def test_evaluate_refuses_a_file_without_known_tags(
     tiny_run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = file_of(tmp_path)
+    path = write_columns(tmp_path)
     argv = (tiny_run.folder, path, "--token-col", "0", "--label-col", "2")
     assert status(evaluate.main, *argv) == 2
     err = capsys.readouterr().err
