@@ -95,7 +95,7 @@ def _find_mixed_separators(separators: dict[str, list[tuple[int, int]]], finding
     if separators[rare]:
         lines = f"{len(separators[usual])} lines of the file have {names[usual]}"
         text = f"{names[rare]} between the columns, where {lines}"
-        advice = "each line is split by what it has; a token with spaces in it needs tabs (parser.separator)"
+        advice = "each line is split by its own separator; a token with spaces needs tabs (parser.separator)"
         line, column = separators[rare][0]
         findings.note(text, line, column=column, advice=advice, count=len(separators[rare]))
 
@@ -106,7 +106,7 @@ def _find_misread_utf8(rows: Sequence[_Row], form: ColumnFormat, findings: Findi
     texts = reread_as_utf8([row.token for row in rows], form.encoding)
     if texts:
         text = f"a token that is UTF-8 and is read as {form.encoding}"
-        advice = 'the wrong letters are taken as they stand; set parser.encoding to "utf-8"'
+        advice = 'the wrong letters are read as they are; set parser.encoding to "utf-8"'
         column, example = (
             _difference_column(rows[0], texts[0], form),
             f"{rows[0].token!r}, perhaps {texts[0]!r}",
@@ -137,7 +137,7 @@ def _find_miscounted_ids(ids: Sequence[_MiscountedId | None], findings: Findings
         line, word_id, expected = miscounted[0]
         text = "a sentence whose words' ids do not count 1, 2, 3"
         example = f"{word_id!r} where {expected} was expected"
-        advice = "it is read as it stands; is a line or an empty line missing, or is one too many?"
+        advice = "it is read as it is; is a line or an empty line missing, or is there one too many?"
         findings.note(text, line, column=1, example=example, advice=advice, count=len(miscounted))
 
 
@@ -158,13 +158,13 @@ def _find_other_letters(row: _Row, form: ColumnFormat, findings: Findings) -> No
     """Note that a token is not in the normal form NFC, or looks like misread UTF-8."""
     composed, mended = unicodedata.normalize("NFC", row.token), mend(row.token)
     if composed != row.token:
-        text = "a token that is not in Unicode's normal form NFC (such as an accent of its own)"
-        advice = "training takes it for another word than the same in NFC; bring all files to one form"
+        text = "a token that is not in Unicode's normal form NFC (such as a separate accent)"
+        advice = "training reads it and its NFC form as different words; bring all files to one form"
         column = _difference_column(row, composed, form)
         findings.note(text, row.number, column=column, example=ascii(row.token), advice=advice)
     if mended != row.token:
         text = "letters that look like UTF-8 read as latin-1 or cp1252"
-        advice = "the wrong letters are taken as they stand; mend the file"
+        advice = "the wrong letters are read as they are; mend the file"
         column, example = _difference_column(row, mended, form), f"{row.token!r}, perhaps {mended!r}"
         findings.note(text, row.number, column=column, example=example, advice=advice)
 

@@ -97,7 +97,7 @@ WARNINGS: dict[str, Mistake] = {
         {"train": TRAIN.replace("woont O", "woont O x")},
         "train:2:9",
         "not that of the file's first, 2: 'woont O x'",
-        "all the same",
+        "nevertheless",
     ),
     "utf-8 read as latin-1": Mistake(
         {"train": UTF8, "parser": {"encoding": "latin-1"}},
@@ -169,7 +169,7 @@ WARNINGS: dict[str, Mistake] = {
         {"dev": "Piet O\nwerkt O\n"},
         "dev:1:6",
         "no span in the file: all 2 tags are O",
-        "its span F1 is 0",
+        "a span F1 on it is 0",
     ),
     "tags without a prefix": Mistake(
         {"test": TEST.replace("werkt O", "werkt LOC").replace("in O", "in B_LOC")},
@@ -192,7 +192,7 @@ WARNINGS: dict[str, Mistake] = {
     "a decomposed letter": Mistake(
         {"train": TRAIN.replace("woont", "woo\u0301nt")},
         "train:2:3",
-        r"a token that is not in Unicode's normal form NFC (such as an accent of its own): 'woo\u0301nt'",
+        r"a token that is not in Unicode's normal form NFC (such as a separate accent): 'woo\u0301nt'",
         "bring all files to one form",
     ),
     "a lost line of a file with ids": Mistake(
@@ -209,7 +209,7 @@ WARNINGS: dict[str, Mistake] = {
     "types in two cases": Mistake(
         {"train": f"{TRAIN}\nBart B-Per\n"},
         "train:11:6",
-        "span type 'Per' differs from 'PER' in case alone",
+        "span type 'Per' differs from 'PER' only in case",
         "different types",
     ),
     "a repeated sentence": Mistake(

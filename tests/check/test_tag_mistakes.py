@@ -73,7 +73,7 @@ def test_many_types_in_two_cases_are_one_finding(check: Check) -> None:
     [(place, text)] = training_reports(check, column_file(tags) + column_file(more))
     assert place == "train:2:4"
     assert text == (
-        "span type that differs from another in case alone: 'A', 'a', 'B', 'b', 'C', ... (6 times)"
+        "span type that differs from another only in case: 'A', 'a', 'B', 'b', 'C', ... (6 times)"
     )
 
 

@@ -149,7 +149,7 @@ def test_an_empty_token_is_kept_and_noted(write, line):
     sentences, findings = read_conll(path, ColumnFormat())
     assert plain(sentences) == [[("a", "O"), ("", "O"), ("b", "O")], [("c", "O"), ("", "O")]]
     assert [str(f) for f in findings] == [
-        f"{path}:2:1: an empty token (2 times)\n  it is taken for a word without characters"
+        f"{path}:2:1: an empty token (2 times)\n  it is read as a word without characters"
     ]
 
 
