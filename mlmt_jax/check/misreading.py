@@ -37,6 +37,7 @@ def mend(text: str) -> str:
 
 
 def _decode_match(match: re.Match[str]) -> str:
+    """Return the UTF-8 text of misread characters, or the characters themselves if they are not UTF-8."""
     try:
         return bytes(_BYTES.get(char, ord(char)) for char in match[0]).decode()
     except UnicodeDecodeError:

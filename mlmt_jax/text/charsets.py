@@ -121,5 +121,5 @@ def _scripts(word: str) -> set[str]:
 
 
 def _is_letter(char: str) -> bool:
-    # Python's isalpha includes signs such as the ordinal indicator, which have no script.
+    """Return True for a letter of a script; signs such as the ordinal indicator are none, unlike in isalpha."""
     return char.isalpha() and unicodedata.normalize("NFKC", char) == char

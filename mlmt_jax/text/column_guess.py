@@ -91,4 +91,5 @@ def are_numbers(cells: Iterable[str]) -> bool:
 
 
 def _are_fractions(cells: Sequence[str]) -> bool:
+    """Return True if all cells are numbers and at least one has a decimal point."""
     return are_numbers(cells) and any("." in cell for cell in cells)

@@ -93,7 +93,7 @@ def iter_blocks(
         lines: of the file, with or without their endings.
         fmt: the columns; its encoding is not used.
         findings: of the file; gets warnings about suspicious lines.
-        labelled: whether to read tags too.
+        labelled: whether to read tags as well as tokens.
 
     Raises:
         DataError: with file and line, for a missing column or an empty tag. If `findings` collects errors,
@@ -165,6 +165,7 @@ def iter_blocks(
 
 
 def _empty_block(line: int) -> Block:
+    """Return a block without lines that starts at a 1-based line."""
     return Block([], [], [], [], line)
 
 

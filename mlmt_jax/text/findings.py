@@ -32,6 +32,7 @@ class Finding(NamedTuple):
 
 
 def _shorten(text: str) -> str:
+    """Return a text, cut to 400 characters."""
     return text if len(text) <= _MAX_CHARACTERS else f"{text[: _MAX_CHARACTERS - 3]}..."
 
 

@@ -39,6 +39,7 @@ class _Chunk(NamedTuple):
 
     @property
     def starts_file(self) -> bool:
+        """True for the first bytes of a file."""
         return (self.line, self.offset) == (1, 0)
 
 
