@@ -121,5 +121,5 @@ def _scripts(word: str) -> set[str]:
 
 
 def _is_letter(char: str) -> bool:
-    """Return True for a letter of a script; signs such as the ordinal indicator are none, unlike in isalpha."""
+    """Return True for a letter of a script; unlike in isalpha, the ordinal indicator is none."""
     return char.isalpha() and unicodedata.normalize("NFKC", char) == char
