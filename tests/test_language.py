@@ -6,9 +6,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# Pronouns and participles: they do not say what a variable holds.
-VAGUE = frozenset(
-    [
+#: Pronouns and participles: they do not say what a variable holds.
+VAGUE = {
+    *(
         "ahead",
         "asked",
         "beside",
@@ -16,66 +16,73 @@ VAGUE = frozenset(
         "given",
         "had",
         "here",
-        "mine",
-        "one",
-        "ones",
-        "ours",
-        "own",
         "shown",
         "taken",
-        "that",
-        "theirs",
-        "there",
-        "those",
         "told",
         "wanted",
-        "what",
-        "whose",
         "wrong",
-    ]
-)
-# A docstring that begins so is a clause, not an instruction.
-CLAUSES = frozenset({"What", "Where", "Whether", "Those", "Of", "How", "That", "Has", "Is", "Are"})
+    ),
+    *("mine", "one", "ones", "ours", "own", "that", "theirs", "there", "those", "what", "whose"),
+}
+#: A docstring that begins with one of these is a clause, not an instruction.
+CLAUSES = {"What", "Where", "Whether", "Those", "Of", "How", "That", "Has", "Is", "Are"}
 
 
-def sources() -> list[Path]:
-    """List the Python files of the repository."""
+def syntax_trees() -> dict[str, ast.AST]:
+    """Parse the Python files of the repository; return their syntax trees by path."""
     folders = ("mlmt_jax", "tests", "bench", "configs")
-    return [file for folder in folders for file in sorted((ROOT / folder).rglob("*.py"))]
+    files = [file for folder in folders for file in sorted((ROOT / folder).rglob("*.py"))]
+    return {str(file.relative_to(ROOT)): ast.parse(file.read_text("utf-8")) for file in files}
 
 
-def assigned_names(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """Yield line and name of every variable, attribute and parameter that a file assigns."""
+def vague_names(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield line and name of each assigned variable, attribute and parameter with a vague name."""
     for node in ast.walk(tree):
+        name = ""
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            yield node.lineno, node.id
+            name = node.id
         elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-            yield node.lineno, node.attr
+            name = node.attr
         elif isinstance(node, ast.arg):
-            yield node.lineno, node.arg
+            name = node.arg
+        if name.strip("_") in VAGUE:
+            yield getattr(node, "lineno", 1), name
 
 
-def test_the_files_are_there() -> None:
-    assert len(sources()) > 100
+def clauses(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield line and first word of each docstring that begins as a clause."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module):
+            word = (ast.get_docstring(node) or "-").split()[0].rstrip(",:.")
+            if word in CLAUSES:
+                yield getattr(node, "lineno", 1), word
+
+
+def test_all_files_are_checked() -> None:
+    assert len(syntax_trees()) > 100
 
 
 def test_names_are_nouns() -> None:
-    vague = [
-        f"{file.relative_to(ROOT)}:{line}: {name}"
-        for file in sources()
-        for line, name in assigned_names(ast.parse(file.read_text("utf-8")))
-        if name.strip("_") in VAGUE
+    violations = [
+        f"{path}:{line}: {name}" for path, tree in syntax_trees().items() for line, name in vague_names(tree)
     ]
-    assert not vague, "\n".join(vague)
+    assert not violations, "\n".join(violations)
 
 
 def test_docstrings_are_no_clauses() -> None:
-    clauses = [
-        f"{file.relative_to(ROOT)}:{getattr(node, 'lineno', 1)}: {text.split()[0]}"
-        for file in sources()
-        for node in ast.walk(ast.parse(file.read_text("utf-8")))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module)
-        and (text := ast.get_docstring(node))
-        and text.split()[0].rstrip(",:.") in CLAUSES
+    violations = [
+        f"{path}:{line}: {word}" for path, tree in syntax_trees().items() for line, word in clauses(tree)
     ]
-    assert not clauses, "\n".join(clauses)
+    assert not violations, "\n".join(violations)
+
+
+def test_vague_names_are_detected() -> None:
+    source = (
+        "def f(told, x):\n    own = x.found\n    x._given = told\n    for one, two in x:\n        one.two()\n"
+    )
+    assert sorted(vague_names(ast.parse(source))) == [(1, "told"), (2, "own"), (3, "_given"), (4, "one")]
+
+
+def test_clauses_are_detected() -> None:
+    source = '"""What a module is."""\nclass C:\n    """A class."""\ndef f():\n    """Whether, or not."""\n'
+    assert sorted(clauses(ast.parse(source))) == [(1, "What"), (4, "Whether")]

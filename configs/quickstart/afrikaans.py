@@ -1,8 +1,9 @@
-"""Afrikaans: sentences made of clauses, scenes, and what fills their slots."""
+"""Afrikaans: rules of sentences with clauses, of scenes, and of the words that fill their slots."""
 
-from afrikaans_clauses import clause_rules
+from afrikaans_clauses import CLAUSES
 from afrikaans_words import LEXICON, NAMES
 from grammar import Language, rules, words
+from shared_slots import ENTITIES, RESULTS, SLOTS, clause_rules
 
 _SENTENCES = rules("""
     {ANY_MAIN} .
@@ -97,21 +98,8 @@ _SCENES = rules("""
     die {BEROEPE} hoop/VERB dat dit {DAN} sal reën .
 """)
 _SLOTS = {
-    "S": ("{CLAUSE}", "{SCENE}", "{SCENE}"),
     "CLAUSE": _SENTENCES,
     "SCENE": _SCENES,
-    "PER": (
-        *["{FIRST} {LAST}"] * 5,
-        *["{FIRST}"] * 2,
-        "{LAST^}",
-        "{INITIAL} {LAST}",
-        "{FIRST} {INITIAL} {LAST}",
-    ),
-    "SURNAME": ("{LAST^}",),
-    "LAST_PER": ("{LAST^}",),
-    "INITIAL": tuple(f"{letter}./PROPN" for letter in "ABCDEGHJKLMPSTW"),
-    "LOC": (*["{TOWN}"] * 7, "{REGION}", "{REGION}"),
-    "ORG": (*["{FIRMANAAM}"] * 5, "{SCHOOL}"),
     "FIRMANAAM": (*["{COMPANY}"] * 4, "{LAST^} en/PROPN Seuns/PROPN", "{COMPANY} {REGION}"),
     "DORP": ("{TOWN}",),
     "SCHOOL": ("(Hoërskool|Laerskool)/PROPN {TOWN}",),
@@ -121,8 +109,6 @@ _SLOTS = {
         "Bank/PROPN van/PROPN {LOC}",
         "{LAST^} Stigting/PROPN",
     ),
-    "CLUB": ("{TEAM}", "{TOWN}", "{TOWN}", "FC/PROPN {TOWN}"),
-    "PAPER_ORG": ("{PAPER}",),
     "KOERANT": ("{PAPER_ORG}",),
     "MENS": (
         *["{PER}"] * 5,
@@ -168,13 +154,9 @@ _SLOTS = {
     ),
     "MODAAL": ("sal", "moet", "kan", "wil"),
     "NUM": words("{GETAL} twee drie vier vyf ses sewe agt nege tien twaalf"),
-    "GETAL": tuple(str(number) for number in range(14, 40)),
-    "JAAR": tuple(str(year) for year in range(1987, 2024, 3)),
-    "DATUM": ("{DAGTAL} {MAAND}",),
-    "DAGTAL": tuple(str(day) for day in range(2, 31)),
     "MAAND": words("Januarie Februarie Maart April Mei Junie Julie Augustus September Oktober"),
     "WEEKDAG": words("Maandag Dinsdag Woensdag Donderdag Vrydag Saterdag Sondag"),
-    "TELLING": ("2-1", "3-0", "1-0", "4-2", "24-17", "31-28", "12-9"),
+    "TELLING": RESULTS,
     "BEROEP": words("boer visser bakker smid onderwyser verpleegster dokter joernalis student slagter"),
     "BEROEPE": words("boere vissers bakkers onderwysers studente slagters verpleegsters joernaliste"),
     "ROL": words("direkteur woordvoerder voorsitter sekretaris bestuurder"),
@@ -210,14 +192,4 @@ _SLOTS = {
     ),
 }
 
-AFRIKAANS = Language(
-    code="afr",
-    lexicon=LEXICON,
-    rules=clause_rules() | _SLOTS,
-    names=NAMES,
-    entities={
-        **dict.fromkeys(("PER", "SURNAME", "LAST_PER"), "PER"),
-        **dict.fromkeys(("LOC", "DORP"), "LOC"),
-        **dict.fromkeys(("ORG", "FIRMANAAM", "INST", "UNIVERSITEIT", "CLUB", "PAPER_ORG"), "ORG"),
-    },
-)
+AFRIKAANS = Language("afr", LEXICON, SLOTS | _SLOTS | clause_rules(CLAUSES), NAMES, ENTITIES)

@@ -1,4 +1,4 @@
-"""Afrikaans verbs with their complements, and the clauses that are made of them."""
+"""Afrikaans verbs with their complements, and the rules of their clauses."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ class Frame(NamedTuple):
     object: str = ""
     adjunct: str = ""
     particle: str = ""  # separable: "stel ... voor", "voorgestel"
-    negatable: bool = True  # false with an indefinite object, which takes "geen"
+    negatable: bool = True  # false with an indefinite object, which is negated by "geen"
 
 
 _PERSON_FRAMES = (
@@ -61,13 +61,10 @@ _CLUB_FRAMES = (
 
 
 def _clauses(frame: Frame) -> dict[str, list[str]]:
-    """The frame in every kind of clause: verb second, verb first, verb last, and with "om te"."""
+    """Return the rules of every kind of clause: verb second, verb first, verb last, and with "om te"."""
     subject, particle = f"{{{frame.subject}}}", f"{frame.particle}/ADP" if frame.particle else ""
-    rest, verb, participle = (
-        f"{frame.object} {frame.adjunct}",
-        f"{frame.verb}/VERB",
-        f"{frame.participle}/VERB",
-    )
+    verb, participle = f"{frame.verb}/VERB", f"{frame.participle}/VERB"
+    rest = f"{frame.object} {frame.adjunct}"
     whole_verb = f"{frame.particle}{verb}"
     negated = f"nie {frame.adjunct}"
     clauses = {
@@ -105,13 +102,9 @@ def _clauses(frame: Frame) -> dict[str, list[str]]:
     return clauses
 
 
-def clause_rules() -> dict[str, list[str]]:
-    """The rules of all clauses: by kind for persons, firms and clubs, and mixed as "ANY"."""
-    table: dict[str, list[str]] = {}
-    for suffix, frames in (("", _PERSON_FRAMES), ("_FIRM", _FIRM_FRAMES), ("_CLUB", _CLUB_FRAMES)):
-        for frame in frames:
-            for kind, variants in _clauses(frame).items():
-                table.setdefault(kind + suffix, []).extend(variants)
-    for kind in ("MAIN", "INVERTED", "ACCORDING", "SUB", "QUESTION", "AS"):
-        table[f"ANY_{kind}"] = [f"{{{kind}}}", f"{{{kind}}}", f"{{{kind}_FIRM}}", f"{{{kind}_CLUB}}"]
-    return table
+#: The clauses of each verb by kind, for persons, firms and clubs.
+CLAUSES = {
+    "": [_clauses(frame) for frame in _PERSON_FRAMES],
+    "_FIRM": [_clauses(frame) for frame in _FIRM_FRAMES],
+    "_CLUB": [_clauses(frame) for frame in _CLUB_FRAMES],
+}

@@ -3,7 +3,7 @@
 from grammar import lexicon, words
 
 # Many names are also common words (Roos, Brand, Welkom), months (September), towns (George, Florence)
-# or people (Hermanus, Piet Retief): only the context tells.
+# or people (Hermanus, Piet Retief): only the context disambiguates them.
 NAMES: dict[str, tuple[str, ...]] = {
     "FIRST": words("""
         Piet Jan Koos Sannie Annelie Hendrik Gerhard Marietjie Elize Riaan Pieter Willem Johan Karel

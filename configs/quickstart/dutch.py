@@ -1,8 +1,9 @@
-"""Dutch: sentences made of clauses, scenes, and what fills their slots."""
+"""Dutch: rules of sentences with clauses, of scenes, and of the words that fill their slots."""
 
-from dutch_clauses import clause_rules
+from dutch_clauses import CLAUSES
 from dutch_words import LEXICON, NAMES
 from grammar import Language, rules, words
+from shared_slots import ENTITIES, RESULTS, SLOTS, clause_rules
 
 _SENTENCES = rules("""
     {ANY_MAIN} .
@@ -101,21 +102,8 @@ _SCENES = rules("""
     de {BEROEPEN} hopen dat het/PRON {DAN} zal regenen .
 """)
 _SLOTS = {
-    "S": ("{CLAUSE}", "{SCENE}", "{SCENE}"),
     "CLAUSE": _SENTENCES,
     "SCENE": _SCENES,
-    "PER": (
-        *["{FIRST} {LAST}"] * 5,
-        *["{FIRST}"] * 2,
-        "{LAST^}",
-        "{INITIAL} {LAST}",
-        "{FIRST} {INITIAL} {LAST}",
-    ),
-    "SURNAME": ("{LAST^}",),
-    "LAST_PER": ("{LAST^}",),
-    "INITIAL": tuple(f"{letter}./PROPN" for letter in "ABCDEGHJKLMPSTW"),
-    "LOC": (*["{TOWN}"] * 7, "{REGION}", "{REGION}"),
-    "ORG": (*["{FIRMANAAM}"] * 5, "{SCHOOL}"),
     "FIRMANAAM": (*["{COMPANY}"] * 4, "{LAST^} en/PROPN Zonen/PROPN", "{COMPANY} {REGION}"),
     "STAD": ("{TOWN}",),
     "SCHOOL": ("(Basisschool|College)/PROPN {TOWN}",),
@@ -125,8 +113,6 @@ _SLOTS = {
         "Bank/PROPN van/PROPN {LOC}",
         "{LAST^} Stichting/PROPN",
     ),
-    "CLUB": ("{TEAM}", "{TOWN}", "{TOWN}", "FC/PROPN {TOWN}"),
-    "PAPER_ORG": ("{PAPER}",),
     "KRANT": ("{PAPER_ORG}",),
     "MENS": (
         *["{PER}"] * 5,
@@ -173,13 +159,9 @@ _SLOTS = {
     "MODAAL": ("zal", "moet", "kan", "wil"),
     "MODALEN": ("zullen", "moeten", "kunnen", "willen"),
     "NUM": words("{GETAL} twee drie vier vijf zes zeven acht negen tien twaalf"),
-    "GETAL": tuple(str(number) for number in range(14, 40)),
-    "JAAR": tuple(str(year) for year in range(1987, 2024, 3)),
-    "DATUM": ("{DAGTAL} {MAAND}",),
-    "DAGTAL": tuple(str(day) for day in range(2, 31)),
     "MAAND": words("januari februari maart april mei juni juli augustus september oktober"),
     "WEEKDAG": words("maandag dinsdag woensdag donderdag vrijdag zaterdag zondag"),
-    "STAND": ("2-1", "3-0", "1-0", "4-2", "24-17", "31-28", "12-9"),
+    "STAND": RESULTS,
     "BEROEP": words("boer visser bakker smid onderwijzer verpleegster dokter journalist student slager"),
     "BEROEPEN": words("boeren vissers bakkers onderwijzers studenten slagers verpleegsters journalisten"),
     "ROL": words("directeur woordvoerder voorzitter secretaris bestuurder"),
@@ -224,14 +206,4 @@ _SLOTS = {
     ),
 }
 
-DUTCH = Language(
-    code="nld",
-    lexicon=LEXICON,
-    rules=clause_rules() | _SLOTS,
-    names=NAMES,
-    entities={
-        **dict.fromkeys(("PER", "SURNAME", "LAST_PER"), "PER"),
-        **dict.fromkeys(("LOC", "STAD"), "LOC"),
-        **dict.fromkeys(("ORG", "FIRMANAAM", "INST", "UNIVERSITEIT", "CLUB", "PAPER_ORG"), "ORG"),
-    },
-)
+DUTCH = Language("nld", LEXICON, SLOTS | _SLOTS | clause_rules(CLAUSES), NAMES, ENTITIES)

@@ -1,10 +1,10 @@
-"""Dutch verbs with their complements, and the clauses that are made of them."""
+"""Dutch verbs with their complements, and the rules of their clauses."""
 
 from typing import NamedTuple
 
 
 class Frame(NamedTuple):
-    """A verb with its complements; the particle of a separable verb stands apart ("neemt ... over")."""
+    """A verb with its complements; a separable verb has a particle ("neemt ... over")."""
 
     subject: str  # slot
     forms: str  # present singular, infinitive, past singular, past plural, participle
@@ -12,7 +12,7 @@ class Frame(NamedTuple):
     adjunct: str = ""
     particle: str = ""
     auxiliary: tuple[str, str] = ("heeft", "hebben")
-    negatable: bool = True  # false with an indefinite object, which takes "geen"
+    negatable: bool = True  # false with an indefinite object, which is negated by "geen"
 
 
 _ZIJN = ("is", "zijn")
@@ -107,7 +107,7 @@ _CLUB_FRAMES = (
 
 
 def _clauses(frame: Frame, *, plural: bool) -> dict[str, list[str]]:
-    """The frame in every kind of clause: verb second, verb first, verb last."""
+    """Return the rules of every kind of clause: verb second, verb first, verb last."""
     present, infinitive, past, pasts, participle = frame.forms.split()
     finite, preterite = (infinitive, pasts) if plural else (present, past)
     subject = f"{{{frame.subject}{'EN' if plural else ''}}}"
@@ -153,14 +153,9 @@ def _clauses(frame: Frame, *, plural: bool) -> dict[str, list[str]]:
     return clauses
 
 
-def clause_rules() -> dict[str, list[str]]:
-    """The rules of all clauses: by kind for persons, firms and clubs, and mixed as "ANY"."""
-    table: dict[str, list[str]] = {}
-    for suffix, frames in (("", _PERSON_FRAMES), ("_FIRM", _FIRM_FRAMES), ("_CLUB", _CLUB_FRAMES)):
-        for frame in frames:
-            for plural in (False, True) if frame.subject == "MENS" else (False,):
-                for kind, variants in _clauses(frame, plural=plural).items():
-                    table.setdefault(kind + suffix, []).extend(variants)
-    for kind in ("MAIN", "INVERTED", "ACCORDING", "SUB", "QUESTION", "ALS"):
-        table[f"ANY_{kind}"] = [f"{{{kind}}}", f"{{{kind}}}", f"{{{kind}_FIRM}}", f"{{{kind}_CLUB}}"]
-    return table
+#: The clauses of each verb by kind, for persons, firms and clubs. Only persons have a plural.
+CLAUSES = {
+    "": [_clauses(frame, plural=plural) for frame in _PERSON_FRAMES for plural in (False, True)],
+    "_FIRM": [_clauses(frame, plural=False) for frame in _FIRM_FRAMES],
+    "_CLUB": [_clauses(frame, plural=False) for frame in _CLUB_FRAMES],
+}

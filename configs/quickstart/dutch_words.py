@@ -2,7 +2,7 @@
 
 from grammar import lexicon, words
 
-# As in Afrikaans, and with many of its names: Roos, Best, Huizen, Trouw and Florence are more than one thing.
+# As in Afrikaans, many names are ambiguous (Roos, Best, Huizen, Trouw, Florence); the languages share names.
 NAMES: dict[str, tuple[str, ...]] = {
     "FIRST": words("""
         Piet Jan Kees Sanne Annelies Hendrik Gerrit Marieke Els Daan Pieter Willem Johan Karel Suzanne

@@ -1,7 +1,7 @@
-"""Write the bundled Afrikaans and Dutch corpora and their word vectors.
+"""The generator of the bundled Afrikaans and Dutch corpora and their word vectors.
 
-`python configs/quickstart/generate.py` rewrites the files beside this script, `--output FOLDER` writes
-them elsewhere.
+`python configs/quickstart/generate.py` overwrites the files in the folder of this script, or with
+`--output FOLDER` those in another folder.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from grammar import Language, Names, Speaker, Token, space_after, text
 from vectors import train_vectors, write_vectors
 
 SEED = 20180715
-# sentences of each file
+# Number of sentences of each file.
 SIZES: Mapping[str, Mapping[str, Mapping[str, int]]] = {
     "afr": {
         "ner": {"train": 40, "dev": 100, "test": 200},
@@ -28,8 +28,8 @@ SIZES: Mapping[str, Mapping[str, Mapping[str, int]]] = {
 }
 RAW_SENTENCES = 4000
 MIN_TOKENS, MAX_TOKENS = 5, 25
-HELD_OUT_RATE = 0.55  # of the names drawn for dev and test
-SHOWN_RATE = 0.25  # of the names drawn for the vectors
+HELD_OUT_RATE = 0.55  # probability of a held-out name in dev and test
+VECTOR_RATE = 0.25  # probability of a held-out name in the sentences of the vectors
 
 Sentence = tuple[Token, ...]
 
@@ -37,34 +37,34 @@ Sentence = tuple[Token, ...]
 def split_names(language: Language, rng: random.Random) -> tuple[Names, Names, Names]:
     """Split the names for training, for dev and test, and for the vectors.
 
-    Three fifths are familiar; the others occur in no training file, and half of those in the vectors.
-    A form keeps its place in every list: a town that is held out is no surname of the training files.
+    Three fifths of the names are familiar. The others are held out of all training files; half of them
+    occur in the vectors. A form is in the same group in every slot: a held-out town is no familiar surname.
     """
-    familiar, shown, hidden = "familiar", "shown", "hidden"
-    cycle = (familiar, shown, familiar, hidden, familiar)
-    place: dict[str, str] = {}
-    pools: dict[str, dict[str, list[str]]] = {kind: {} for kind in (familiar, shown, hidden)}
+    familiar, with_vector, hidden = "familiar", "with_vector", "hidden"
+    cycle = (familiar, with_vector, familiar, hidden, familiar)
+    group: dict[str, str] = {}
+    pools: dict[str, dict[str, list[str]]] = {kind: {} for kind in (familiar, with_vector, hidden)}
     for slot, names in language.names.items():
         shuffled = sorted(sorted(names), key=lambda _: rng.random())
-        new = dict.fromkeys(form for form in map(_last_word, shuffled) if form not in place)
-        place |= {form: cycle[i % len(cycle)] for i, form in enumerate(new)}
+        new = dict.fromkeys(form for form in map(_last_word, shuffled) if form not in group)
+        group |= {form: cycle[i % len(cycle)] for i, form in enumerate(new)}
         for kind, pool in pools.items():
-            pool[slot] = [name for name in shuffled if place[_last_word(name)] == kind]
-    held_out = {slot: pools[shown][slot] + pools[hidden][slot] for slot in language.names}
+            pool[slot] = [name for name in shuffled if group[_last_word(name)] == kind]
+    held_out = {slot: pools[with_vector][slot] + pools[hidden][slot] for slot in language.names}
     return (
         Names(pools[familiar], {}, 0.0),
         Names(pools[familiar], held_out, HELD_OUT_RATE),
-        Names(pools[familiar], pools[shown], SHOWN_RATE),
+        Names(pools[familiar], pools[with_vector], VECTOR_RATE),
     )
 
 
 def _last_word(name: str) -> str:
-    # what tells a name from others: not the particles of "van der Merwe"
+    """Return the distinctive word of a name: "Merwe" of "van der Merwe"."""
     return name.split()[-1]
 
 
 def draw(speaker: Speaker, count: int, seen: set[str]) -> Iterator[Sentence]:
-    """Draw sentences of a fair length that were not drawn before; `seen` grows."""
+    """Draw `count` different sentences of 5 to 25 tokens that are not in `seen`, and add them to it."""
     while count:
         sentence = speaker.sentence()
         printed = text(sentence)
@@ -75,12 +75,12 @@ def draw(speaker: Speaker, count: int, seen: set[str]) -> Iterator[Sentence]:
 
 
 def conll(sentences: Sequence[Sentence]) -> str:
-    """Token, tab, IOB2 tag; a blank line after each sentence."""
+    """Return column text: token, tab, IOB2 tag, and a blank line after each sentence."""
     return "".join("".join(f"{t.form}\t{t.tag}\n" for t in sentence) + "\n" for sentence in sentences)
 
 
 def conllu(sentences: Sequence[Sentence], prefix: str) -> str:
-    """CoNLL-U with parts of speech; contractions are multi-word ranges."""
+    """Return CoNLL-U text with parts of speech; contractions are multi-word ranges."""
     blocks = []
     for number, sentence in enumerate(sentences, start=1):
         lines = [f"# sent_id = {prefix}-{number}", f"# text = {text(sentence)}"]
@@ -121,7 +121,7 @@ def write_language(language: Language, output: Path) -> None:
 
 
 def main() -> None:
-    """Parse the command line and write everything."""
+    """Parse the command line and write the files of both languages."""
     parser = argparse.ArgumentParser(description="Write the bundled corpora and vectors.")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent, help="folder to write to")
     output: Path = parser.parse_args().output

@@ -1,4 +1,4 @@
-"""Word vectors from raw sentences: positive pointwise mutual information and a truncated SVD."""
+"""Word vectors of raw sentences by positive pointwise mutual information and a truncated SVD."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ WINDOW = 2
 MIN_COUNT = 3
 MAX_WORDS = 1500
 COMPONENT_STD = 0.5
-SMOOTHING = 0.75  # exponent of the context counts, so that rare contexts do not dominate
+SMOOTHING = 0.75  # exponent of the context counts, which keeps rare contexts from dominating
 
 
 def train_vectors(sentences: Sequence[Sequence[str]]) -> tuple[list[str], np.ndarray]:
     """Return the words, most frequent first, and their vectors.
 
     With counts C of word pairs at most `WINDOW` apart, M = max(0, log p(w, c) / (p(w) p(c)^0.75)) = U S V^T,
-    and the vectors are the first columns of U sqrt(S), brought to one scale.
+    and the vectors are the first columns of U sqrt(S), scaled to the standard deviation `COMPONENT_STD`.
     """
     counts = Counter(word for sentence in sentences for word in sentence)
     words = sorted((w for w, n in counts.items() if n >= MIN_COUNT), key=lambda w: (-counts[w], w))[
@@ -41,14 +41,14 @@ def train_vectors(sentences: Sequence[Sequence[str]]) -> tuple[list[str], np.nda
     )
     left, singular, _ = np.linalg.svd(np.maximum(0.0, np.log(ratio)))
     vectors = left[:, :DIMENSION] * np.sqrt(singular[:DIMENSION])
-    # a singular vector is free in its sign: make the largest component positive
+    # The sign of a singular vector is arbitrary: make the largest component positive.
     largest = vectors[np.abs(vectors).argmax(axis=0), np.arange(DIMENSION)]
     vectors = vectors * np.sign(largest)
     return words, vectors * (COMPONENT_STD / vectors.std())
 
 
 def write_vectors(path: Path, words: Sequence[str], vectors: np.ndarray) -> None:
-    """Write word2vec text: a header "count dimension", then a word and its components a line."""
+    """Write word2vec text: a header "count dimension", then a word and its vector per line."""
     lines = [f"{len(words)} {vectors.shape[1]}"]
     lines += [f"{word} {' '.join(f'{x:.4f}' for x in row)}" for word, row in zip(words, vectors, strict=True)]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")

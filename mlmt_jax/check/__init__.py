@@ -1,4 +1,4 @@
-"""The data doctor: everything that is wrong or suspicious in the files of a config."""
+"""The examination of a config's files: errors that training refuses, and warnings of what looks wrong."""
 
 from mlmt_jax.check.examination import Examination, examine
 

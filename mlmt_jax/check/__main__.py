@@ -1,4 +1,4 @@
-"""``python -m mlmt_jax.check CONFIG``: say what is wrong or suspicious in the data; trains nothing."""
+"""The command ``python -m mlmt_jax.check CONFIG``: report what is wrong or suspicious in the data."""
 
 import argparse
 import sys
@@ -9,30 +9,25 @@ from mlmt_jax.cli.arguments import add_config_arguments
 from mlmt_jax.cli.entry import run
 from mlmt_jax.config import load_config
 
-__all__ = ["main"]
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m mlmt_jax.check",
-        description="Say what is wrong (error: training refuses it) or suspicious (warning) in the data.",
-        epilog="Ends with status 2 where there is an error, else with 0.",
-    )
-    add_config_arguments(parser)
-    return parser
-
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Examines all files of a config.
+    """Examine all files of a config and print the findings; exit with status 2 if there is an error.
 
     Raises:
-        InputError: on a config that cannot be used.
+        InputError: the config cannot be used.
     """
-    args = _parser().parse_args(argv)
+    parser = argparse.ArgumentParser(
+        prog="python -m mlmt_jax.check",
+        description="Report what is wrong (error: training refuses it) or suspicious (warning) in the data. "
+        "Nothing is trained.",
+        epilog="The exit status is 2 if there is an error, else 0.",
+    )
+    add_config_arguments(parser)
+    args = parser.parse_args(argv)
     config = load_config(args.config, args.overrides, check_files=False)
-    found = examine(config, args.config)
-    print(found, flush=True)
-    if found.errors:
+    examination = examine(config, args.config)
+    print(examination, flush=True)
+    if examination.errors:
         sys.exit(2)
 
 

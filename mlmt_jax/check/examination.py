@@ -1,11 +1,11 @@
-"""All files of a config, examined: what training would refuse, and what it would take and should not."""
+"""The examination of all files of a config: errors that training refuses, and warnings."""
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
+from typing import NamedTuple
 
 from mlmt_jax.check.scan import Scan, scan_file
 from mlmt_jax.check.splits import find_between_datasets, find_between_splits, find_long_sentences
@@ -24,17 +24,15 @@ from mlmt_jax.text.findings import Finding, Findings
 from mlmt_jax.text.lines import open_text
 from mlmt_jax.training.plan import check_weights, task_weights
 
-__all__ = ["Examination", "examine"]
-
 _AFTER_FILE = re.compile(r"(?::([0-9]+))?: (.*)", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Examination:
-    """What was found, file by file in the order of the config."""
+    """The findings about a config and its files, in the order of the config."""
 
     findings: list[Finding]
-    files: int
+    files: int  # number of files that were read
 
     @property
     def errors(self) -> list[Finding]:
@@ -42,7 +40,7 @@ class Examination:
         return [finding for finding in self.findings if finding.is_error]
 
     def __str__(self) -> str:
-        """A line or two for each finding, and one that counts them."""
+        """Format each finding as one or two lines, and count them in a last line."""
         lines = [f"{'error' if finding.is_error else 'warning'}: {finding}" for finding in self.findings]
         errors = len(self.errors)
         counts = (_count(errors, "error"), _count(len(self.findings) - errors, "warning"))
@@ -54,125 +52,134 @@ def _count(number: int, noun: str) -> str:
 
 
 def examine(config: Config, source: str) -> Examination:
-    """Examines all data and vector files of a config.
+    """Examine all data and vector files of a config. Nothing is raised: errors are among the findings.
 
     Args:
-        config: a config that was loaded, with or without a look at its files.
-        source: what findings about the config itself name as the file.
+        config: a config whose files need not exist.
+        source: path of the config, for findings about the config itself.
     """
-    findings = [
-        Finding(source, None, f"{format_path(problem.path)}: {problem.message}", is_error=True)
-        for problem in missing_files(config)
-    ]
-    files: set[Path] = set()
-    datasets: dict[str, Dataset] = {}
-    by_dataset: dict[str, list[Finding]] = {}
-    scans: dict[str, dict[str, Scan]] = {}
+    missing = Findings(source, collect_errors=True)
+    for problem in missing_files(config):
+        missing.refuse(f"{format_path(problem.path)}: {problem.message}")
+    scans = {spec.name: _scan_files(config, spec) for spec in config.datasets}
+    built = {spec.name: _build_dataset(config, spec, scans[spec.name]) for spec in config.datasets}
+    datasets = {name: dataset for name, dataset in built.items() if dataset is not None}
+    tasks = _examine_tasks(config, datasets, source)
+    findings = [*missing]
     for spec in config.datasets:
-        scans[spec.name] = {
-            split: scan_file(config.path(file), column_format(spec))
-            for split, file in spec.files.by_split.items()
-            if os.path.isfile(config.path(file))  # false as well where the name is too long, say
-        }
-        files |= {Path(scan.path) for scan in scans[spec.name].values()}
-        by_dataset[spec.name], dataset = _examine_dataset(config, spec, scans[spec.name])
+        form, dataset = column_format(spec), built[spec.name]
+        of_dataset = [finding for scan in scans[spec.name].values() for finding in scan.findings]
         if dataset is not None:
-            datasets[spec.name] = dataset
-    tags, spans, about_tasks = _examine_tasks(config, datasets, source)
-    for spec in config.datasets:
-        unknown = find_unseen_tags(config, {k: v for k, v in datasets.items() if k == spec.name}, tags, spans)
-        found = [*by_dataset[spec.name], *_at_tags(unknown, column_format(spec))]
+            of_dataset += _examine_dataset(spec, dataset, scans[spec.name])
+            unknown = find_unseen_tags(config, {spec.name: dataset}, tasks.tags, tasks.spans)
+            of_dataset += _with_tag_columns(unknown, form)
         same_task = [other.name for other in config.datasets if other.task == spec.task]
-        found += find_between_datasets(scans, spec.name, same_task)
+        of_dataset += find_between_datasets(scans, spec.name, same_task)
         order = [str(config.path(file)) for file in spec.files.by_split.values()]
         findings += sorted(
-            found, key=lambda one: (order.index(one.path), one.line is None, one.line, one.column or 0)
+            of_dataset, key=lambda f: (order.index(f.path), f.line is None, f.line, f.column or 0)
         )
+    files = {scan.path for splits in scans.values() for scan in splits.values()}
     for spec in config.components:
-        if (
-            isinstance(spec, EmbeddingConfig)
-            and spec.file is not None
-            and os.path.isfile(config.path(spec.file))
-        ):
-            files.add(config.path(spec.file))
+        if isinstance(spec, EmbeddingConfig) and spec.file and os.path.isfile(config.path(spec.file)):
+            files.add(str(config.path(spec.file)))
             findings += _examine_vectors(config, spec, datasets)
-    # A file may serve two data sets.
-    return Examination(list(dict.fromkeys([*findings, *about_tasks])), len(files))
+    # Findings are equal if a file serves two data sets.
+    return Examination(list(dict.fromkeys([*findings, *tasks.findings])), len(files))
 
 
-def _examine_dataset(
-    config: Config, spec: DatasetConfig, scans: dict[str, Scan]
-) -> tuple[list[Finding], Dataset | None]:
-    """What the files of a data set show, and the data set where there is something to train on."""
-    form = column_format(spec)
-    findings = [finding for scan in scans.values() for finding in scan.findings]
+def _scan_files(config: Config, spec: DatasetConfig) -> dict[str, Scan]:
+    """Scan the files of a data set that exist, by split."""
+    files = {split: config.path(file) for split, file in spec.files.by_split.items()}
+    # os.path.isfile is False for a name that is too long; Path.is_file raises an error.
+    return {
+        split: scan_file(file, column_format(spec)) for split, file in files.items() if os.path.isfile(file)
+    }
+
+
+def _build_dataset(config: Config, spec: DatasetConfig, scans: Mapping[str, Scan]) -> Dataset | None:
+    """Build a data set with its training sample from its scanned files; None without training sentences."""
     if "train" not in scans or not scans["train"].sentences:
-        return findings, None
+        return None
     whole = make_dataset(config, spec, {split: scan.sentences for split, scan in scans.items()})
-    dataset = draw_sample(whole, spec, config.training.effective_sample_seed)
-    findings += _at_tags(dataset.findings, form)
-    repeated = find_between_splits(scans)
+    return draw_sample(whole, spec, config.training.effective_sample_seed)
+
+
+def _examine_dataset(spec: DatasetConfig, dataset: Dataset, scans: Mapping[str, Scan]) -> Iterator[Finding]:
+    """Yield findings about the tags, columns and sentences of a data set, those of the data set included."""
+    form, are_spans = column_format(spec), dataset.scheme != "none"
+    yield from _with_tag_columns(dataset.findings, form)
     for split, scan in scans.items():
-        findings += find_wrong_columns(scan, form, are_spans=dataset.scheme != "none")
-        findings += _at_tags(find_tag_mistakes(scan, dataset.scheme, are_bare=dataset.bare), form)
-        if dataset.scheme == "none" and spec.parser.scheme == "auto":
-            findings += _at_tags(find_likely_spans(scan), form)
-        findings += find_long_sentences(scan, spec.max_len if split == "train" else None)
-        findings += repeated[split]
-    return findings, dataset
+        yield from find_wrong_columns(scan, form, are_spans=are_spans)
+        yield from _with_tag_columns(find_tag_mistakes(scan, dataset.scheme, are_bare=dataset.bare), form)
+        if not are_spans and spec.parser.scheme == "auto":
+            yield from _with_tag_columns(find_likely_spans(scan), form)
+        yield from find_long_sentences(scan, spec.max_len if split == "train" else None)
+    yield from find_between_splits(scans)
 
 
-def _at_tags(findings: Iterable[Finding], form: ColumnFormat) -> list[Finding]:
-    """Findings that name the line of a tag and no column, with the column where the tag starts."""
-    placed = []
+def _with_tag_columns(findings: Iterable[Finding], form: ColumnFormat) -> Iterator[Finding]:
+    """Yield findings about tags; those with a line and no column get the column where the tag starts."""
     for finding in findings:
         if finding.line is not None and finding.column is None:
             lines = open_text(Findings(finding.path, collect_errors=True), form.encoding)
             line = next(islice(lines, finding.line - 1, None)).removesuffix("\n").removesuffix("\r")
             line = line.removeprefix("\ufeff") if finding.line == 1 else line
             finding = finding._replace(column=cell_column(line, form, form.label_col))
-        placed.append(finding)
-    return placed
+        yield finding
 
 
-def _examine_tasks(
-    config: Config, datasets: dict[str, Dataset], source: str
-) -> tuple[dict[str, tuple[str, ...]], dict[str, bool], list[Finding]]:
-    """The tags of each task and whether they are spans, and what of the config does not fit them."""
-    tags: dict[str, tuple[str, ...]] = {}
-    spans: dict[str, bool] = {}
+class _Tasks(NamedTuple):
+    """The tags of all tasks that have training data."""
+
+    tags: dict[str, tuple[str, ...]]  # by task
+    spans: dict[str, bool]  # by task: whether its tags are spans
+    findings: Findings  # errors about settings that do not fit the data
+
+
+def _examine_tasks(config: Config, datasets: Mapping[str, Dataset], source: str) -> _Tasks:
+    """Collect the tags of each task, and check the settings that depend on the data.
+
+    Args:
+        config: the config.
+        datasets: the data sets that have training sentences, by name.
+        source: path of the config, for the findings.
+    """
+    tasks = _Tasks({}, {}, Findings(source, collect_errors=True))
     errors: list[InputError] = []
     for task in dict.fromkeys(dataset.task for dataset in datasets.values()):
         try:
-            found = task_tags({name: one for name, one in datasets.items() if one.task == task})
+            tags, spans = task_tags({name: part for name, part in datasets.items() if part.task == task})
         except DataError as error:
             errors.append(error)
         else:
-            tags |= found[0]
-            spans |= found[1]
-    errors += tag_errors(config, spans)
+            tasks.tags.update(tags)
+            tasks.spans.update(spans)
+    errors += tag_errors(config, tasks.spans)
     if len(datasets) == len(config.datasets):
         counts = {task.name: len(datasets[task.dataset].splits["train"]) for task in config.tasks}
         try:
             check_weights(config, task_weights(config, counts))
         except InputError as error:
             errors.append(error)
-    return tags, spans, [_refused(source, None, str(error)) for error in errors]
+    for message in dict.fromkeys(map(str, errors)):
+        text, _, advice = message.partition("\n")
+        tasks.findings.refuse(text, advice=advice)
+    return tasks
 
 
-def _examine_vectors(config: Config, spec: EmbeddingConfig, datasets: dict[str, Dataset]) -> list[Finding]:
+def _examine_vectors(
+    config: Config, spec: EmbeddingConfig, datasets: Mapping[str, Dataset]
+) -> Iterable[Finding]:
+    """Return the findings about the vector file of a component; an error of the reader is one of them."""
     try:
         counts = word_counts(config, spec.name, datasets)
-        file = read_component_vectors(config, spec, counts)
+        return build_word_table(spec, counts, read_component_vectors(config, spec, counts)).findings
     except DataError as error:
-        path = str(config.path(spec.file or ""))
-        # The message begins with the file, and in text with the line.
-        match = _AFTER_FILE.fullmatch(str(error).removeprefix(path))
-        line, text = match.groups() if match else (None, str(error))
-        return [_refused(path, int(line) if line else None, text)]
-    return build_word_table(spec, counts, file).findings
-
-
-def _refused(path: str, line: int | None, message: str) -> Finding:
-    text, _, advice = message.partition("\n")
-    return Finding(path, line, text, advice=advice, is_error=True)
+        findings = Findings(config.path(spec.file or ""), collect_errors=True)
+        # The message begins with the file and, in a text file, the line.
+        match = _AFTER_FILE.fullmatch(str(error).removeprefix(findings.path))
+        line, message = match.groups() if match else (None, str(error))
+        text, _, advice = message.partition("\n")
+        findings.refuse(text, int(line) if line else None, advice=advice)
+        return findings

@@ -2,78 +2,60 @@
 
 import codecs
 import re
-
-__all__ = ["Misreading", "mend"]
-
-_LATIN = "cp1252"
+from collections.abc import Iterable
 
 
 def _as_cp1252(byte: int) -> str:
-    """The character for which cp1252, or else latin-1, takes a byte."""
-    return bytes([byte]).decode(_LATIN, "ignore") or chr(byte)
+    """Return the character of a byte in cp1252, or in latin-1 if cp1252 has none."""
+    return bytes([byte]).decode("cp1252", "ignore") or chr(byte)
 
 
 _BYTES = {_as_cp1252(byte): byte for byte in range(0x80, 0x100)} | {
     chr(byte): byte for byte in range(0x80, 0xC0)
 }
 _NEXT = "[" + re.escape("".join(char for char, byte in _BYTES.items() if byte < 0xC0)) + "]"
-_PAIR = f"(?:[\xc2-\xdf]{_NEXT}|[\xe0-\xef]{_NEXT}{{2}}|[\xf0-\xf4]{_NEXT}{{3}})"
-# What a single letter may have become: letters of Latin-1 (Â, Ã), of Latin Extended-A (Ä, Å, inside a word
-# only: "Å»" may be what it looks like), with dots below (áº) and such, quotes and dashes (â€). In capitals,
-# "CAFÉ»" and its like are no mistake, but in small letters "JÃ¼rgen" is. Of all other scripts two letters
-# must follow each other.
+_LETTER = f"(?:[\xc2-\xdf]{_NEXT}|[\xe0-\xef]{_NEXT}{{2}}|[\xf0-\xf4]{_NEXT}{{3}})"
+# A single misread letter is recognised if it was of Latin-1 (now Â, Ã), of Latin Extended-A (Ä, Å, inside a
+# word only: "Å»" may be correct), a letter with a dot below (áº) or similar, or a quote or dash (â€). In
+# capitals, "CAFÉ»" and similar words are correct, but in small letters "JÃ¼rgen" is not. Letters of other
+# scripts are recognised in pairs.
 _SMALL = "(?=[a-z\xdf-\xff])"
 _DOTTED = f"\xe1[\xb8\xb9\xba\xbb]{_NEXT}"
 _MISREAD = re.compile(
-    f"(?:{_PAIR}){{2,}}|(?<![A-Z\xc0-\xde])(?:\xc2[\xa0-\xbf]|\xc3{_NEXT}|[\xc4\xc5]{_NEXT}{_SMALL}"
+    f"(?:{_LETTER}){{2,}}|(?<![A-Z\xc0-\xde])(?:\xc2[\xa0-\xbf]|\xc3{_NEXT}|[\xc4\xc5]{_NEXT}{_SMALL}"
     f"|{_DOTTED}|\xe2€{_NEXT})|(?:[\xc3-\xc5](?![\xa0\xbb]){_NEXT}|{_DOTTED}){_SMALL}"
 )
 
 
-def mend(text: str) -> str | None:
-    """The text with what looks like misread UTF-8 put right; None where nothing does.
+def mend(text: str) -> str:
+    """Return a text with the letters restored that look like UTF-8 read as latin-1 or cp1252.
 
-    The reading of a whole file in a wrong encoding is found by ``Misreading``; this finds the traces
-    that such a reading left in a file of UTF-8.
+    The function finds the traces of a misreading in a file that is UTF-8 now; `reread_as_utf8` finds a file
+    that is misread as a whole.
     """
-    mended = _MISREAD.sub(_decoded, text)
-    return mended if mended != text else None
+    return _MISREAD.sub(_decode_match, text)
 
 
-def _decoded(match: re.Match[str]) -> str:
+def _decode_match(match: re.Match[str]) -> str:
     try:
         return bytes(_BYTES.get(char, ord(char)) for char in match[0]).decode()
     except UnicodeDecodeError:
         return match[0]
 
 
-class Misreading:
-    """Whether a file that the config says is in another encoding is UTF-8: all its text would have to be.
+def reread_as_utf8(tokens: Iterable[str], encoding: str) -> list[str]:
+    """Return the tokens of a file as they read in UTF-8.
 
-    Not for UTF-8 itself, where a wrong byte is refused when the file is read.
+    Args:
+        tokens: all tokens of the file that are not ASCII.
+        encoding: the encoding in which the file was read.
+
+    Returns:
+        One text a token; empty if a token is not UTF-8, or if `encoding` is UTF-8, UTF-16 or unknown.
     """
-
-    def __init__(self, encoding: str):
-        try:
-            self.encoding = codecs.lookup(encoding).name
-        except LookupError:  # refused by the reader
-            self.encoding = "utf-8"
-        self.count = 0
-        self._is_possible = not self.encoding.startswith("utf")
-
-    @property
-    def is_likely(self) -> bool:
-        """Whether there was such text, and none that cannot be UTF-8."""
-        return self._is_possible and self.count > 0
-
-    def read(self, token: str) -> str | None:
-        """Takes in a token that is not all ASCII; gives it as it would be in UTF-8."""
-        if not self._is_possible:
-            return None
-        try:
-            text = token.encode(self.encoding).decode()
-        except UnicodeError:
-            self._is_possible = False
-            return None
-        self.count += 1
-        return text
+    try:
+        if codecs.lookup(encoding).name.startswith("utf"):
+            return []
+        return [token.encode(encoding).decode() for token in tokens]
+    except (LookupError, UnicodeError):
+        return []

@@ -1,10 +1,11 @@
-"""One data file, line by line: its sentences, and what is wrong or odd about its lines."""
+"""The sentences of one data file, and the findings about its lines."""
 
 import os
 import unicodedata
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from mlmt_jax.check.misreading import Misreading, mend
+from mlmt_jax.check.misreading import mend, reread_as_utf8
 from mlmt_jax.check.odd_characters import describe_odd, find_odd
 from mlmt_jax.text.columns import (
     NO_SENTENCE,
@@ -17,164 +18,159 @@ from mlmt_jax.text.columns import (
     sentence_of,
     split_columns,
 )
-from mlmt_jax.text.findings import Finding, Findings
+from mlmt_jax.text.findings import Findings
 from mlmt_jax.text.lines import open_text
-
-__all__ = ["Scan", "scan_file"]
 
 
 class Scan(NamedTuple):
-    """What a file holds."""
+    """The content of a labelled file."""
 
     path: str
     sentences: list[Sentence]  # as training reads them, without the lines that it refuses
-    findings: Findings  # the reader's, and of odd characters and separators
+    findings: Findings  # of the reader, and about separators, characters and ids
 
 
-class _Place(NamedTuple):
-    line: int
-    column: int
-    example: str = ""
+class _Row(NamedTuple):
+    """A token line."""
+
+    number: int  # 1-based
+    line: str
+    token: str
+    tag: str
 
 
-class _Separators:
-    """Whether some lines of a file have tabs between their columns and others spaces."""
+class _MiscountedId(NamedTuple):
+    """The id of a word that is not the number of the word in its sentence."""
 
-    def __init__(self):
-        self.counts = {"tabs": 0, "spaces": 0}
-        self.first: dict[str, _Place] = {}
-
-    def read(self, number: int, line: str) -> None:
-        kind, mark = ("tabs", "\t") if "\t" in line else ("spaces", " ")
-        self.counts[kind] += 1
-        if kind not in self.first:
-            self.first[kind] = _Place(number, line.find(mark) + 1)
-
-    def findings(self, path: str) -> list[Finding]:
-        few, many = sorted(self.counts, key=lambda kind: self.counts[kind])
-        count = self.counts[few]
-        if not count:
-            return []
-        text = f"{few} between the columns, where {self.counts[many]} lines of the file have {many}"
-        advice = "each line is split by what it has; a token with spaces in it needs tabs (parser.separator)"
-        return [Finding(path, self.first[few].line, text, count, self.first[few].column, advice=advice)]
-
-
-class _Misread:
-    """Whether a file is UTF-8 though the config says that it is not."""
-
-    def __init__(self, form: ColumnFormat):
-        self.form = form
-        self.misreading = Misreading(form.encoding)
-        self.first: _Place | None = None
-
-    def read(self, block: Block, i: int) -> None:
-        token = block.tokens[i]
-        text = None if token.isascii() else self.misreading.read(token)
-        if text is not None and self.first is None:
-            start = cell_column(block.lines[block.rows[i]], self.form, self.form.token_col)
-            place = block.line + block.rows[i], start + _first_difference(token, text)
-            self.first = _Place(*place, f"{token!r}, perhaps {text!r}")
-
-    def findings(self, path: str) -> list[Finding]:
-        if not self.misreading.is_likely or self.first is None:
-            return []
-        text = f"a token that is UTF-8 and is read as {self.form.encoding}"
-        advice = 'the wrong letters are taken as they stand; set parser.encoding to "utf-8"'
-        line, column, example = self.first
-        return [Finding(path, line, text, self.misreading.count, column, example, advice)]
-
-
-class _Ids:
-    """Whether the ids of words, in a first column that is not read, count 1, 2, 3 in each sentence."""
-
-    def __init__(self, form: ColumnFormat):
-        self.form = form
-        self.counting = self.others = 0  # sentences
-        self.first: _Place | None = None
-
-    def read(self, block: Block) -> None:
-        rows = [split_columns(block.lines[row], self.form.separator) for row in block.rows]
-        if is_first_read(rows[0], self.form):
-            return
-        ids = [cells[0] for cells in rows]
-        wrong = next((i for i, id_ in enumerate(ids) if id_ != str(i + 1)), None)
-        if wrong is None:
-            self.counting += 1
-            return
-        self.others += 1
-        if self.first is None:
-            place = block.line + block.rows[wrong], 1
-            self.first = _Place(*place, f"{ids[wrong]!r} where {wrong + 1} was expected")
-
-    def findings(self, path: str) -> list[Finding]:
-        if self.first is None or self.counting <= self.others:
-            return []
-        text = "a sentence whose words' ids do not count 1, 2, 3"
-        advice = "it is read as it stands; is a line or an empty line missing, or is one too many?"
-        line, column, example = self.first
-        return [Finding(path, line, text, self.others, column, example, advice)]
-
-
-def _first_difference(one: str, other: str) -> int:
-    differ = (k for k, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
-    return next(differ, min(len(one), len(other)))
+    line: int  # 1-based
+    word_id: str
+    expected: int
 
 
 def scan_file(path: str | os.PathLike[str], form: ColumnFormat) -> Scan:
-    """Reads a labelled file to its end, whatever is wrong with it."""
-    findings, odd = Findings(path, collect_errors=True), Findings(path)
-    sentences = []
-    separators, misread, ids = _Separators(), _Misread(form), _Ids(form)
-    tabs_are_parted = form.separator in (None, "\t")
+    """Read a labelled file to its end; errors are among the findings and are not raised."""
+    findings = Findings(path, collect_errors=True)
+    sentences: list[Sentence] = []
+    rows: list[_Row] = []
+    separators: dict[str, list[tuple[int, int]]] = {"\t": [], " ": []}
+    ids: list[_MiscountedId | None] = []
+    # Blocks are not kept: the garbage collector takes a third of the time for those of a large file.
     for block in iter_blocks(open_text(findings, form.encoding), form, findings, labelled=True):
-        if not block.rows:
-            continue
-        sentences.append(sentence_of(block))
-        ids.read(block)
-        for i, row in enumerate(block.rows):
-            line = block.lines[row]
-            if form.separator is None:
-                separators.read(block.line + row, line)
-            shown = line.replace("\t", " ") if tabs_are_parted else line
-            if not (shown.isascii() and shown.isprintable()):
-                _find_odd_characters(block, i, form, odd)
-                misread.read(block, i)
-    # Where all is read in a wrong encoding, odd characters are what comes of it.
-    path = findings.path
-    for finding in (*separators.findings(path), *(misread.findings(path) or odd), *ids.findings(path)):
-        findings.add(finding)
+        if block.rows:
+            sentences.append(sentence_of(block))
+            rows += _unusual_rows(block, form)
+            ids += _miscounted_id(block, form)
+            for line, text in ((block.line + row, block.lines[row]) for row in block.rows):
+                mark = "\t" if "\t" in text else " "
+                separators[mark].append((line, text.find(mark) + 1))
+    if form.separator is None:
+        _find_mixed_separators(separators, findings)
+    # In a file that is read in a wrong encoding, odd characters are a consequence.
+    if not _find_misread_utf8(rows, form, findings):
+        _find_odd_characters(rows, form, findings)
+    _find_miscounted_ids(ids, findings)
     if not sentences and not any(finding.is_error for finding in findings):
         findings.refuse(NO_SENTENCE)
-    return Scan(path, sentences, findings)
+    return Scan(findings.path, sentences, findings)
 
 
-def _find_odd_characters(block: Block, i: int, form: ColumnFormat, findings: Findings) -> None:
-    """Look at the token and the tag of a block's row ``i``."""
-    number, line = block.line + block.rows[i], block.lines[block.rows[i]]
-    cells = (("token", block.tokens[i], form.token_col), ("tag", block.tags[i], form.label_col))
-    for cell, text, index in cells:
-        place = find_odd(text)
-        if place is not None:
-            column = cell_column(line, form, index) + place
-            what, advice = describe_odd(text[place], cell)
-            findings.note(what, number, column=column, example=ascii(text), advice=advice)
-    if not block.tokens[i].isascii():
-        _find_other_letters(block.tokens[i], number, cell_column(line, form, form.token_col), findings)
+def _unusual_rows(block: Block, form: ColumnFormat) -> Iterator[_Row]:
+    """Yield the token lines of a block with characters other than printable ASCII and separators."""
+    has_tabs = form.separator in (None, "\t")
+    for row, token, tag in zip(block.rows, block.tokens, block.tags, strict=True):
+        line = block.lines[row].replace("\t", " ") if has_tabs else block.lines[row]
+        if not (line.isascii() and line.isprintable()):
+            yield _Row(block.line + row, block.lines[row], token, tag)
 
 
-def _find_other_letters(token: str, number: int, column: int, findings: Findings) -> None:
-    """Look at a token that starts at a column of a line for letters that stand for others."""
-    composed = unicodedata.normalize("NFC", token)
-    if composed != token:
-        at = column + _first_difference(token, composed)
-        what = "a token that is not in Unicode's normal form NFC (such as an accent of its own)"
-        advice = "training takes it for another word than the same in NFC; bring all files to one form"
-        findings.note(what, number, column=at, example=ascii(token), advice=advice)
-    mended = mend(token)
-    if mended is not None:
-        at = column + _first_difference(token, mended)
-        what = "letters that look like UTF-8 read as latin-1 or cp1252"
-        example = f"{token!r}, perhaps {mended!r}"
-        advice = "the wrong letters are taken as they stand; mend the file"
-        findings.note(what, number, column=at, example=example, advice=advice)
+def _find_mixed_separators(separators: dict[str, list[tuple[int, int]]], findings: Findings) -> None:
+    """Note that some lines have tabs between their columns and others spaces.
+
+    Args:
+        separators: by "\\t" and " ", the line and column of the first one in each token line.
+        findings: of the file.
+    """
+    names = {"\t": "tabs", " ": "spaces"}
+    rare, usual = sorted(separators, key=lambda mark: len(separators[mark]))
+    if separators[rare]:
+        lines = f"{len(separators[usual])} lines of the file have {names[usual]}"
+        text = f"{names[rare]} between the columns, where {lines}"
+        advice = "each line is split by its own separator; a token with spaces needs tabs (parser.separator)"
+        line, column = separators[rare][0]
+        findings.note(text, line, column=column, advice=advice, count=len(separators[rare]))
+
+
+def _find_misread_utf8(rows: Sequence[_Row], form: ColumnFormat, findings: Findings) -> bool:
+    """Note that a file is UTF-8 though its format has another encoding; return True if it is."""
+    rows = [row for row in rows if not row.token.isascii()]
+    texts = reread_as_utf8([row.token for row in rows], form.encoding)
+    if texts:
+        text = f"a token that is UTF-8 and is read as {form.encoding}"
+        advice = 'the wrong letters are read as they are; set parser.encoding to "utf-8"'
+        column, example = (
+            _difference_column(rows[0], texts[0], form),
+            f"{rows[0].token!r}, perhaps {texts[0]!r}",
+        )
+        findings.note(text, rows[0].number, column=column, example=example, advice=advice, count=len(texts))
+    return bool(texts)
+
+
+def _miscounted_id(block: Block, form: ColumnFormat) -> list[_MiscountedId | None]:
+    """Return the first id of a sentence that does not count 1, 2, 3.
+
+    Returns:
+        One item, None if all ids are right; empty if the first column is read, which then holds no ids.
+    """
+    cells = [split_columns(block.lines[row], form.separator) for row in block.rows]
+    if is_first_read(cells[0], form):
+        return []
+    for expected, (row, (word_id, *_)) in enumerate(zip(block.rows, cells, strict=True), 1):
+        if word_id != str(expected):
+            return [_MiscountedId(block.line + row, word_id, expected)]
+    return [None]
+
+
+def _find_miscounted_ids(ids: Sequence[_MiscountedId | None], findings: Findings) -> None:
+    """Note that the ids of some sentences do not count 1, 2, 3, if those of most sentences do."""
+    miscounted = [place for place in ids if place is not None]
+    if miscounted and 2 * len(miscounted) < len(ids):
+        line, word_id, expected = miscounted[0]
+        text = "a sentence whose words' ids do not count 1, 2, 3"
+        example = f"{word_id!r} where {expected} was expected"
+        advice = "it is read as it is; is a line or an empty line missing, or is there one too many?"
+        findings.note(text, line, column=1, example=example, advice=advice, count=len(miscounted))
+
+
+def _find_odd_characters(rows: Sequence[_Row], form: ColumnFormat, findings: Findings) -> None:
+    """Note odd characters in tokens and tags, and letters of tokens that stand for other letters."""
+    for row in rows:
+        for kind, cell, index in (("token", row.token, form.token_col), ("tag", row.tag, form.label_col)):
+            place = find_odd(cell)
+            if place is not None:
+                column = cell_column(row.line, form, index) + place
+                text, advice = describe_odd(cell[place], kind)
+                findings.note(text, row.number, column=column, example=ascii(cell), advice=advice)
+        if not row.token.isascii():
+            _find_other_letters(row, form, findings)
+
+
+def _find_other_letters(row: _Row, form: ColumnFormat, findings: Findings) -> None:
+    """Note that a token is not in the normal form NFC, or looks like misread UTF-8."""
+    composed, mended = unicodedata.normalize("NFC", row.token), mend(row.token)
+    if composed != row.token:
+        text = "a token that is not in Unicode's normal form NFC (such as a separate accent)"
+        advice = "training reads it and its NFC form as different words; bring all files to one form"
+        column = _difference_column(row, composed, form)
+        findings.note(text, row.number, column=column, example=ascii(row.token), advice=advice)
+    if mended != row.token:
+        text = "letters that look like UTF-8 read as latin-1 or cp1252"
+        advice = "the wrong letters are read as they are; mend the file"
+        column, example = _difference_column(row, mended, form), f"{row.token!r}, perhaps {mended!r}"
+        findings.note(text, row.number, column=column, example=example, advice=advice)
+
+
+def _difference_column(row: _Row, text: str, form: ColumnFormat) -> int:
+    """Return the 1-based character of a line where its token first differs from another text."""
+    different = (i for i, (a, b) in enumerate(zip(row.token, text, strict=False)) if a != b)
+    offset = next(different, min(len(row.token), len(text)))
+    return cell_column(row.line, form, form.token_col) + offset

@@ -1,7 +1,7 @@
 """Columns that do not hold what the config says: tags that look like words, tokens that look like tags."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from mlmt_jax.check.scan import Scan
@@ -11,92 +11,91 @@ from mlmt_jax.text.column_guess import SPAN_TAG, are_counts, are_numbers, guess_
 from mlmt_jax.text.columns import ColumnFormat
 from mlmt_jax.text.findings import Finding
 
-__all__ = ["FEWEST_LETTERS", "Oddity", "find_wrong_columns", "odd_tokens"]
-
-#: Of fewer letters nothing can be said.
-FEWEST_LETTERS = 20
-
-# No tag set of words is that large and so varied; with fewer tags nothing can be said.
-_FEWEST_TAGS = 30
+MIN_LETTERS = 20  # of fewer letters nothing is said
+_MIN_WORDS = 20  # of fewer words nothing is said
+# No tag set of words is so large and varied; of fewer tags nothing is said.
+_MIN_TAGS = 30
 _TAGS_PER_WORD = 0.5
-_FEWEST_WORDS = 20
 
-# ``af:Jan``, as WikiANN has it.
+# ``af:Jan``, as in WikiANN.
 _LANGUAGE = re.compile(r"([a-z]{2,3}(?:[-_][a-z-]+)?:).+", re.DOTALL | re.IGNORECASE)
 
 
-def find_wrong_columns(scan: Scan, form: ColumnFormat, *, are_spans: bool) -> list[Finding]:
-    """At most one finding about the tokens of a file, and one about its tags.
+def find_wrong_columns(scan: Scan, form: ColumnFormat, *, are_spans: bool) -> Iterator[Finding]:
+    """Yield a finding if the tokens of a file look wrong, and one if its tags do.
 
     Args:
         scan: the file.
         form: its columns.
-        are_spans: whether its data set has span tags, which are what they look like.
+        are_spans: whether its data set has span tags, which are recognised and therefore right.
     """
-    sentences = scan.sentences
-    tokens = {token for sentence in sentences for token in sentence.tokens}
-    tags = {tag for sentence in sentences for tag in sentence.tags}
-    words = sum(len(sentence.tokens) for sentence in sentences)
-    findings = []
-    odd = odd_tokens([sentence.tokens for sentence in sentences]) if words >= _FEWEST_WORDS else None
+    sentences = [sentence.tokens for sentence in scan.sentences]
+    words = sum(map(len, sentences))
+    if words < _MIN_WORDS:
+        return
+    first = scan.sentences[0]
+    odd = odd_tokens(sentences)
     if odd:
         text = f"the tokens (token_col {form.token_col}) {odd.text}"
-        findings.append(_finding(scan, form, text, sentences[0].tokens[0], words, odd.remedy))
-    odd_tags = _odd_tags(tokens, tags) if words >= _FEWEST_WORDS and not are_spans else None
+        yield Finding(
+            scan.path, first.line, text, words, None, repr(first.tokens[0]), _advice(scan, form, odd)
+        )
+    tokens = {token for sentence in sentences for token in sentence}
+    odd_tags = None if are_spans else _odd_tags(tokens, {tag for s in scan.sentences for tag in s.tags})
     if odd_tags:
-        text = f"the tags (label_col {form.label_col}) {odd_tags}"
-        findings.append(_finding(scan, form, text, sentences[0].tags[0], words))
-    return findings
+        text = f"the tags (label_col {form.label_col}) {odd_tags.text}"
+        advice = _advice(scan, form, odd_tags)
+        yield Finding(scan.path, first.line, text, words, None, repr(first.tags[0]), advice)
 
 
 class Oddity(NamedTuple):
-    """What tokens do that those of a language do not."""
+    """A property that the tokens or tags of a language do not have."""
 
-    text: str
-    remedy: str = ""  # where it is not another column
+    text: str  # the predicate of a sentence about the tokens
+    remedy: str = ""  # empty if the remedy is to choose another column
 
 
 def odd_tokens(sentences: Sequence[Sequence[str]]) -> Oddity | None:
-    """What is odd about the tokens of sentences, if anything is."""
+    """Return what is odd about the tokens of sentences, or None."""
     if are_counts(sentences):
         return Oddity("count the words of each sentence")
     tokens = {token for sentence in sentences for token in sentence}
     if not any(char.isalpha() for token in tokens for char in token):
         return Oddity("have no letters")
     longer = [set(sentence) for sentence in sentences if len(sentence) > 1]
-    if len(longer) > 1 and all(len(own) == 1 for own in longer):
+    if len(longer) > 1 and all(len(distinct) == 1 for distinct in longer):
         return Oddity("are the same for all words of each sentence")
     if len(tokens) > 1 and all(map(SPAN_TAG.fullmatch, tokens)):
         return Oddity("look like tags")
-    languages = {found and found[1] for found in map(_LANGUAGE.fullmatch, tokens)}
+    languages = {match and match[1] for match in map(_LANGUAGE.fullmatch, tokens)}
     if len(tokens) > 1 and len(languages) == 1 and (language := languages.pop()):
         return Oddity(f"all begin with {language!r}", "take it off, unless all other data has it")
     letters = [char for token in tokens for char in token if char.isalpha()]
     accented = sum("\xc0" <= char <= "\xff" for char in letters)
-    if len(letters) >= FEWEST_LETTERS and 2 * accented > len(letters):
+    if len(letters) >= MIN_LETTERS and 2 * accented > len(letters):
         remedy = f"give the encoding {WHERE_TO_SET} if they should be of another script"
         return Oddity("are mostly of letters from À to ÿ", remedy)
     return None
 
 
-def _odd_tags(tokens: set[str], tags: set[str]) -> str | None:
+def _odd_tags(tokens: set[str], tags: set[str]) -> Oddity | None:
+    """Return what is odd about the distinct tags of a file with these distinct tokens, or None."""
     if len(tags) == 1:
-        return "are the same for all words"
+        return Oddity("are the same for all words")
     if are_numbers(tags):
-        return "are numbers"
-    if len(tags) > _FEWEST_TAGS and len(tags) > _TAGS_PER_WORD * len(tokens):
-        return f"look like words: {len(tags)} different ones for {len(tokens)} different tokens"
+        return Oddity("are numbers")
+    if len(tags) > _MIN_TAGS and len(tags) > _TAGS_PER_WORD * len(tokens):
+        return Oddity(f"look like words: {len(tags)} different ones for {len(tokens)} different tokens")
     return None
 
 
-def _finding(
-    scan: Scan, form: ColumnFormat, text: str, example: str, words: int, remedy: str = ""
-) -> Finding:
-    advice = "training learns them as they stand" + (f"; {remedy}" if remedy else "")
+def _advice(scan: Scan, form: ColumnFormat, oddity: Oddity) -> str:
+    """Return the advice of a finding: the consequence, the remedy if there is one, and the likely columns."""
+    advice = "training uses them as they are" + (f"; {oddity.remedy}" if oddity.remedy else "")
     try:
         guess = guess_format(scan.path, form.encoding)
-    except DataError:  # told already
-        guess = form
+    except DataError:  # the reader has a finding about it
+        return advice
     if (guess.token_col, guess.label_col) != (form.token_col, form.label_col):
         advice += f"; the file looks like token_col {guess.token_col}, label_col {guess.label_col}"
-    return Finding(scan.path, scan.sentences[0].line, text, words, example=repr(example), advice=advice)
+    return advice

@@ -1,1 +1,1 @@
-"""From sentences to a corpus: data sets, samples, vocabularies and word vectors."""
+"""The data of a run: data sets and their samples, tags, vocabularies and word vectors."""

@@ -72,18 +72,18 @@ def make_dataset(config: Config, spec: DatasetConfig, sentences: Mapping[str, li
     findings = {split: Findings(config.path(spec.files.by_split[split])) for split in sentences}
     splits = {split: bioes_sentences(part, scheme, findings[split]) for split, part in sentences.items()}
     train = splits["train"]
-    kept = [i for i, sentence in enumerate(train) if len(sentence.tokens) <= spec.max_len]
-    if len(kept) < len(train):
+    short = [i for i, sentence in enumerate(train) if len(sentence.tokens) <= spec.max_len]
+    if len(short) < len(train):
         first = next(sentence for sentence in train if len(sentence.tokens) > spec.max_len)
         text = f"training sentence of more than {spec.max_len} words is left out (max_len)"
-        findings["train"].note(text, first.line, column=1, count=len(train) - len(kept))
-    if isinstance(spec.sample, int) and spec.sample > len(kept):
-        text = f"{len(kept)} training sentences, fewer than the sample of {spec.sample}: all are taken"
+        findings["train"].note(text, first.line, column=1, count=len(train) - len(short))
+    if isinstance(spec.sample, int) and spec.sample > len(short):
+        text = f"{len(short)} training sentences, fewer than the sample of {spec.sample}: all are taken"
         findings["train"].note(text)
     bare = scheme == "io" and has_bare_labels(itertools.chain(*tags.values()))
-    splits["train"] = [train[i] for i in kept]
-    sample, all_findings = np.array(kept, np.int64), tuple(itertools.chain(*findings.values()))
-    return Dataset(spec.name, spec.task, scheme, bare, splits, sample, len(kept), all_findings)
+    splits["train"] = [train[i] for i in short]
+    sample, all_findings = np.array(short, np.int64), tuple(itertools.chain(*findings.values()))
+    return Dataset(spec.name, spec.task, scheme, bare, splits, sample, len(short), all_findings)
 
 
 def draw_sample(whole: Dataset, spec: DatasetConfig, seed: int) -> Dataset:

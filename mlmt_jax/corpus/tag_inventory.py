@@ -33,14 +33,15 @@ def task_tags(datasets: Mapping[str, Dataset]) -> tuple[dict[str, tuple[str, ...
                 f"the data sets of task {task!r} disagree on their kind of tags ({schemes});\n"
                 "expected span tags in all or in none; set parser.scheme if the guess is wrong"
             )
-        seen = {tag for dataset in members for sentence in dataset.splits["train"] for tag in sentence.tags}
-        if not seen:
+        sentences = (sentence for dataset in members for sentence in dataset.splits["train"])
+        training_tags = {tag for sentence in sentences for tag in sentence.tags}
+        if not training_tags:
             names = ", ".join(dataset.name for dataset in members)
             raise DataError(
                 f"task {task!r} has no training sentence at all (data sets: {names}); expected one or more"
             )
         spans[task] = kinds == {False}
-        tags[task] = tags_of_task(seen, spans=spans[task])
+        tags[task] = tags_of_task(training_tags, spans=spans[task])
     return tags, spans
 
 

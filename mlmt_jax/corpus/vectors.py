@@ -76,7 +76,7 @@ def _select(
     Raises:
         DataError: if there is no record, or none with a usable word.
     """
-    kept: set[str] = set()
+    selected: set[str] = set()
     missing = set(extra_words)
     record, is_usable = None, False
     for record in records:
@@ -86,13 +86,13 @@ def _select(
         is_usable = True
         if skip(word):
             continue
-        if word in kept:
+        if word in selected:
             findings.note("a word that came before; its first vector is used", record.line)
-        elif len(kept) < max_words or word in missing:
-            kept.add(word)
+        elif len(selected) < max_words or word in missing:
+            selected.add(word)
             missing.discard(word)
             yield word, record
-        if len(kept) >= max_words and not missing:
+        if len(selected) >= max_words and not missing:
             break
     if record is None:
         raise DataError(f"{findings.path}: no vectors in it (expected a word and its numbers a line)")

@@ -18,7 +18,7 @@ from mlmt_jax.types import Sizes
 #: Only the first 64 characters of a word are read, so that one word cannot make the batch shapes grow.
 MAX_CHARACTERS = 64
 
-_NO_CHARACTER, _OOV_CHARACTER, _FIRST_CHARACTER = 0, 1, 2  # rows of a character table
+_OOV_CHARACTER, _FIRST_CHARACTER = 1, 2  # rows of a character table
 _DIGIT = re.compile(r"\d")
 
 
@@ -154,11 +154,13 @@ class CharacterVocab:
     def _encode(self, words: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Return rows and lengths as `rows` does, each word read as it stands."""
         heads = [word[:MAX_CHARACTERS] for word in words]
-        lengths = np.array([len(head) for head in heads], np.int32)
+        characters = np.array([len(head) for head in heads], np.int32)
+        lengths = np.maximum(characters, 1)
+        rows = np.zeros(lengths.sum(), np.int32)
         # All words at once: one call of NumPy a word takes longer than the rest of the encoding.
         codes = np.minimum(_code_points("".join(heads)), len(self._row_by_code_point) - 1)
-        rows = np.insert(self._row_by_code_point[codes], np.cumsum(lengths)[lengths == 0], _NO_CHARACTER)
-        return rows, np.maximum(lengths, 1)
+        rows[np.repeat(characters > 0, lengths)] = self._row_by_code_point[codes]
+        return rows, lengths
 
 
 def _code_points(text: str) -> np.ndarray:

@@ -94,10 +94,10 @@ def build_word_table(spec: EmbeddingConfig, counts: Counter[str], file: VectorFi
 def _needed_vectors(vectors: Vectors, max_words: int, words: Iterable[str]) -> Vectors:
     """Return the first `max_words` vectors and those of the fallback forms of words."""
     forms = _forms(words)
-    kept = [i for i, word in enumerate(vectors.words) if i < max_words or word in forms]
-    if len(kept) == len(vectors.words):  # always so for a single sample: no copy of the matrix
+    indices = [i for i, word in enumerate(vectors.words) if i < max_words or word in forms]
+    if len(indices) == len(vectors.words):  # always so for a single sample: no copy of the matrix
         return vectors
-    return Vectors([vectors.words[i] for i in kept], vectors.matrix[kept])
+    return Vectors([vectors.words[i] for i in indices], vectors.matrix[indices])
 
 
 def _forms(words: Iterable[str]) -> set[str]:

@@ -35,7 +35,7 @@ SentenceArrays = list[tuple[np.ndarray, ...]]
 
 
 class TaskContext(NamedTuple):
-    """A task model of a run, without its parameters."""
+    """A task model of a run without its parameters: configs, vocabulary and tag schemes."""
 
     config: Config
     vocabulary: Vocabulary

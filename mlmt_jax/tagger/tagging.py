@@ -139,9 +139,13 @@ class SentenceTagger:
         return TaggedText(words, [(token.start, token.end) for token in tokens], tags)
 
     def evaluate(self, sentences: Sequence[Sentence]) -> SplitScore:
-        """Score the tagger on labelled sentences, whose spans are in BIOES.
+        """Score the tagger on labelled sentences.
 
-        The score has `by_words` if the run folder lists the words of the training data.
+        Args:
+            sentences: with tags in BIOES if these are spans, as `mlmt_jax.corpus.dataset.label` returns them.
+
+        Returns:
+            The score; it has `by_words` if the run folder lists the words of the training data.
         """
         tokens, gold = [sentence.tokens for sentence in sentences], [sentence.tags for sentence in sentences]
         context = self.model.context
@@ -149,9 +153,9 @@ class SentenceTagger:
         return score_predictions(predictions, context.tags, sentences, context.training_words)
 
     def calibration(self, sentences: Sequence[Sentence]) -> Calibration:
-        """Return how well the probabilities of predicted spans match their accuracy on labelled sentences.
+        """Return how well the probabilities of predicted spans match their accuracy.
 
-        If the task's tags are no spans, the probabilities are those of tokens.
+        If the task's tags are no spans, the probabilities are those of tokens. Arguments as in `evaluate`.
         """
         predictions = self.model.read(
             readers.tags_and_probabilities, [sentence.tokens for sentence in sentences]
@@ -172,6 +176,18 @@ class Tagger(SentenceTagger):
         params: Params,
         task: str | None = None,
     ):
+        """Build the task model with trained parameters.
+
+        Args:
+            config: the run's config.
+            vocabulary: the run's vocabulary.
+            schemes: the tag schemes of the run's datasets.
+            params: the parameters of the run, by component.
+            task: the name of a task model of the run; None for the target.
+
+        Raises:
+            RunError: if the run has no such task model.
+        """
         models = build_model(config, vocabulary.sizes).tasks
         name = config.target.name if task is None else task
         if name not in models:
@@ -193,8 +209,8 @@ class Tagger(SentenceTagger):
             run: the folder that training wrote.
             task: the name of a task model of the run; None for the target.
             vectors: a file with vectors of words that are out of the run's vocabulary, for this task's
-                language and of the same training as the run's vectors. Such a word, or the word of the file
-                that it falls back to, gives the vector.
+                language and of the same training as the run's vectors. Such a word gets its vector from the
+                file, or that of the word of the file to which it falls back.
             replica: the number of a replica, from 0; None for the best on the target's development data.
 
         Raises:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict, Unpack
 
 from mlmt_jax.errors import DataError
 
@@ -41,6 +41,14 @@ def join_examples(cells: Iterable[str], write: Callable[[str], str] = repr) -> s
     return ", ".join(different[:_MAX_CELLS]) + (", ..." if len(different) > _MAX_CELLS else "")
 
 
+class Details(TypedDict, total=False):
+    """The fields of a finding that are often left out; see `Finding`."""
+
+    column: int | None
+    example: str
+    advice: str
+
+
 class Findings:
     """The findings of one file, in the order in which they were added.
 
@@ -69,34 +77,17 @@ class Findings:
             finding = earlier._replace(count=earlier.count + finding.count)
         self._by_text[finding.text] = finding
 
-    def note(
-        self,
-        text: str,
-        line: int | None = None,
-        *,
-        column: int | None = None,
-        example: str = "",
-        advice: str = "",
-        count: int = 1,
-    ) -> None:
+    def note(self, text: str, line: int | None = None, count: int = 1, **details: Unpack[Details]) -> None:
         """Add a warning; the arguments are the fields of `Finding`."""
-        self.add(Finding(self.path, line, text, count, column, example, advice))
+        self.add(Finding(self.path, line, text, count, **details))
 
-    def refuse(
-        self,
-        text: str,
-        line: int | None = None,
-        *,
-        column: int | None = None,
-        example: str = "",
-        advice: str = "",
-    ) -> None:
+    def refuse(self, text: str, line: int | None = None, **details: Unpack[Details]) -> None:
         """Raise an error, or add it if errors are collected; the arguments are the fields of `Finding`.
 
         Raises:
             DataError: with the finding as its message, unless errors are collected.
         """
-        finding = Finding(self.path, line, text, 1, column, example, advice, is_error=True)
+        finding = Finding(self.path, line, text, **details, is_error=True)
         if not self._collect_errors:
             raise DataError(str(finding))
         self.add(finding)

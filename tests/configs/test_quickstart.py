@@ -40,7 +40,7 @@ def blocks(name: str) -> list[list[str]]:
 
 
 def printed_tokens(block: list[str]) -> list[tuple[str, str]]:
-    """Printed tokens of a CoNLL-U block with their MISC column: ranges instead of the words they cover."""
+    """Return the printed tokens of a CoNLL-U block with their MISC column: ranges replace their words."""
     tokens, covered = [], set()
     for row in (line.split("\t") for line in block if not line.startswith("#")):
         if "-" in row[0]:
@@ -67,10 +67,10 @@ def read_vectors(path: Path) -> tuple[list[str], np.ndarray]:
 
 
 @pytest.mark.parametrize(("name", "size"), SIZES.items())
-def test_each_file_has_its_sentences_of_fair_length(name: str, size: int) -> None:
-    found = sentences(name)
-    assert len(found) == size
-    assert all(5 <= len(sentence) <= 25 for sentence in found)
+def test_each_file_has_its_number_of_sentences_of_5_to_25_tokens(name: str, size: int) -> None:
+    lengths = [len(sentence) for sentence in sentences(name)]
+    assert len(lengths) == size
+    assert all(5 <= length <= 25 for length in lengths)
     assert (FOLDER / name).stat().st_size < 300_000
 
 
@@ -132,14 +132,14 @@ def test_afrikaans_has_contractions_as_ranges() -> None:
 
 
 @pytest.mark.parametrize("language", ["afr", "nld"])
-def test_no_sentence_stands_twice_in_the_files_of_a_language(language: str) -> None:
-    found = [sentence for name in SIZES if name.startswith(language) for sentence in sentences(name)]
-    assert len(found) == len(set(found))
+def test_no_sentence_occurs_twice_in_the_files_of_a_language(language: str) -> None:
+    corpus = [sentence for name in SIZES if name.startswith(language) for sentence in sentences(name)]
+    assert len(corpus) == len(set(corpus))
 
 
 @pytest.mark.parametrize("language", ["afr", "nld"])
 @pytest.mark.parametrize("split", ["dev", "test"])
-def test_a_fair_share_of_the_name_tokens_is_new(language: str, split: str) -> None:
+def test_a_quarter_to_three_fifths_of_the_name_tokens_are_new(language: str, split: str) -> None:
     training = {
         form
         for name in (f"{language}.ner.train.conll", f"{language}.pos.train.conllu")
@@ -152,7 +152,7 @@ def test_a_fair_share_of_the_name_tokens_is_new(language: str, split: str) -> No
 
 
 @pytest.mark.parametrize("language", ["afr", "nld"])
-def test_many_forms_carry_more_than_one_tag(language: str) -> None:
+def test_over_a_quarter_of_the_name_forms_have_more_than_one_type(language: str) -> None:
     tags: dict[str, set[str]] = {}
     for split in ("train", "dev", "test"):
         for block in blocks(f"{language}.ner.{split}.conll"):
@@ -163,14 +163,14 @@ def test_many_forms_carry_more_than_one_tag(language: str) -> None:
 
 
 @pytest.mark.parametrize("name", VECTOR_FILES)
-def test_vectors_are_small_scaled_and_show_half_of_the_new_names(name: str) -> None:
+def test_vectors_are_scaled_and_cover_about_half_of_the_new_names(name: str) -> None:
     words, vectors = read_vectors(FOLDER / name)
     language = name[:3]
     assert (FOLDER / name).stat().st_size < 700_000
     assert vectors.shape == (len(set(words)), 50)
     assert len(words) <= 1500
     np.testing.assert_allclose(vectors.std(), 0.5, atol=1e-3)
-    # a held-out name is one that stands in dev or test alone
+    # A held-out name occurs only in dev or test.
     training, names = set(), set()
     for file in SIZES:
         if file.startswith(language) and ".train." in file:
@@ -200,5 +200,5 @@ def test_the_generator_writes_the_committed_vectors(regenerated: Path, name: str
     words, vectors = read_vectors(regenerated / name)
     committed_words, committed = read_vectors(FOLDER / name)
     assert words == committed_words
-    # an SVD may differ in its last digits between machines
+    # The last digits of an SVD differ between machines.
     np.testing.assert_allclose(vectors, committed, atol=1e-3)

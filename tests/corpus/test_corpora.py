@@ -109,10 +109,10 @@ def test_five_unknown_tags_of_a_file_are_reported(load, tmp_path):
 def test_tags_and_words_outside_the_sample_are_unknown(load):
     files = {"train": tuple(f"w{i}/T{i}" for i in range(9)), "dev": ("w/T0 w/T8",)}
     corpus = load({"xho.pos": files}, dataset={"sample": 3})
-    [kept] = [corpus.datasets["xho.pos"].splits["train"]]
-    assert corpus.vocabulary.tags["pos"] == tuple(sorted(sentence.tags[0] for sentence in kept))
-    assert len(kept) == 3
-    assert set(corpus.vocabulary.words["xho words"].words) == {sentence.tokens[0] for sentence in kept}
+    [sample] = [corpus.datasets["xho.pos"].splits["train"]]
+    assert corpus.vocabulary.tags["pos"] == tuple(sorted(sentence.tags[0] for sentence in sample))
+    assert len(sample) == 3
+    assert set(corpus.vocabulary.words["xho words"].words) == {sentence.tokens[0] for sentence in sample}
 
 
 def test_task_with_spans_in_one_language_only_is_refused(load):

@@ -144,11 +144,11 @@ def test_vocabulary_survives_json(load):
         embedding={"ignore_case": True},
     )
     vocabulary = corpus.vocabulary
-    again = Vocabulary.from_json(json.loads(json.dumps(vocabulary.as_json())))
-    assert again == vocabulary
-    assert again.sizes == vocabulary.sizes
+    restored = Vocabulary.from_json(json.loads(json.dumps(vocabulary.as_json())))
+    assert restored == vocabulary
+    assert restored.sizes == vocabulary.sizes
     words = ["Gent", "GENT", "piet", "nobody"]
     for table in vocabulary.words:
-        assert again.words[table].rows(words).tolist() == vocabulary.words[table].rows(words).tolist()
-    rows = [copy.characters.rows(words)[0].tolist() for copy in (again, vocabulary)]
+        assert restored.words[table].rows(words).tolist() == vocabulary.words[table].rows(words).tolist()
+    rows = [copy.characters.rows(words)[0].tolist() for copy in (restored, vocabulary)]
     assert rows[0] == rows[1]

@@ -15,7 +15,7 @@ from mlmt_jax.corpus.word_tables import PretrainedRows, build_word_table
 from mlmt_jax.text.findings import Findings
 
 
-def vectors_of(words: list[str], dimension: int = 3) -> Vectors:
+def make_vectors(words: list[str], dimension: int = 3) -> Vectors:
     """Return distinct vectors: 0.5, 1.5, 2.5, ... in the order of the words."""
     matrix = np.arange(len(words) * dimension, dtype=np.float32).reshape(-1, dimension) + 0.5
     return Vectors(words, matrix)
@@ -34,7 +34,7 @@ def build(
 
 def test_table_lists_file_words_then_training_words_by_frequency():
     counts = {"new": 1, "Cape": 2, "town": 9, "ash": 1, "often": 5}
-    vocab, pretrained = build(counts, vectors_of(["the", "town", "Of"]), ignore_case=False, keep_file=True)
+    vocab, pretrained = build(counts, make_vectors(["the", "town", "Of"]), ignore_case=False, keep_file=True)
     assert vocab.words == ("the", "town", "Of", "often", "Cape", "ash", "new")
     assert pretrained is not None
     rows, matrix = pretrained
@@ -44,7 +44,7 @@ def test_table_lists_file_words_then_training_words_by_frequency():
 
 def test_table_without_file_words_keeps_vectors_of_training_words():
     counts = {"new": 1, "town": 9}
-    vocab, pretrained = build(counts, vectors_of(["the", "town", "of"]), ignore_case=False, keep_file=False)
+    vocab, pretrained = build(counts, make_vectors(["the", "town", "of"]), ignore_case=False, keep_file=False)
     assert vocab.words == ("town", "new")
     assert vocab.row("the") == 0
     assert pretrained is not None
@@ -53,7 +53,7 @@ def test_table_without_file_words_keeps_vectors_of_training_words():
 
 def test_training_word_starts_from_vector_of_its_fallback():
     counts = {"TOWN": 3, "R77": 2, "lost": 1}
-    file = vectors_of(["Town", "town", "r00"])
+    file = make_vectors(["Town", "town", "r00"])
     vocab, pretrained = build(counts, file, ignore_case=False, keep_file=False)
     assert vocab.words == ("TOWN", "R77", "lost")
     assert pretrained is not None
@@ -68,7 +68,7 @@ def test_table_without_file_has_no_vectors():
 
 def test_ignore_case_merges_words():
     counts = {"The": 2, "the": 2, "Piet": 3, "NEW": 1, "New": 4}
-    file = vectors_of(["THE", "of", "the", "Piet"])
+    file = make_vectors(["THE", "of", "the", "Piet"])
     vocab, pretrained = build(counts, file, ignore_case=True, keep_file=True)
     assert vocab.words == ("the", "of", "piet", "new")
     assert pretrained is not None
@@ -80,7 +80,7 @@ def test_ignore_case_merges_words():
 @given(TABLES, st.lists(WORDS, max_size=15), st.booleans(), st.booleans())
 @settings(max_examples=150)
 def test_table_has_every_training_word_with_its_vector(file_words, training_words, ignore_case, keep_file):
-    file = vectors_of(file_words)
+    file = make_vectors(file_words)
     normal = str.lower if ignore_case else str
     vocab, pretrained = build(Counter(training_words), file, ignore_case=ignore_case, keep_file=keep_file)
     known = {normal(word) for word in (training_words + (file_words if keep_file else []))}

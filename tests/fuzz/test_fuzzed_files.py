@@ -1,4 +1,4 @@
-"""Config, column and vector files with wrong bytes in them: refused in words, or read soundly."""
+"""Config, column and vector files with mutated bytes: they are refused with a message or read correctly."""
 
 import gzip
 import io
@@ -53,30 +53,32 @@ Attempt = tuple[Any, Callable[[], object]]
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of good files to break, one at a time."""
+    """Return a folder of valid files, to mutate one at a time."""
     return tiny_corpus.write_corpus(tmp_path_factory.mktemp("fuzzed")).parent
 
 
-def sound_config(path: Path) -> None:
+def check_config(path: Path) -> None:
+    """Load a config; the resolved config must be unchanged after a round trip through JSON."""
     config = load_config(path, check_files=False)
     resolved = config.resolved()
     assert parse_config(json.loads(json.dumps(resolved))).resolved() == resolved
-    load_config(path)  # says which files are not there
+    load_config(path)  # also checks that the files exist
 
 
-def test_configs(corpus: Path) -> None:
+def test_mutated_configs(corpus: Path) -> None:
     good = (corpus / "tiny.json").read_bytes()
     path = corpus / "broken.json"
 
     def case(random: Random) -> Attempt:
         data = random.choice((mutated, mutated_values))(good, random)
         path.write_bytes(data)
-        return data, lambda: sound_config(path)
+        return data, lambda: check_config(path)
 
     run_campaign("configs", 0.34, case)
 
 
-def sound_sentences(path: Path, form: ColumnFormat, labelled: bool) -> None:
+def check_sentences(path: Path, form: ColumnFormat, labelled: bool) -> None:
+    """Read a column file and check its sentences and findings."""
     findings = Findings(path)
     blocks = list(iter_blocks(open_text(findings, form.encoding), form, findings, labelled=labelled))
     sentences = [sentence_of(block) for block in blocks if block.rows]
@@ -84,7 +86,7 @@ def sound_sentences(path: Path, form: ColumnFormat, labelled: bool) -> None:
         reread, findings_of_reader = read_conll(path, form)
         assert (reread, list(findings_of_reader)) == (sentences, list(findings))
     empty = sum(not token for sentence in sentences for token in sentence.tokens)
-    assert empty == sum(found.count for found in findings if found.text == "an empty token")
+    assert empty == sum(finding.count for finding in findings if finding.text == "an empty token")
     for sentence in sentences:
         assert len(sentence.tokens) == len(sentence.lines) > 0
         assert len(sentence.tags) == (len(sentence.tokens) if labelled else 0)
@@ -92,7 +94,7 @@ def sound_sentences(path: Path, form: ColumnFormat, labelled: bool) -> None:
     guess_format(path, form.encoding)
 
 
-def test_columns(corpus: Path) -> None:
+def test_mutated_column_files(corpus: Path) -> None:
     good = [(corpus / name).read_bytes() for name in ("nld.ner.train", "afr.ner.train", "nld.pos.train")]
     path = corpus / "broken.txt"
 
@@ -102,33 +104,33 @@ def test_columns(corpus: Path) -> None:
         data = mutated(text.encode(form.encoding if random.random() < 0.8 else "utf-8"), random)
         labelled = random.random() < 0.8
         path.write_bytes(data)
-        return (form, labelled, data), lambda: sound_sentences(path, form, labelled)
+        return (form, labelled, data), lambda: check_sentences(path, form, labelled)
 
     run_campaign("columns", 0.2, case)
 
 
-def test_corpora(corpus: Path) -> None:
-    """A whole corpus one of whose files is broken; the doctor says of all of them what training does."""
-    names = [f"{one}.{split}" for one in ("nld.ner", "afr.pos") for split in ("train", "dev")]
+def test_mutated_corpora(corpus: Path) -> None:
+    """Mutate one file of a corpus; `check` must find an error exactly if training refuses the corpus."""
+    names = [f"{dataset}.{split}" for dataset in ("nld.ner", "afr.pos") for split in ("train", "dev")]
     names.append("nld.vec")
     good = {name: (corpus / name).read_bytes() for name in names}
     config = load_config(corpus / "tiny.json")
 
-    def sound() -> None:
-        found = examine(config, "tiny.json")
-        for finding in found.findings:
+    def check() -> None:
+        examination = examine(config, "tiny.json")
+        for finding in examination.findings:
             assert_readable(str(finding))
         try:
             loaded = load_corpus(config)
         except InputError:
-            assert found.errors
+            assert examination.errors
             raise
-        assert not found.errors
+        assert not examination.errors
         for dataset in loaded.datasets.values():
             tags = set(loaded.vocabulary.tags[dataset.task])
-            for example in dataset.splits["train"]:
-                assert len(example.tokens) == len(example.tags) == len(example.lines)
-                assert tags.issuperset(example.tags)
+            for sentence in dataset.splits["train"]:
+                assert len(sentence.tokens) == len(sentence.tags) == len(sentence.lines)
+                assert tags.issuperset(sentence.tags)
 
     def case(random: Random) -> Attempt:
         for name, data in good.items():
@@ -136,7 +138,7 @@ def test_corpora(corpus: Path) -> None:
         name = random.choice(names)
         data = mutated(good[name], random)
         (corpus / name).write_bytes(data)
-        return (name, data), sound
+        return (name, data), check
 
     try:
         run_campaign("corpora", 0.12, case)
@@ -146,7 +148,7 @@ def test_corpora(corpus: Path) -> None:
 
 
 def vector_files(text: bytes) -> dict[str, bytes]:
-    """The vectors of a text file in all formats."""
+    """Return the vectors of a text file in all formats."""
     rows = [line.split() for line in text.splitlines()]
     header = f"{len(rows)} {DIMENSION}\n".encode()
     binary = io.BytesIO()
@@ -156,38 +158,39 @@ def vector_files(text: bytes) -> dict[str, bytes]:
     return {"glove": text, "word2vec": header + text, "gzip": packed, "binary": header + binary.getvalue()}
 
 
-def sound_vectors(path: Path, max_words: int) -> None:
-    found, findings = read_vectors(path, DIMENSION, max_words=max_words, extra_words={"Gent"})
-    assert found.matrix.dtype == np.float32
-    assert found.matrix.shape == (len(found.words), DIMENSION)
-    assert np.isfinite(found.matrix).all()
-    assert len(set(found.words)) == len(found.words) <= max_words + 1
-    assert all(found.words)
+def check_vectors(path: Path, max_words: int) -> None:
+    """Read a vector file and check its vectors and findings."""
+    vectors, findings = read_vectors(path, DIMENSION, max_words=max_words, extra_words={"Gent"})
+    assert vectors.matrix.dtype == np.float32
+    assert vectors.matrix.shape == (len(vectors.words), DIMENSION)
+    assert np.isfinite(vectors.matrix).all()
+    assert len(set(vectors.words)) == len(vectors.words) <= max_words + 1
+    assert all(vectors.words)
     for finding in findings:
         assert_readable(str(finding))
 
 
-def test_vectors(corpus: Path) -> None:
+def test_mutated_vector_files(corpus: Path) -> None:
     good = vector_files((corpus / "nld.vec").read_bytes())
     path = corpus / "broken.vec"
 
     def case(random: Random) -> Attempt:
         kind = random.choice([*good])
-        if kind == "gzip" and random.random() < 0.5:  # what is packed is wrong, and not the packing
+        if kind == "gzip" and random.random() < 0.5:  # mutate the content, not the packing
             data = gzip.compress(mutated(good["word2vec"], random), mtime=0)
         else:
             data = mutated(good[kind], random)
         max_words = random.choice((1, 5, 10**6))
         path.write_bytes(data)
-        return (kind, max_words, data), lambda: sound_vectors(path, max_words)
+        return (kind, max_words, data), lambda: check_vectors(path, max_words)
 
     run_campaign("vectors", 0.3, case)
 
 
-def paths_of(data: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
-    """Where in JSON values there is something, the whole first."""
+def json_paths(data: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    """Return the paths of all values in JSON data, that of the whole first."""
     children = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
-    return [path, *(below for key, child in children for below in paths_of(child, (*path, key)))]
+    return [path, *(below for key, child in children for below in json_paths(child, (*path, key)))]
 
 
 ANY_JSON = st.recursive(
@@ -198,14 +201,14 @@ ANY_JSON = st.recursive(
 
 
 @settings(max_examples=60, derandomize=True)
-@given(path=st.sampled_from(paths_of(tiny_corpus.config())), value=ANY_JSON)
-def test_any_value_in_any_place_of_a_config(path: tuple[str | int, ...], value: Any) -> None:
+@given(path=st.sampled_from(json_paths(tiny_corpus.config())), value=ANY_JSON)
+def test_config_with_any_value_at_any_path(path: tuple[str | int, ...], value: Any) -> None:
     data: Any = tiny_corpus.config()
     if path:
-        place = data
+        parent = data
         for key in path[:-1]:
-            place = place[key]
-        place[path[-1]] = value
+            parent = parent[key]
+        parent[path[-1]] = value
     else:
         data = value
     try:
@@ -222,10 +225,10 @@ def test_any_value_in_any_place_of_a_config(path: tuple[str | int, ...], value: 
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(text=st.text(alphabet=st.characters(codec="utf-8") | st.sampled_from("\t\n \r#0-"), max_size=60))
-def test_any_text_as_columns_or_vectors(text: str, tmp_path: Path) -> None:
+def test_any_text_as_column_or_vector_file(text: str, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(text.encode())
-    for read in (lambda: sound_sentences(path, ColumnFormat(), True), lambda: sound_vectors(path, 3)):
+    for read in (lambda: check_sentences(path, ColumnFormat(), True), lambda: check_vectors(path, 3)):
         try:
             read()
         except InputError as error:

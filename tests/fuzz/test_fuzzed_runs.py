@@ -1,4 +1,4 @@
-"""Run folders with wrong bytes in them: refused in words, or the tagger and the state that were saved."""
+"""Run folders with mutated bytes: they are refused with a message, or give the saved tagger and state."""
 
 import shutil
 from collections.abc import Callable
@@ -37,22 +37,24 @@ Files = dict[Path, bytes]
 
 @pytest.fixture
 def run(tiny_run: Any, tmp_path: Path) -> Path:
-    """A copy of the run folder to break."""
+    """Return a copy of the run folder, to mutate."""
     return Path(shutil.copytree(tiny_run.folder, tmp_path / "copy"))
 
 
 def contents(run: Path) -> Files:
+    """Return the bytes of all files of a run folder."""
     return {path: path.read_bytes() for path in sorted(run.rglob("*")) if path.is_file()}
 
 
 def mend(good: Files) -> None:
+    """Write the files that are missing or differ."""
     for path, data in good.items():
         if not path.exists() or path.read_bytes() != data:
             path.write_bytes(data)
 
 
 def damage(path: Path, random: Random) -> bytes | None:
-    """Changes a file; gives what it holds then, None where it is gone."""
+    """Mutate or delete a file; return its new bytes, None if it was deleted."""
     if random.random() < 0.03:
         path.unlink()
         return None
@@ -63,16 +65,18 @@ def damage(path: Path, random: Random) -> bytes | None:
 
 
 def unchanged(good: Files, *names: Path) -> bool:
-    """Whether files, and all within folders, have every byte that they had."""
-    own = [path for path in good if any(path.is_relative_to(name) for name in names)]
-    return all(path.exists() and path.read_bytes() == good[path] for path in own)
+    """Return True if files, and all files in folders, have their original bytes."""
+    paths = [path for path in good if any(path.is_relative_to(name) for name in names)]
+    return all(path.exists() and path.read_bytes() == good[path] for path in paths)
 
 
 def newest(folder: Path) -> Path:
+    """Return the checkpoint of the last step."""
     return max(folder.iterdir(), key=lambda path: int(path.name))
 
 
-def sound_tagger(run: Path, good: Files, expected: list[list[str]]) -> None:
+def check_tagger(run: Path, good: Files, expected: list[list[str]]) -> None:
+    """Load a tagger; its files must be the original ones, and its tags as expected."""
     tagger = Tagger.load(run)
     best = newest(run / "checkpoints" / "best")
     assert unchanged(good, run / "config.json", run / "vocab.json", best)
@@ -83,7 +87,7 @@ def sound_tagger(run: Path, good: Files, expected: list[list[str]]) -> None:
         assert tagger.for_task(task).scheme == schemes[config.task(task).dataset]["scheme"]
 
 
-def test_runs(run: Path) -> None:
+def test_mutated_runs(run: Path) -> None:
     good, tags = contents(run), Tagger.load(run).tag(SENTENCES)
     best = [path for path in good if path.is_relative_to(run / "checkpoints" / "best")]
 
@@ -91,7 +95,7 @@ def test_runs(run: Path) -> None:
         mend(good)
         names = ("config.json", "vocab.json", "vocab.json", "samples.json", *OTHERS)
         path = random.choice([*(run / name for name in names), *random.sample(best, 3)])
-        return (path, damage(path, random)), partial(sound_tagger, run, good, tags)
+        return (path, damage(path, random)), partial(check_tagger, run, good, tags)
 
     run_campaign("runs", 0.04, case, seconds=60)
 
@@ -110,11 +114,12 @@ def resumed(run: Path, config: Config, setup: Setup) -> Start:
 
 
 def array_bytes(state: RunState) -> list[Any]:
+    """Return shape, dtype and bytes of each array."""
     arrays = [np.asarray(leaf) for leaf in jax.tree.leaves(state)]
     return [(array.shape, array.dtype, array.tobytes()) for array in arrays]
 
 
-def test_resumed_runs(run: Path, tiny_run: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mutated_runs_are_resumed(run: Path, tiny_run: Any, capsys: pytest.CaptureFixture[str]) -> None:
     config = load_config(tiny_run.config)
     [setup] = prepare_replicas(config)
     good, last = contents(run), run / "checkpoints" / "last"
@@ -125,7 +130,7 @@ def test_resumed_runs(run: Path, tiny_run: Any, capsys: pytest.CaptureFixture[st
     progress = {state.step: state.progress for state in stored}
     files = [path for path in good if path.is_relative_to(run / "checkpoints")]
 
-    def sound() -> None:
+    def check() -> None:
         capsys.readouterr()
         start = resumed(run, config, setup)
         is_warned = "going on from step" in capsys.readouterr().err
@@ -141,6 +146,6 @@ def test_resumed_runs(run: Path, tiny_run: Any, capsys: pytest.CaptureFixture[st
         mend(good)
         names = ("config.json", "vocab.json", "samples.json", "samples.json", *OTHERS)
         path = random.choice([*(run / name for name in names), *random.sample(files, 6)])
-        return (path, damage(path, random)), sound
+        return (path, damage(path, random)), check
 
     run_campaign("resumed runs", 0.04, case, seconds=60)

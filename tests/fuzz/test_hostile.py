@@ -1,4 +1,4 @@
-"""Files made to do harm: they get little memory, and nothing that a run names is opened."""
+"""Hostile files: reading them needs little memory, and files that a run names are not opened."""
 
 import ast
 import gzip
@@ -20,34 +20,34 @@ from mlmt_jax.runs.folder import RunFolder
 HEADERS = (b"999999999 999999999", b"999999999 4", b"4 999999999", b"999999999999999999 4", b"999999999 1")
 ROW = struct.pack("<4f", 0.1, -0.2, 0.3, 0.4)
 
-# Reads the files it is given with the dimension before them, and little memory beyond what it has already.
+# Read vector files, given as DIMENSION PATH pairs, with a limit on further memory and CPU time.
 READER = """
 import resource, sys
-import mlmt_jax.corpus.vectors as embeddings
+from mlmt_jax.corpus.vectors import read_vectors
 from mlmt_jax.errors import InputError
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + (128 << 20),) * 2)
 resource.setrlimit(resource.RLIMIT_CPU, (20, 20))
 for dimension, path in zip(sys.argv[1::2], sys.argv[2::2]):
     try:
-        found, _ = embeddings.read_vectors(path, int(dimension), max_words=10**9)
-        print(len(found.words))
+        vectors, _ = read_vectors(path, int(dimension), max_words=10**9)
+        print(len(vectors.words))
     except InputError as error:
         print(error)
 """
 
 
-def read_with_little(*files: tuple[int, Path]) -> list[str]:
-    """What reading each file gives, with 128 MiB for all that it allocates: words, or a message."""
+def read_with_little_memory(*files: tuple[int, Path]) -> list[str]:
+    """Read vector files with 128 MiB; return the number of words or the error message of each."""
     arguments = [str(part) for file in files for part in file]
     command = [sys.executable, "-c", READER, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
+    process = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert process.returncode == 0, process.stderr
+    return process.stdout.splitlines()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")
-def test_a_header_that_promises_too_much(tmp_path: Path) -> None:
+def test_header_with_huge_counts(tmp_path: Path) -> None:
     files = []
     for i, header in enumerate(HEADERS):
         text = header + b"\nPiet 0.1 -0.2 0.3 0.4\n"
@@ -56,27 +56,27 @@ def test_a_header_that_promises_too_much(tmp_path: Path) -> None:
             path = tmp_path / f"{i}.{kind}"
             path.write_bytes(data)
             files += [(dimension, path) for dimension in (1, 4, 1_000_000, 999_999_999)]
-    said = read_with_little(*files)
-    assert len(said) == len(files)
-    for (dimension, path), line in zip(files, said, strict=True):
+    results = read_with_little_memory(*files)
+    assert len(results) == len(files)
+    for (dimension, path), line in zip(files, results, strict=True):
         fits = dimension == 4 and HEADERS[int(path.stem)].endswith(b" 4") and path.suffix != ".bin"
         assert line == "1" if fits else line.startswith(str(path)), line
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")
 @pytest.mark.parametrize("first", [b"", b"1 4\n", b"Piet 0.1 -0.2 0.3 0.4\n"])
-def test_a_small_gzip_file_that_unpacks_to_a_line_without_end(tmp_path: Path, first: bytes) -> None:
+def test_small_gzip_file_with_endless_line(tmp_path: Path, first: bytes) -> None:
     path = tmp_path / "bomb.gz"
     with gzip.open(path, "wb", compresslevel=1) as file:
         file.write(first)
         for _ in range(256):
             file.write(b"x" * (1 << 20))
-    (said,) = read_with_little((4, path))
-    assert "line has no end in 1 MiB (expected word vectors)" in said
+    (message,) = read_with_little_memory((4, path))
+    assert "line has no end in 1 MiB (expected word vectors)" in message
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")
-def test_small_gzip_files_that_unpack_to_very_much(tmp_path: Path) -> None:
+def test_small_gzip_files_with_huge_content(tmp_path: Path) -> None:
     long_words = (b"%d" % i + b"x" * 900_000 + b" 1 2 3 4\n" for i in range(80))
     contents = {
         ":10001: 10001 empty lines in a row": b"\n" * 20_000_000,
@@ -88,11 +88,11 @@ def test_small_gzip_files_that_unpack_to_very_much(tmp_path: Path) -> None:
     for i, content in enumerate(contents.values()):
         files.append((4, tmp_path / f"{i}.gz"))
         files[-1][1].write_bytes(gzip.compress(content, compresslevel=1))
-    for expected, said in zip(contents, read_with_little(*files), strict=True):
-        assert expected in said
+    for expected, message in zip(contents, read_with_little_memory(*files), strict=True):
+        assert expected in message
 
 
-# Says what is opened while a run loads, apart from what Python, the system and the cache of programs need.
+# Print the paths that are opened and the other audited events while a run loads.
 AUDIT = """
 import os, sys
 from mlmt_jax import Tagger
@@ -115,19 +115,32 @@ print(repr((end, opened, others)))
 """
 
 
-def watched_load(good: Path, run: Path) -> tuple[str, list[str], list[str]]:
-    """How loading a run ends, what is opened outside of its folder, and what else it did."""
+def audited_load(good: Path, run: Path) -> tuple[str, list[str], list[str]]:
+    """Load a run in a new process under an audit hook.
+
+    Returns:
+        "loaded" or the error; paths opened outside the run folder, the package, Python, the system's folders
+        and the cache of compiled programs; other audited events.
+    """
     command = [sys.executable, "-c", AUDIT, str(good), str(run)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
-    end, opened, others = ast.literal_eval(done.stdout.splitlines()[-1])
+    process = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    end, opened, others = ast.literal_eval(process.stdout.splitlines()[-1])
     assert [path for path in opened if path.startswith(str(run))], "the hook saw nothing"
-    own = (run, sys.prefix, sys.base_prefix, os.environ["JAX_COMPILATION_CACHE_DIR"], "/proc", "/dev", "/sys")
-    outside = [path for path in opened if not path.startswith(tuple(map(str, own)))]
+    allowed = (
+        run,
+        sys.prefix,
+        sys.base_prefix,
+        os.environ["JAX_COMPILATION_CACHE_DIR"],
+        "/proc",
+        "/dev",
+        "/sys",
+    )
+    outside = [path for path in opened if not path.startswith(tuple(map(str, allowed)))]
     package = str(Path(__file__).parents[2] / "mlmt_jax")
     return end, [path for path in outside if not path.startswith(package)], others
 
 
-def test_a_run_opens_nothing_outside_of_its_folder(tiny_run: Any, tmp_path: Path) -> None:
+def test_loading_opens_no_files_outside_the_run_folder(tiny_run: Any, tmp_path: Path) -> None:
     run = Path(shutil.copytree(tiny_run.folder, tmp_path / "copy"))
     config = RunFolder(run).read("config.json")
     secret = tmp_path / "secret"
@@ -142,11 +155,11 @@ def test_a_run_opens_nothing_outside_of_its_folder(tiny_run: Any, tmp_path: Path
     vocabulary = (run / "vocab.json").read_text(encoding="utf-8").replace('"Piet"', '"../../secret"')
     RunFolder(run).write("vocab.json", json.loads(vocabulary))
     RunFolder(run).write("config.json", config)
-    assert watched_load(tiny_run.folder, run) == ("loaded", [], [])
+    assert audited_load(tiny_run.folder, run) == ("loaded", [], [])
 
 
 @pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/../../b"])
-def test_a_name_is_no_path(tiny_run: Any, name: str) -> None:
+def test_names_must_not_be_paths(tiny_run: Any, name: str) -> None:
     for block in ("datasets", "tasks", "components"):
         config = json.loads((tiny_run.folder / "config.json").read_text(encoding="utf-8"))
         config[block][0]["name"] = name
@@ -154,14 +167,14 @@ def test_a_name_is_no_path(tiny_run: Any, name: str) -> None:
             parse_config(config)
 
 
-def test_a_seal_that_names_a_file_elsewhere(tiny_run: Any, tmp_path: Path) -> None:
+def test_seal_must_not_name_files_elsewhere(tiny_run: Any, tmp_path: Path) -> None:
     run = Path(shutil.copytree(tiny_run.folder, tmp_path / "copy"))
     path = max((run / "checkpoints" / "best").glob("*/checksums.json"), key=lambda p: int(p.parent.name))
     seal = json.loads(path.read_text(encoding="utf-8"))
     seal["sha256"]["../../../../secret"] = "0" * 64
     (tmp_path / "secret").write_text("x", encoding="utf-8")
     path.write_text(json.dumps(seal), encoding="utf-8")
-    end, outside, others = watched_load(tiny_run.folder, run)
+    end, outside, others = audited_load(tiny_run.folder, run)
     assert end.startswith("RunError: ")
     assert "../../../../secret is missing" in end
     assert (outside, others) == ([], [])

@@ -1,4 +1,4 @@
-"""Many seeded cases of one target: how many, which bytes, what may come of them, how one is run again."""
+"""Fuzzing campaigns: many seeded cases of one target, each of which can be run again alone."""
 
 import os
 import signal
@@ -11,32 +11,34 @@ from typing import Any
 
 from mlmt_jax.errors import InputError
 
-__all__ = ["assert_readable", "run_campaign"]
-
 _CASES = int(os.environ.get("MLMT_JAX_FUZZ", "500"))  # of all targets together
-_TOLD = 8  # of the cases that fail
-_ONLY = os.environ.get("MLMT_JAX_FUZZ_CASE")  # the number of one case to run again
+_MAX_REPORTS = 8  # failures that are reported
+_ONLY = os.environ.get("MLMT_JAX_FUZZ_CASE")  # the number of a case to run alone
 
+#: From a seeded generator, a description of the case and a function that runs it.
 Case = Callable[[Random], tuple[Any, Callable[[], object]]]
 
 
 class _Hang(BaseException):
-    """Not an Exception, and no OSError least of all, which readers take for a file's."""
+    """A case that exceeds its time. Not an Exception: readers report an OSError as a problem of the file."""
 
 
 def run_campaign(name: str, share: float, case: Case, *, seconds: int = 10) -> None:
-    """Runs a target's share of all cases.
+    """Run a target's cases; each must succeed or raise an InputError with a readable message.
 
     Args:
-        name: of the target; with the number of a case it is the seed.
-        share: of all cases, in (0, 1].
-        case: from a seeded generator, what shows the case, and what runs it: that may raise InputError.
-        seconds: that one case may take.
+        name: the target. Its name and the number of a case are the seed of the case.
+        share: the share of all cases, in (0, 1].
+        case: draws a case.
+        seconds: the time limit of one case.
+
+    Raises:
+        AssertionError: with a report of the cases that failed.
     """
     numbers = range(max(1, round(share * _CASES))) if _ONLY is None else [int(_ONLY)]
-    told = []
+    reports = []
     for number in numbers:
-        shown, attempt = case(Random(f"{name} {number}"))
+        description, attempt = case(Random(f"{name} {number}"))
         problem = None
         try:
             with _limit(seconds):
@@ -48,16 +50,17 @@ def run_campaign(name: str, share: float, case: Case, *, seconds: int = 10) -> N
                 raise
             problem = "".join(traceback.format_exception(error)[-3:])
         if problem:
-            told.append(_told(name, number, shown, problem))
-    assert not told, f"{len(told)} of {len(numbers)} cases\n" + "\n".join(told[:_TOLD])
+            reports.append(_report(name, number, description, problem))
+    assert not reports, f"{len(reports)} of {len(numbers)} cases\n" + "\n".join(reports[:_MAX_REPORTS])
 
 
 def assert_readable(message: str) -> None:
-    """One or two lines without control characters, and not endless ones."""
+    """Check that a message has one or two lines, no control characters and at most 2000 characters."""
     assert _unreadable(message) is None
 
 
 def _unreadable(message: str) -> str | None:
+    """Return why a message is not readable; None if it is."""
     lines = message.split("\n")
     if len(lines) > 2:
         return f"a message of {len(lines)} lines: {message!r}"
@@ -67,8 +70,9 @@ def _unreadable(message: str) -> str | None:
     return f"a message of {len(message)} characters: {message[:500]!r}" if len(message) > 2000 else None
 
 
-def _told(name: str, number: int, shown: Any, problem: str) -> str:
-    text = repr(shown)
+def _report(name: str, number: int, description: Any, problem: str) -> str:
+    """Return the report of a case that failed, with the command that runs it alone."""
+    text = repr(description)
     clipped = text if len(text) < 1000 else f"{text[:500]} ... {text[-500:]}"
     return (
         f"{name}, case {number}: {problem[:2000]}\n"
@@ -78,6 +82,8 @@ def _told(name: str, number: int, shown: Any, problem: str) -> str:
 
 @contextmanager
 def _limit(seconds: int) -> Iterator[None]:
+    """Raise `_Hang` if the context takes longer than `seconds`."""
+
     def stop(*_: object) -> None:
         raise _Hang(f"not done after {seconds} s")
 

@@ -1,12 +1,10 @@
-"""Bytes of a good file made into bytes of a bad one, the same ones from the same seed."""
+"""Seeded mutations that turn the bytes of a valid file into those of an invalid one."""
 
 import gzip
 import json
 from collections.abc import Iterable
 from random import Random
 from typing import Any
-
-__all__ = ["mutated", "mutated_values"]
 
 _DEEP = 100_000
 _TOKENS = (
@@ -91,7 +89,7 @@ _VALUES = (
 
 
 def mutated(data: bytes, random: Random) -> bytes:
-    """One to four changes, most of them small; now and then the whole is cut, or packed as gzip and cut."""
+    """Return bytes with one to four changes, mostly small ones; sometimes packed as gzip and cut short."""
     for _ in range(random.choice((1, 1, 2, 4))):
         data = _changed(data, random)
     if random.random() < 0.05:
@@ -101,6 +99,7 @@ def mutated(data: bytes, random: Random) -> bytes:
 
 
 def _changed(data: bytes, random: Random) -> bytes:
+    """Return bytes with one change at a random place."""
     start = random.randint(0, len(data))
     end = min(len(data), start + random.choice((1, 1, 4, 40)))
     match random.choice(
@@ -117,7 +116,7 @@ def _changed(data: bytes, random: Random) -> bytes:
         case "repeat":
             return data[:start] + data[start:end] * random.choice((2, 3, 500)) + data[end:]
         case "digit":
-            # A number of the file, if it has one behind the place, becomes another number.
+            # The first digit after the place becomes another number.
             digit = next((i for i in range(start, len(data)) if data[i : i + 1].isdigit()), None)
             if digit is not None:
                 other = random.choice((b"0", b"7", b"-1", b"1.5", b"999999999", b"9" * 30, b"1e9", b"null"))
@@ -131,27 +130,27 @@ def _changed(data: bytes, random: Random) -> bytes:
 
 
 def mutated_values(data: bytes, random: Random) -> bytes:
-    """JSON in which one or two values are others, of any kind, or are missing; its syntax stays right."""
+    """Return valid JSON in which one or two values are replaced or missing."""
     whole = json.loads(data)
     for _ in range(random.choice((1, 1, 2))):
-        place: Any = whole
+        parent: Any = whole
         for _ in range(random.randint(0, 5)):
-            inner = place[random.choice([*keys_of(place)])]
-            if not [*keys_of(inner)]:
+            child = parent[random.choice([*keys(parent)])]
+            if not [*keys(child)]:
                 break
-            place = inner
-        key = random.choice([*keys_of(place)])
+            parent = child
+        key = random.choice([*keys(parent)])
         if random.random() < 0.2:
-            del place[key]
+            del parent[key]
         elif random.random() < 0.3:
-            place[key] = place[random.choice([*keys_of(place)])]
+            parent[key] = parent[random.choice([*keys(parent)])]
         else:
-            place[key] = json.loads(random.choice(_VALUES))
-        if not [*keys_of(whole)]:
+            parent[key] = json.loads(random.choice(_VALUES))
+        if not [*keys(whole)]:
             break
     return json.dumps(whole).encode()
 
 
-def keys_of(value: Any) -> Iterable[Any]:
-    """The keys of a JSON object, or the indices of a list; none of anything else."""
+def keys(value: Any) -> Iterable[Any]:
+    """Return the keys of a JSON object or the indices of a list; nothing for other values."""
     return value.keys() if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()

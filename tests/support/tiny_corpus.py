@@ -26,11 +26,11 @@ def sentences(language: str, seed: int, count: int = SENTENCES) -> list[list[Tok
     """Return sentences of 1 to 6 words, in Afrikaans 1 to 4; some have two adjacent spans of one type."""
     choose = random.Random(f"{language} {seed}").choice
     people, places, verbs = NAMES[language]
-    made: list[list[Token]] = []
+    corpus: list[list[Token]] = []
     for i in range(count):
         person, place = (choose(people), "B-PER", "PROPN"), (choose(places), "B-LOC", "PROPN")
         verb, stop = (choose(verbs), "O", "VERB"), (".", "O", "PUNCT")
-        made.append(
+        corpus.append(
             [
                 [person],
                 [person, verb, stop],
@@ -40,29 +40,31 @@ def sentences(language: str, seed: int, count: int = SENTENCES) -> list[list[Tok
                 [(choose(people), "B-PER", "PROPN"), ("Bos", "I-PER", "PROPN"), person, verb, stop],
             ][i % 6]
         )
-    return made if language == "nld" else [sentence[:4] for sentence in made]
+    return corpus if language == "nld" else [sentence[:4] for sentence in corpus]
 
 
-def ner_lines(made: list[list[Token]], language: str) -> str:
+def ner_lines(corpus: list[list[Token]], language: str) -> str:
     """Return the text of a column file: IOB2 after spaces (Dutch), or a comment, then IOB1 after tabs."""
     if SCHEMES[language] == "iob2":
-        return "\n\n".join("\n".join(f"{word} {tag}" for word, tag, _ in one) for one in made) + "\n"
+        return (
+            "\n\n".join("\n".join(f"{word} {tag}" for word, tag, _ in sentence) for sentence in corpus) + "\n"
+        )
     blocks = []
-    for one in made:
-        tags = [tag for _, tag, _ in one]
+    for sentence in corpus:
+        words, tags, _ = map(list, zip(*sentence, strict=True))
         for i, tag in enumerate(tags):
             touches = i > 0 and tags[i - 1][1:] == tag[1:]
             if tag[0] == "B" and not touches:
                 tags[i] = f"I{tag[1:]}"
-        blocks.append("# a comment\n" + "\n".join(f"{t[0]}\t{tag}" for t, tag in zip(one, tags, strict=True)))
+        blocks.append("# a comment\n" + "\n".join(map("\t".join, zip(words, tags, strict=True))))
     return "\n\n".join(blocks) + "\n"
 
 
-def pos_lines(made: list[list[Token]]) -> str:
+def pos_lines(corpus: list[list[Token]]) -> str:
     """Return the text of a CoNLL-U file with a comment and a multi-word range before each sentence."""
     blocks = []
-    for number, one in enumerate(made):
-        rows = [f"{i}\t{word}\t_\t{pos}\t_\t_\t0\t_\t_\t_" for i, (word, _, pos) in enumerate(one, 1)]
+    for number, sentence in enumerate(corpus):
+        rows = [f"{i}\t{word}\t_\t{pos}\t_\t_\t0\t_\t_\t_" for i, (word, _, pos) in enumerate(sentence, 1)]
         blocks.append("\n".join([f"# sent_id = {number}", "1-2\tx\t_\t_\t_\t_\t_\t_\t_\t_", *rows]))
     return "\n\n".join(blocks) + "\n\n"
 
@@ -131,9 +133,9 @@ def write_corpus(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for language in NAMES:
         for seed, split in enumerate(("train", "dev", "test")):
-            made = sentences(language, seed)
-            (folder / f"{language}.ner.{split}").write_text(ner_lines(made, language), encoding="utf-8")
-            (folder / f"{language}.pos.{split}").write_text(pos_lines(made), encoding="utf-8")
+            corpus = sentences(language, seed)
+            (folder / f"{language}.ner.{split}").write_text(ner_lines(corpus, language), encoding="utf-8")
+            (folder / f"{language}.pos.{split}").write_text(pos_lines(corpus), encoding="utf-8")
     people, places, verbs = NAMES["nld"]
     rows = [(words, kind) for kind, words in enumerate((people, places, verbs))]
     vectors = [

@@ -31,7 +31,7 @@ def tagger(tiny_run: Any) -> Tagger:
 
 @pytest.fixture
 def run(tiny_run: Any, tmp_path: Path) -> Path:
-    """A copy of the run folder that a test may damage."""
+    """Copy the run folder, for tests that damage it."""
     return Path(shutil.copytree(tiny_run.folder, tmp_path / "copy"))
 
 

@@ -57,7 +57,7 @@ def with_bioes_output(tagger: Tagger) -> Tagger:
 
 
 def mean_marginals(members: list[Tagger], tokens: list[str]) -> list[dict[tuple[str, ...], float]]:
-    """Sum the mean marginals of each word's tags, then those of each two neighbours', over whole sequences."""
+    """Return mean marginals of each word, then of each two neighbours, summed over whole sequences."""
     n = len(tokens)
     marginals: list[dict[tuple[str, ...], float]] = [{} for _ in range(2 * n - 1)]
     for member in members:

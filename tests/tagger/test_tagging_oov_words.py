@@ -24,7 +24,7 @@ LABELLED = [Sentence(tokens, ("O",) * len(tokens), range(1, len(tokens) + 1)) fo
 
 
 def write_vectors(folder: Path, *words: str, dimension: int = 4) -> Path:
-    """Write `VECTOR` as the vector of each word, after two words of the run with other vectors than its own."""
+    """Write `VECTOR` as the vector of each word, after two words of the run with vectors of their own."""
     path = folder / "more.vec"
     rows = [("Piet", -7.0), ("woont", -7.0)]
     lines = [f"{word} " + " ".join([str(x)] * dimension) for word, x in rows]
