@@ -13,7 +13,7 @@ from mlmt_jax.batches.inference_batches import sorted_batches, word_blocks
 
 
 def spellings(sentences: list[DenseSentence]) -> set[tuple[int, ...]]:
-    """The distinct words, each as its row and its characters."""
+    """Return the distinct words, each as its row and its characters."""
     return {
         (int(row), *chars[chars > 0].tolist())
         for sentence in sentences
@@ -53,7 +53,7 @@ def test_many_words_fill_their_blocks():
     words = encode_dense(make_sentences([40] * 200, longest_word=12)).words
     counts = [count for count, _ in word_blocks(words)]
     assert sum(counts) == len(words.row_index) > 5000
-    # Of 6.5 characters in the mean, they are closed by the number of words.
+    # With 6.5 characters on average, a block closes when its words are full.
     assert counts[:-1] == [1024] * (len(counts) - 1)
     words = encode_dense(make_sentences([40] * 100, longest_word=30)).words
     chars = [int(block.segment_ends[count - 1]) for count, block in word_blocks(words)]
@@ -65,9 +65,9 @@ def test_many_words_fill_their_blocks():
 def test_sorted_batches_hold_every_sentence_once_by_length(lengths, batch_size):
     sentences = encode_dense(make_sentences(lengths))
     bounds = sentences.bounds
-    seen, longest, programs = [], [], {}
+    batch_indices, longest, programs = [], [], {}
     for indices, word_ids, batch in sorted_batches(sentences, batch_size):
-        seen.append(indices.tolist())
+        batch_indices.append(indices.tolist())
         longest.append(max(lengths[i] for i in indices))
         rows, n = batch.packed_index.shape
         most = batch_size if n <= 32 else max(1, batch_size * 32 // n)
@@ -85,7 +85,7 @@ def test_sorted_batches_hold_every_sentence_once_by_length(lengths, batch_size):
             np.testing.assert_array_equal(word_ids[index], sentences.word_ids[start:end])
             np.testing.assert_array_equal(batch.tags[row, : lengths[i]], sentences.tags[start:end])
         assert_packed(word_ids, batch)
-    assert sorted(i for batch in seen for i in batch) == list(range(len(lengths)))
+    assert sorted(i for batch in batch_indices for i in batch) == list(range(len(lengths)))
     assert all(len(sizes) == 1 for sizes in programs.values())
     assert all(a <= b for a, b in pairwise(longest))
 
@@ -96,18 +96,18 @@ def shapes(lengths: list[int], batch_size: int) -> list[tuple[int, int]]:
     return [(len(indices), batch.packed_index.shape[0]) for indices, _, batch in batches]
 
 
-def test_full_batches_have_as_many_words_as_there_is_room_for():
+def test_full_batches_close_when_their_words_are_full():
     batch_shapes = shapes([16] * 40 + [10] * 40, 8)
-    # Of ten words all 8 sentences; of sixteen, three of four.
+    # A batch has all 8 sentences of ten words, but only three quarters of those of sixteen.
     assert batch_shapes[:5] == [(8, 8)] * 5
     assert batch_shapes[5:12] == [(6, 8)] * 6 + [(4, 4)]
 
 
-def test_batches_of_long_sentences_have_fewer():
+def test_batches_of_long_sentences_have_fewer_rows():
     assert shapes([40] * 16, 16) == [(8, 8)] * 2
     assert shapes([20] * 16 + [100] * 8, 16) == [(16, 16)] + [(3, 4)] * 2 + [(2, 4)]
 
 
 @pytest.mark.parametrize(("count", "rows"), [(1, 1), (2, 4), (4, 4), (5, 16), (17, 20), (20, 20)])
-def test_a_few_sentences_do_not_pay_for_a_whole_batch(count, rows):
+def test_few_sentences_get_few_rows(count, rows):
     assert shapes([3] * count, 20) == [(count, rows)]

@@ -101,7 +101,7 @@ def test_a_worker_whose_parent_is_killed_ends_silently(tiny_run, tmp_path):
         "os.kill(os.getpid(), signal.SIGKILL)\n",
         encoding="utf-8",
     )
-    # In development mode, as from Python 3.13 on, a stream that cannot be flushed as it is collected is reported.
+    # Development mode reports a stream that cannot be flushed when it is collected, as Python 3.13 does.
     done = subprocess.run(
         [sys.executable, "-W", "ignore", str(parent), str(tiny_run.config)],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""Batches of several runs at once against those of each run."""
+"""Batches of several replicas against those of each replica alone."""
 
 import numpy as np
 from dense import DenseSentence, dense_chars, dense_words, encode_dense
@@ -10,7 +10,7 @@ from mlmt_jax.types import Batch, DistinctWords
 ROWS, CHARACTERS = 30, 9
 
 
-def sentences(seed: int, count: int = 23) -> list[DenseSentence]:
+def draw_sentences(seed: int, count: int = 23) -> list[DenseSentence]:
     random = np.random.default_rng(seed)
     made = []
     for _ in range(count):
@@ -37,8 +37,8 @@ def replica_batch(batch: Batch, i: int) -> Batch:
     return Batch(words, batch.word_ids[i], type(sentences)(*(array[i] for array in sentences)))
 
 
-def test_each_run_has_its_own_batch() -> None:
-    runs = [make_batches(seed, sentences(seed)) for seed in (1, 2, 3)]
+def test_each_replica_has_its_batch() -> None:
+    runs = [make_batches(seed, draw_sentences(seed)) for seed in (1, 2, 3)]
     stacked, shapes = StackedBatches(runs), set()
     for step in range(3 * runs[0].batches_per_epoch):
         batch = stacked.batch(step)
@@ -65,7 +65,7 @@ def test_each_run_has_its_own_batch() -> None:
 
 
 def test_dealt_out_batches_have_the_same_sentences() -> None:
-    runs = [make_batches(seed, sentences(seed)) for seed in (1, 2)]
+    runs = [make_batches(seed, draw_sentences(seed)) for seed in (1, 2)]
     whole, dealt = StackedBatches(runs), StackedBatches(runs, parts=4)
     for step in range(runs[0].batches_per_epoch):
         batch, parts = whole.batch(step).sentences, dealt.batch(step).sentences
@@ -76,9 +76,9 @@ def test_dealt_out_batches_have_the_same_sentences() -> None:
             np.testing.assert_array_equal(lengths[3:], np.sort(batch.lengths[i]))
 
 
-def test_runs_see_long_and_short_batches_alike() -> None:
-    """One sample, two seeds: other sentences share a batch, and the batches' lengths stay close."""
-    sample = sentences(5, 200)
+def test_replicas_have_long_and_short_batches_at_the_same_steps() -> None:
+    """Check one sample with two seeds: other sentences share a batch, but lengths stay close."""
+    sample = draw_sentences(5, 200)
     runs = [make_batches(seed, sample) for seed in (1, 2)]
     steps = range(runs[0].batches_per_epoch)
     longest = np.array([[run.batch(step).sentences.lengths.max() for step in steps] for run in runs])

@@ -1,4 +1,4 @@
-"""The shapes of training batches: they hold every batch, and no other choice costs less."""
+"""Shapes of training batches: every batch fits one, and no other choice costs less."""
 
 import math
 from itertools import combinations
@@ -14,7 +14,7 @@ NEEDED = st.lists(SIZES.map(lambda sizes: Shape(*sizes)), min_size=1, max_size=7
 
 
 def rounded(need, margins=(1, 1, 1, 1)) -> Shape:
-    """Up to multiples of 4 places, of 16 words, packed and distinct, and of 64 characters."""
+    """Round up to multiples of 4 words per sentence, 16 packed and distinct words, 64 characters."""
     sizes = zip(need, margins, (4, 16, 16, 64), strict=True)
     return Shape(
         *(math.ceil(max(size * margin, 1) / multiple) * multiple for size, margin, multiple in sizes)
@@ -22,7 +22,7 @@ def rounded(need, margins=(1, 1, 1, 1)) -> Shape:
 
 
 def cost(needed, rows: int, steps: float, shapes) -> float:
-    """Microseconds of a run: what places, packed and distinct words and characters cost; and programs."""
+    """Return the microseconds of a run: of padded, packed and distinct words, characters, and programs."""
     each = (rows * 1.0, 30.0, 6.0, 0.6)
     computed = [sum(a * b for a, b in zip(each, fit(need, shapes), strict=True)) for need in needed]
     return sum(computed) / len(computed) * steps + 5.5e6 * len(shapes)
@@ -40,23 +40,23 @@ def test_no_other_choice_of_shapes_costs_less(needed, rows, steps):
     choices = []
     for count in range(4):
         for cuts in combinations(sorted({size.packed_words for size in sizes}), count):
-            held = [[size for size in sizes if size.packed_words <= cut] for cut in cuts]
-            own = [Shape(*map(max, zip(*some, strict=True))) for some in held]
-            choices.append((*(shape for shape in own if shape != limit), limit))
+            groups = [[size for size in sizes if size.packed_words <= cut] for cut in cuts]
+            divided = [Shape(*map(max, zip(*some, strict=True))) for some in groups]
+            choices.append((*(shape for shape in divided if shape != limit), limit))
     assert chosen in choices
     least = min(cost(sizes, rows, steps, choice) for choice in choices)
     assert cost(sizes, rows, steps, chosen) == pytest.approx(least)
     assert all(fit(need, chosen) in chosen for need in needed)
 
 
-def test_a_task_that_is_hardly_drawn_gets_one_program_and_one_drawn_often_several():
+def test_a_rarely_trained_task_gets_one_shape_and_a_frequent_one_several():
     needed = [Shape(8, 90, 60, 300), Shape(20, 300, 200, 1000), Shape(60, 800, 600, 3000)] * 5
-    [one] = choose_shapes(needed, needed[2], 19, 30.0)
-    assert one == (60, 800, 608, 3008)
-    assert choose_shapes(needed, needed[2], 19, 1e7) == ((8, 96, 64, 320), (20, 320, 224, 1088), one)
+    [shape] = choose_shapes(needed, needed[2], 19, 30.0)
+    assert shape == (60, 800, 608, 3008)
+    assert choose_shapes(needed, needed[2], 19, 1e7) == ((8, 96, 64, 320), (20, 320, 224, 1088), shape)
 
 
-def test_there_is_a_shape_for_batches_that_the_first_epoch_does_not_have():
+def test_the_last_shape_fits_batches_that_the_first_epoch_does_not_have():
     needed, most = [Shape(8, 90, 60, 300)] * 5, Shape(40, 500, 480, 3000)
     small, large = choose_shapes(needed, most, 19, 3000.0)
     assert small == (8, 96, 64, 320)
@@ -64,7 +64,7 @@ def test_there_is_a_shape_for_batches_that_the_first_epoch_does_not_have():
     assert fit(Shape(9, 90, 60, 300), (small, large)) == large
 
 
-def test_many_sizes_are_chosen_from_quickly_and_hold_every_batch():
+def test_many_sizes_give_few_shapes():
     needed = [Shape(i, 19 * i, 15 * i, 80 * i) for i in range(1, 200)]
     shapes = choose_shapes(needed, needed[-1], 19, 1e6)
     assert len(shapes) == 4

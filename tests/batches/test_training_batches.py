@@ -1,4 +1,4 @@
-"""Batches against what they are made of: every sentence, whole, in few shapes, replayable."""
+"""Training batches: every sentence once per epoch, unchanged, in few shapes, as a function of the step."""
 
 from itertools import combinations
 
@@ -16,17 +16,16 @@ from mlmt_jax.types import Batch, batch_axes
 LENGTHS = st.lists(st.integers(1, 30), min_size=1, max_size=50)
 
 
-def make_batches(sentences, batch_size: int, *, seed=7, name="task", rate=0.0, words=None, characters=None):
-    oov = OovReplacement(
-        rate,
-        np.zeros(WORD_ROWS, bool) if words is None else words,
-        np.zeros(CHARACTER_ROWS, bool) if characters is None else characters,
-    )
+NO_WORDS, NO_CHARACTERS = np.zeros(WORD_ROWS, bool), np.zeros(CHARACTER_ROWS, bool)
+NO_OOV = OovReplacement(0.0, NO_WORDS, NO_CHARACTERS)
+
+
+def make_batches(sentences, batch_size: int, *, seed=7, name="task", oov=NO_OOV) -> TrainingBatches:
     return TrainingBatches(name, encode_dense(sentences), batch_size, seed, oov, expected_steps=1000.0)
 
 
-def assert_holds(batch, sentences) -> None:
-    """The batch holds these sentences, in this order, and nothing else."""
+def assert_contents(batch, sentences) -> None:
+    """Check that a batch holds these sentences, in this order, and otherwise padding."""
     rows, n = batch.sentences.packed_index.shape
     longest = max((s.chars.shape[1] for s in sentences), default=0)
     words, chars = np.zeros((rows, n), int), np.zeros((rows, n, longest), int)
@@ -75,11 +74,11 @@ def assert_same(a: Batch, b: Batch) -> None:
 def test_padding_is_zero_and_left_over_rows_have_length_zero():
     sentences = make_sentences([3, 1, 5])
     sentences[1] = sentences[1]._replace(tags=np.array([-1], np.int32))
-    assert_holds(pack_dense(sentences, 5, 7, more=9), sentences)
-    assert_holds(pack_dense([], 2, 3, more=4), [])
+    assert_contents(pack_dense(sentences, 5, 7, more=9), sentences)
+    assert_contents(pack_dense([], 2, 3, more=4), [])
 
 
-def test_a_word_without_characters_says_so():
+def test_a_word_without_characters_has_character_0():
     [sentence] = make_sentences([3])
     bare = sentence._replace(words=np.array([4, 5, 4], np.int32), chars=np.zeros((3, 0), np.int32))
     batch = pack_dense([bare], 1, 4)
@@ -87,10 +86,10 @@ def test_a_word_without_characters_says_so():
     np.testing.assert_array_equal(batch.words.chars, [0, 0])
 
 
-def test_there_is_room_for_the_most_of_each_kind():
-    one, other = Needs(np.array([5, 1]), 2, 9), Needs(np.array([3, 2, 1]), 5, 4)
-    for several in ([one, other], [other, one]):
-        lengths, distinct_words, chars = largest_needs(several)
+def test_largest_needs_has_the_maximum_of_each_size():
+    first, second = Needs(np.array([5, 1]), 2, 9), Needs(np.array([3, 2, 1]), 5, 4)
+    for needs in ([first, second], [second, first]):
+        lengths, distinct_words, chars = largest_needs(needs)
         assert (lengths.tolist(), distinct_words, chars) == ([5, 2, 1], 5, 9)
 
 
@@ -99,15 +98,15 @@ def test_there_is_room_for_the_most_of_each_kind():
 def test_sentences_are_dealt_out_to_parts_of_one_layout(lengths, parts, more):
     sentences = make_sentences(lengths)
     rows = -(-len(lengths) // parts) * parts
-    encoded, other = encode_dense(sentences), encode_dense(make_sentences(lengths[:3], 1))
-    needs = largest_needs([batch_needs(encoded, rows), batch_needs(other, rows)])
+    encoded, shorter = encode_dense(sentences), encode_dense(make_sentences(lengths[:3], 1))
+    needs = largest_needs([batch_needs(encoded, rows), batch_needs(shorter, rows)])
     need = needs.shape(parts)
     whole = pack_dense(sentences, rows, need.sentence_words).sentences
     batch = assemble(
         encoded, rows, Shape(*(size + more for size in need)), SharedLayout(needs.lengths, parts)
     )
     packed, step_starts = batch.sentences, batch.sentences.step_starts
-    seen = []
+    sentence_numbers = []
     for part in range(parts):
         word_ids, dropout_ids, reversal = (
             batch.word_ids[part],
@@ -125,12 +124,12 @@ def test_sentences_are_dealt_out_to_parts_of_one_layout(lengths, parts, more):
             np.testing.assert_array_equal(dropout_ids[index] & 0xFFFF, np.arange(length))
             if length:
                 [sentence] = set((dropout_ids[index] >> 16).tolist())
-                seen.append(sentence)
+                sentence_numbers.append(sentence)
                 words = batch.words.table_rows[batch.words.row_index][word_ids[index]]
                 np.testing.assert_array_equal(words, sentences[sentence].words)
                 np.testing.assert_array_equal(packed.tags[part, row, :length], whole.tags[sentence, :length])
         assert step_starts[-1] + rows // parts <= len(word_ids)
-    assert sorted(seen) == list(range(len(sentences)))
+    assert sorted(sentence_numbers) == list(range(len(sentences)))
 
 
 @given(LENGTHS, st.integers(1, 20), st.integers(0, 3))
@@ -159,7 +158,7 @@ def test_training_batches_hold_their_sentences_in_few_shapes(lengths, batch_size
     shapes = set()
     for step in range(4 * batches.batches_per_epoch):
         batch = batches.batch(step)
-        assert_holds(batch, [sentences[i] for i in batches.indices(step)])
+        assert_contents(batch, [sentences[i] for i in batches.indices(step)])
         shapes.add(shape_of(batch))
     assert shapes <= set(batches.shapes)
     assert len(batches.shapes) <= 5
@@ -173,12 +172,12 @@ def shape_of(batch) -> Shape:
     return Shape(n, len(batch.word_ids), len(words.row_index), len(words.chars))
 
 
-def test_a_batch_depends_on_seed_task_and_step_but_not_on_what_was_asked_before():
+def test_a_batch_depends_only_on_seed_task_and_step():
     random = np.random.default_rng(3)
     sentences = make_sentences(random.integers(1, 25, 47))
     rare = random.random(WORD_ROWS) < 0.5, random.random(CHARACTER_ROWS) < 0.5
     rare[0][0] = rare[1][0] = rare[1][1] = False
-    make = lambda **kwargs: make_batches(sentences, 6, rate=0.3, words=rare[0], characters=rare[1], **kwargs)
+    make = lambda **kwargs: make_batches(sentences, 6, oov=OovReplacement(0.3, *rare), **kwargs)
     steps = list(range(5 * make().batches_per_epoch))
     in_order = make()
     expected = [in_order.batch(step) for step in steps]
@@ -188,8 +187,8 @@ def test_a_batch_depends_on_seed_task_and_step_but_not_on_what_was_asked_before(
     assert_same(make().batch(steps[-1]), expected[-1])
 
     orders = [
-        [other.indices(step).tolist() for step in steps]
-        for other in (make(), make(seed=8), make(name="other task"))
+        [batches.indices(step).tolist() for step in steps]
+        for batches in (make(), make(seed=8), make(name="other task"))
     ]
     assert all(a != b for a, b in combinations(orders, 2))
     per_epoch = make().batches_per_epoch
@@ -197,7 +196,7 @@ def test_a_batch_depends_on_seed_task_and_step_but_not_on_what_was_asked_before(
     assert all(a != b for a, b in combinations(epochs, 2))
 
 
-def test_an_epoch_does_not_begin_with_its_shortest_sentences():
+def test_an_epoch_begins_with_sentences_of_any_length():
     lengths = np.repeat([2, 10, 20, 30], 5)
     batches = make_batches(make_sentences(lengths), 5)
     firsts = {lengths[batches.indices(4 * epoch)].max() for epoch in range(30)}
@@ -210,7 +209,7 @@ def test_words_and_characters_seen_once_are_replaced_at_the_configured_rate():
     rare_words = np.arange(WORD_ROWS) % 3 == 1
     rare_characters = np.arange(CHARACTER_ROWS) % 3 == 2
     rate, steps = 0.15, 300
-    batches = make_batches(sentences, 10, rate=rate, words=rare_words, characters=rare_characters)
+    batches = make_batches(sentences, 10, oov=OovReplacement(rate, rare_words, rare_characters))
     plain = make_batches(sentences, 10)
     for field, rare, unknown in ((dense_words, rare_words, 0), (dense_chars, rare_characters, 1)):
         replaced = could = 0
@@ -230,25 +229,25 @@ def test_words_and_characters_seen_once_are_replaced_at_the_configured_rate():
         spread = np.sqrt(rate * (1 - rate) / could)
         assert abs(replaced / could - rate) < 4 * spread
         # Drawn anew at each step: every rare one is sometimes itself and sometimes the unknown one.
-        seen = {row for row, _ in outcomes}
-        assert outcomes == {(row, changed) for row in seen for changed in (False, True)}
-        assert seen == set(np.flatnonzero(rare))
+        rows = {row for row, _ in outcomes}
+        assert outcomes == {(row, changed) for row in rows for changed in (False, True)}
+        assert rows == set(np.flatnonzero(rare))
     for step in range(20):
         a, b = plain.batch(step), batches.batch(step)
         np.testing.assert_array_equal(a.sentences.lengths, b.sentences.lengths)
         np.testing.assert_array_equal(a.sentences.tags, b.sentences.tags)
 
 
-def test_each_batch_of_an_epoch_draws_its_own_unknown_words():
+def test_each_batch_of_an_epoch_draws_other_oov_words():
     every = np.ones(WORD_ROWS, bool)
-    batches = make_batches(make_sentences([20] * 8), 2, rate=0.5, words=every)
+    batches = make_batches(make_sentences([20] * 8), 2, oov=OovReplacement(0.5, every, NO_CHARACTERS))
     unknown = [(dense_words(batches.batch(step)) == 0).ravel().tolist() for step in range(4)]
-    assert all(one != other for one, other in combinations(unknown, 2))
+    assert all(first != second for first, second in combinations(unknown, 2))
 
 
 def test_rate_zero_replaces_nothing():
     sentences = make_sentences([4, 9, 2])
     every = np.ones(WORD_ROWS, bool), np.ones(CHARACTER_ROWS, bool)
-    batches = make_batches(sentences, 2, words=every[0], characters=every[1])
+    batches = make_batches(sentences, 2, oov=OovReplacement(0.0, *every))
     for step in range(10):
-        assert_holds(batches.batch(step), [sentences[i] for i in batches.indices(step)])
+        assert_contents(batches.batch(step), [sentences[i] for i in batches.indices(step)])

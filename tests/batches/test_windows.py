@@ -1,4 +1,4 @@
-"""Long sentences come back whole from windows, and what runs on a device stays small."""
+"""Windows: results of long sentences are whole, and batches stay small."""
 
 from typing import Any
 
@@ -20,13 +20,13 @@ def sentence(n: int, seed: int = 0) -> DenseSentence:
 
 
 def nearby(words: np.ndarray) -> np.ndarray:
-    """(n, 2): the word, and the sum of those within reach."""
+    """Return (n, 2): each word, and the sum of the words within reach."""
     padded = np.pad(words, REACH)
     return np.stack([words, sum(padded[k : k + len(words)] for k in range(2 * REACH + 1))], 1)
 
 
 class Recorder:
-    """Programs that keep what they are given."""
+    """Programs that record the shapes of their arguments."""
 
     def __init__(self):
         self.shapes: list[tuple[str, tuple[int, ...]]] = []
@@ -61,30 +61,30 @@ class Recorder:
 
 
 @pytest.mark.parametrize("n", [1, 383, 384, 385, 447, 448, 449, 513, 768, 3000])
-def test_windows_keep_every_word_once_and_see_its_context(n: int) -> None:
-    one = sentence(n)
-    kept, first = [], 0
+def test_windows_keep_every_word_once_with_its_context(n: int) -> None:
+    whole = sentence(n)
+    kept_tags, first = [], 0
     for window in cut(n):
-        tags = one.tags[window.start : window.end]
+        tags = whole.tags[window.start : window.end]
         assert len(tags) <= LONGEST
         assert window.skip == min(CONTEXT, first)
-        behind = len(tags) - window.skip - window.keep
-        assert behind == min(CONTEXT, n - first - window.keep)
-        kept.append(tags[window.skip : window.skip + window.keep])
+        context_after = len(tags) - window.skip - window.keep
+        assert context_after == min(CONTEXT, n - first - window.keep)
+        kept_tags.append(tags[window.skip : window.skip + window.keep])
         first += window.keep
-    np.testing.assert_array_equal(np.concatenate(kept), np.arange(n))
+    np.testing.assert_array_equal(np.concatenate(kept_tags), np.arange(n))
 
 
-def test_what_comes_back_is_that_of_each_sentence() -> None:
+def test_results_are_in_the_order_of_the_sentences() -> None:
     lengths = [4, 3000, 0, LONGEST, LONGEST + 1, 17, 900, 5000, 1]
     sentences = [sentence(n, i) for i, n in enumerate(lengths)]
     recorder = Recorder()
-    for one, (scores, length, gold) in zip(sentences, recorder.run(sentences), strict=True):
-        n = len(one.words)
+    for expected, (scores, length, gold) in zip(sentences, recorder.run(sentences), strict=True):
+        n = len(expected.words)
         assert length == n
-        np.testing.assert_array_equal(scores[:n], nearby(one.words).reshape(n, 2))
-        np.testing.assert_array_equal(gold[:n], one.tags)
-    assert max(shape[1] for what, shape in recorder.shapes if what != "read") == LONGEST
+        np.testing.assert_array_equal(scores[:n], nearby(expected.words).reshape(n, 2))
+        np.testing.assert_array_equal(gold[:n], expected.tags)
+    assert max(shape[1] for program, shape in recorder.shapes if program != "read") == LONGEST
 
 
 def test_a_very_long_sentence_needs_no_larger_batch() -> None:
@@ -92,7 +92,7 @@ def test_a_very_long_sentence_needs_no_larger_batch() -> None:
     [(scores, _, _)] = recorder.run([sentence(200_000)])
     assert scores.shape == (1 << 18, 2)
     np.testing.assert_array_equal(scores[:200_000], nearby(sentence(200_000).words))
-    batches = [shape for what, shape in recorder.shapes if what == "emissions"]
+    batches = [shape for program, shape in recorder.shapes if program == "emissions"]
     assert len(set(batches)) <= 3
     assert max(rows * n for rows, n in batches) <= 16 * LONGEST
     # Linear: the words that are read are no more than those that are kept, and their contexts.
@@ -102,9 +102,9 @@ def test_a_very_long_sentence_needs_no_larger_batch() -> None:
 def test_windows_of_several_sentences_share_batches() -> None:
     recorder = Recorder()
     recorder.run([sentence(600, i) for i in range(64)])
-    batches = [shape for what, shape in recorder.shapes if what == "emissions"]
+    batches = [shape for program, shape in recorder.shapes if program == "emissions"]
     assert batches == [(16, LONGEST)] * 8
 
 
-def test_nothing() -> None:
+def test_no_sentences_give_no_results() -> None:
     assert Recorder().run([]) == []

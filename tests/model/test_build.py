@@ -1,4 +1,4 @@
-"""From a config to task models, and the parameters that they start from."""
+"""Task models from a config, and their initial parameters."""
 
 from collections.abc import Callable
 from functools import partial
@@ -31,7 +31,7 @@ def params(fresh: Callable[[int], Params]) -> Params:
     return fresh(11)
 
 
-def test_a_component_that_tasks_share_is_there_once(four, params):
+def test_a_shared_component_has_one_set_of_parameters(four, params):
     gates = {f"{task}/gate" for task in four.tasks}
     heads = {f"{task}_{kind}" for task in ("ner", "pos") for kind in ("univ", "xho", "zul", "crf")}
     assert params.keys() == {"xho_words", "zul_words", "chars", "highway", "lstm"} | heads | gates
@@ -45,7 +45,7 @@ def test_a_component_that_tasks_share_is_there_once(four, params):
     assert modules.keys() == params.keys()
 
 
-def test_what_a_component_starts_from_does_not_depend_on_the_others(params):
+def test_initial_parameters_of_a_component_do_not_depend_on_others(params):
     model = build_model(small_config((("zul", "pos"),)), SIZES)
     alone = init_params(model, jax.random.key(11))
     assert "zul pos/gate" in alone
@@ -53,14 +53,14 @@ def test_what_a_component_starts_from_does_not_depend_on_the_others(params):
         jax.tree.map(np.testing.assert_array_equal, leaves, params[name])
 
 
-def test_components_and_keys_differ_in_what_they_start_from(fresh, params):
+def test_initial_parameters_differ_between_components_and_keys(fresh, params):
     assert not np.allclose(params["ner_univ"]["kernel"], params["ner_xho"]["kernel"], 0.1)
     assert not np.allclose(params["ner_univ"]["kernel"], params["xho ner/gate"]["kernel"], 0.1)
-    other = fresh(12)
+    other_params = fresh(12)
     for name in params:
-        drawn = {"kernel", "table", "kernel_0", "recurrent_0", "transitions"} & params[name].keys()
-        for leaf in drawn:
-            assert not np.allclose(params[name][leaf], other[name][leaf], 0.1), (name, leaf)
+        random_leaves = {"kernel", "table", "kernel_0", "recurrent_0", "transitions"} & params[name].keys()
+        for leaf in random_leaves:
+            assert not np.allclose(params[name][leaf], other_params[name][leaf], 0.1), (name, leaf)
 
 
 def test_parameters_start_near_unit_scale(params):
@@ -70,23 +70,23 @@ def test_parameters_start_near_unit_scale(params):
         assert np.max(np.abs(leaf)) < 4
 
 
-def test_vectors_get_their_rows_and_the_others_their_scale(params):
+def test_vectors_are_put_into_their_rows_and_other_rows_are_scaled(params):
     random = np.random.default_rng(0)
     rows, vectors = np.array([7, 2, 5]), (30 * random.normal(size=(3, 5))).astype(np.float32)
     before = np.array(params["xho_words"]["table"])
-    found = put_vectors(params, {"xho_words": (rows, vectors)})
-    table = np.asarray(found["xho_words"]["table"])
+    new_params = put_vectors(params, {"xho_words": (rows, vectors)})
+    table = np.asarray(new_params["xho_words"]["table"])
     np.testing.assert_array_equal(table[rows], vectors)
-    others = np.setdiff1d(np.arange(13), rows)
-    np.testing.assert_allclose(table[others], before[others] * np.std(vectors) / np.std(before), 1e-5)
+    other_rows = np.setdiff1d(np.arange(13), rows)
+    np.testing.assert_allclose(table[other_rows], before[other_rows] * np.std(vectors) / np.std(before), 1e-5)
     assert table.dtype == np.float32
-    # The parameters that were given stay as they were, and so do all others.
+    # The argument does not change, and all other tables are the same.
     np.testing.assert_array_equal(params["xho_words"]["table"], before)
-    assert all(found[name] is params[name] for name in params if name != "xho_words")
+    assert all(new_params[name] is params[name] for name in params if name != "xho_words")
 
 
 @pytest.mark.parametrize("constrain", [None, True, False])
-def test_chains_are_constrained_for_spans_unless_the_config_says_otherwise(constrain):
+def test_chains_are_constrained_for_spans_by_default(constrain):
     config = small_config(ner_crf={"constrain": constrain})
     tasks = build_model(config, SIZES).tasks
     module = tasks["xho ner"].crf.module
@@ -128,7 +128,7 @@ def test_roles_may_be_left_out(roles, missing, inputs):
     assert shapes["lstm"]["kernel_0"].shape == (2, inputs, 24)
 
 
-def test_configs_decide_the_modules():
+def test_modules_have_the_values_of_the_config():
     edits: dict[str, Any] = {
         "lstm": {"bidirectional": False, "forget_bias": 0.5, "num_layers": 2, "dropout": 0.3},
         "highway": {"num_layers": 3, "activation": "relu"},
@@ -143,7 +143,7 @@ def test_configs_decide_the_modules():
     assert (task.embed_dropout, task.lstm_dropout, task.linear_dropout) == (0.1, 0.2, 0.4)
 
 
-def test_a_model_that_is_built_again_is_equal_and_compiles_nothing(four):
+def test_a_rebuilt_model_is_equal_and_compiles_nothing(four):
     again = build_model(small_config(), SIZES)
     assert list(again.tasks) == [f"{language} {task}" for language, task in PAIRS]
     assert again.tasks == four.tasks

@@ -1,4 +1,4 @@
-"""Character features against a slow convolution over each word alone."""
+"""Character features against a slow_features convolution over each word alone."""
 
 from functools import partial
 
@@ -36,7 +36,7 @@ def end_to_end(words: list[list[int]], more: int = 0) -> tuple[np.ndarray, ...]:
     )
 
 
-def slow(words: list[list[int]]) -> np.ndarray:
+def slow_features(words: list[list[int]]) -> np.ndarray:
     # Row 0 means "no character" and has no vector.
     table = np.concatenate([np.full((1, 3), np.nan), PARAMS["table"]])
     filters = [(PARAMS[f"kernel_{i}"], PARAMS[f"bias_{i}"]) for i in range(len(FILTERS))]
@@ -49,24 +49,24 @@ WORDS = [RANDOM.integers(1, 9, length).tolist() for length in (7, 1, 4, 0, 5, 2,
 def test_features_are_the_largest_of_the_windows_within_the_word():
     assert PARAMS["table"].shape == (8, 3)
     assert CNN.features == 9
-    np.testing.assert_allclose(features(PARAMS, end_to_end(WORDS)), slow(WORDS), 1e-5, 1e-5)
+    np.testing.assert_allclose(features(PARAMS, end_to_end(WORDS)), slow_features(WORDS), 1e-5, 1e-5)
 
 
 @pytest.mark.parametrize("more", [1, 9])
-def test_features_do_not_depend_on_padding_nor_on_the_words_beside(more):
-    found = np.asarray(features(PARAMS, end_to_end(WORDS, more)))[: len(WORDS)]
-    np.testing.assert_array_equal(found, features(PARAMS, end_to_end(WORDS)))
-    turned = features(PARAMS, end_to_end(WORDS[::-1]))[::-1]
-    np.testing.assert_array_equal(turned, found)
+def test_features_do_not_depend_on_padding_nor_on_other_words(more):
+    padded_features = np.asarray(features(PARAMS, end_to_end(WORDS, more)))[: len(WORDS)]
+    np.testing.assert_array_equal(padded_features, features(PARAMS, end_to_end(WORDS)))
+    reversed_features = features(PARAMS, end_to_end(WORDS[::-1]))[::-1]
+    np.testing.assert_array_equal(reversed_features, padded_features)
 
 
-def test_words_may_all_be_shorter_than_every_filter_but_one():
+def test_all_words_may_be_shorter_than_a_filter():
     words = [[3], [], [8]]
-    np.testing.assert_allclose(features(PARAMS, end_to_end(words)), slow(words), 1e-5, 1e-5)
+    np.testing.assert_allclose(features(PARAMS, end_to_end(words)), slow_features(words), 1e-5, 1e-5)
 
 
 def test_the_gradient_is_that_of_plain_windows():
-    # Two windows are the largest of a word together where they are equal: they have one slope.
+    # If two windows of a word are equal and the largest, they share the slope.
     words = [*WORDS, [1, 2, 1, 2, 1], [4, 4, 4, 4]]
     weights = RANDOM.normal(size=(len(words), CNN.features)).astype(np.float32)
 
@@ -78,20 +78,20 @@ def test_the_gradient_is_that_of_plain_windows():
                 letters = table[jnp.array((word or [0]) + [0] * max(0, width - max(len(word), 1)))]
                 windows = [letters[j : j + width] for j in range(len(letters) - width + 1)]
                 scores = jnp.stack([jnp.einsum("wd,wdf->f", w, params[f"kernel_{i}"]) for w in windows])
-                own = jax.nn.relu(jnp.max(scores, 0) + params[f"bias_{i}"])
-                total += jnp.sum(own * weight[column : column + count])
+                maxima = jax.nn.relu(jnp.max(scores, 0) + params[f"bias_{i}"])
+                total += jnp.sum(maxima * weight[column : column + count])
                 column += count
         return total
 
-    ours = lambda params: jnp.sum(features(params, end_to_end(words, 4))[: len(words)] * weights)
+    weighted_sum = lambda params: jnp.sum(features(params, end_to_end(words, 4))[: len(words)] * weights)
     jax.tree.map(
         partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5),
-        jax.grad(ours)(PARAMS),
+        jax.grad(weighted_sum)(PARAMS),
         jax.grad(plain)(PARAMS),
     )
 
 
-def test_padding_gets_no_gradient_and_each_letter_does():
+def test_padding_gets_no_gradient_and_each_character_does():
     words = end_to_end([[1, 2], [5, 6, 7], [2, 8, 8, 2]], 5)
     total = lambda params: jnp.sum(features(params, words)[:3])
     by_letter = np.any(np.asarray(jax.jit(jax.grad(total))(PARAMS)["table"]) != 0, 1)

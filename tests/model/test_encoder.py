@@ -15,7 +15,7 @@ from mlmt_jax.model.masking import random_bytes
 
 N, D, SIZE = 6, 4, 3
 LENGTHS = np.array([0, 1, N, 4, 2], np.int32)
-# Only how words are packed is read off this batch.
+# Used only for its packing.
 BATCH = pack_dense(
     [DenseSentence(np.arange(n), np.ones((n, 1), np.int32), np.zeros(n, np.int32)) for n in LENGTHS],
     len(LENGTHS),
@@ -40,31 +40,31 @@ def inputs(seed: int = 0) -> np.ndarray:
 
 @pytest.fixture(params=["cpu", "elsewhere"])
 def _device(request, monkeypatch):
-    """Builds what differs between a CPU and other devices for either: it runs here all the same."""
+    """Build the loop for a CPU or for other platforms; both run on this machine."""
     if request.param == "cpu":
         yield
         return
-    used = []
+    calls = []
 
     def elsewhere(*args, default, **_):
-        used.append(default)
+        calls.append(default)
         return default(*args)
 
     monkeypatch.setattr(jax.lax, "platform_dependent", elsewhere)
     jax.clear_caches()
     yield
     jax.clear_caches()
-    assert used
+    assert calls
 
 
 @partial(jax.jit, static_argnums=0)
 def run(lstm: LSTM, params: Params, x, key=None) -> jax.Array:
-    """Of inputs (B, N, D) the states (B, N, features), 0 beyond the lengths."""
+    """Return the states (B, N, features) for inputs (B, N, D); 0 beyond the lengths."""
     words = jnp.zeros((P, D)).at[PACKED.packed_index].set(x, mode="drop")
     sites = [lstm.features] * (lstm.num_layers - 1)
-    drawn = random_bytes(key, PACKED.dropout_ids, sites) if sites and key is not None else ()
-    found = lstm.apply({"params": params}, words, PACKED.reversal, PACKED.step_starts, ROWS, drawn)
-    return jnp.asarray(found).at[PACKED.packed_index].get(mode="fill", fill_value=0.0)
+    bits = random_bytes(key, PACKED.dropout_ids, sites) if sites and key is not None else ()
+    outputs = lstm.apply({"params": params}, words, PACKED.reversal, PACKED.step_starts, ROWS, bits)
+    return jnp.asarray(outputs).at[PACKED.packed_index].get(mode="fill", fill_value=0.0)
 
 
 @pytest.mark.usefixtures("_device")
@@ -77,38 +77,40 @@ def test_states_are_those_of_a_loop_over_each_sentence_alone(bidirectional, laye
     for i, length in enumerate(LENGTHS):
         states = x[i, :length]
         for layer in range(layers):
-            ways = [
-                [params[f"{name}_{layer}"][way] for name in ("kernel", "recurrent", "bias")]
-                for way in range(2 if bidirectional else 1)
+            directions = [
+                [params[f"{name}_{layer}"][direction] for name in ("kernel", "recurrent", "bias")]
+                for direction in range(2 if bidirectional else 1)
             ]
-            states = oracles.bilstm(states, *ways) if bidirectional else oracles.lstm(states, *ways[0])
+            states = (
+                oracles.bilstm(states, *directions) if bidirectional else oracles.lstm(states, *directions[0])
+            )
         expected[i, :length] = states
     np.testing.assert_allclose(run(lstm, params, x), expected, 1e-4, 1e-5)
 
 
 @pytest.mark.usefixtures("_device")
-def test_what_stands_behind_a_sentence_never_matters():
+def test_padding_of_a_sentence_never_matters():
     lstm = module(layers=2)
     params, x = trained(lstm), inputs()
-    other = np.where(np.arange(N)[:, None] < LENGTHS[:, None, None], x, 1e3 * inputs(9))
+    other_x = np.where(np.arange(N)[:, None] < LENGTHS[:, None, None], x, 1e3 * inputs(9))
     slopes = jax.jit(jax.grad(lambda params, x: jnp.sum(run(lstm, params, x) ** 2)))
-    np.testing.assert_array_equal(run(lstm, params, x), run(lstm, params, other))
-    jax.tree.map(np.testing.assert_array_equal, slopes(params, x), slopes(params, other))
+    np.testing.assert_array_equal(run(lstm, params, x), run(lstm, params, other_x))
+    jax.tree.map(np.testing.assert_array_equal, slopes(params, x), slopes(params, other_x))
 
 
 @pytest.mark.usefixtures("_device")
-def test_what_stands_where_there_is_no_word_never_matters():
+def test_padding_of_packed_words_never_matters():
     lstm = module(layers=2)
     params, words = trained(lstm), np.random.default_rng(2).normal(size=(P, D)).astype(np.float32)
-    other = words.copy()
-    other[sum(LENGTHS) :] = 1e3
+    other_words = words.copy()
+    other_words[sum(LENGTHS) :] = 1e3
 
     def total(params, words):
         states = jnp.asarray(lstm.apply({"params": params}, words, PACKED.reversal, PACKED.step_starts, ROWS))
         return jnp.sum(states[: sum(LENGTHS)] ** 2)
 
     value = jax.jit(jax.value_and_grad(total, (0, 1)))
-    jax.tree.map(np.testing.assert_array_equal, value(params, words), value(params, other))
+    jax.tree.map(np.testing.assert_array_equal, value(params, words), value(params, other_words))
 
 
 @pytest.mark.usefixtures("_device")
@@ -121,19 +123,22 @@ def test_the_gradient_is_that_of_a_plain_loop(bidirectional):
     def plain(params, x):
         total = 0.0
         for i, length in enumerate(LENGTHS):
-            for way in range(2 if bidirectional else 1):
-                kernel, recurrent, bias = (params[f"{k}_0"][way] for k in ("kernel", "recurrent", "bias"))
+            for direction in range(2 if bidirectional else 1):
+                kernel, recurrent, bias = (
+                    params[f"{k}_0"][direction] for k in ("kernel", "recurrent", "bias")
+                )
                 h = c = jnp.zeros(SIZE)
-                for j in range(length) if way == 0 else reversed(range(length)):
+                for j in range(length) if direction == 0 else reversed(range(length)):
                     entry, forget, content, exit_ = jnp.split(x[i, j] @ kernel + h @ recurrent + bias, 4)
                     c = jax.nn.sigmoid(forget) * c + jax.nn.sigmoid(entry) * jnp.tanh(content)
                     h = jax.nn.sigmoid(exit_) * jnp.tanh(c)
                     total += jnp.sum(weights[i, j] * h)
         return total
 
-    ours = lambda params, x: jnp.sum(weights * run(lstm, params, x))
+    weighted_sum = lambda params, x: jnp.sum(weights * run(lstm, params, x))
     for got, want in zip(
-        *(jax.tree.leaves(jax.jit(jax.grad(f, (0, 1)))(params, x)) for f in (ours, plain)), strict=True
+        *(jax.tree.leaves(jax.jit(jax.grad(f, (0, 1)))(params, x)) for f in (weighted_sum, plain)),
+        strict=True,
     ):
         np.testing.assert_allclose(got, want, 1e-4, 1e-5)
 
@@ -145,9 +150,9 @@ def test_each_gate_starts_orthogonal_and_the_forget_gate_with_its_bias():
     # Fewer rows than columns, as many, and more.
     for layer, rows in enumerate((2, 2 * SIZE)):
         for name, fan_in in (("kernel", rows), ("recurrent", SIZE)):
-            drawn = np.asarray(params[f"{name}_{layer}"])
-            assert drawn.shape == (2, fan_in, 4 * SIZE)
-            gates += [block for way in drawn for block in np.split(way, 4, 1)]
+            weights = np.asarray(params[f"{name}_{layer}"])
+            assert weights.shape == (2, fan_in, 4 * SIZE)
+            gates += [block for direction in weights for block in np.split(direction, 4, 1)]
         biases = np.asarray(params[f"bias_{layer}"]).reshape(2, 4, SIZE)
         np.testing.assert_array_equal(biases[:, 1], 1.5)
         np.testing.assert_array_equal(biases[:, [0, 2, 3]], 0.0)
@@ -158,25 +163,25 @@ def test_each_gate_starts_orthogonal_and_the_forget_gate_with_its_bias():
     assert len({gate.tobytes() for gate in gates}) == len(gates) == 32
 
 
-def test_dropout_acts_between_layers_alone():
+def test_dropout_acts_only_between_layers():
     x = inputs()
     single, double = module(dropout=0.5), module(layers=2, dropout=0.5)
     params = trained(double)
     plain = np.asarray(run(module(layers=2), params, x))
     keys = KEY, KEY, jax.random.key(2)
-    dropped, again, other = (np.asarray(run(double, params, x, key)) for key in keys)
+    dropped, again, other_key = (np.asarray(run(double, params, x, key)) for key in keys)
     inside = np.arange(N) < LENGTHS[:, None]
     np.testing.assert_array_equal(dropped, again)
-    for found in (plain, other):
-        assert np.mean(found[inside] != dropped[inside]) > 0.9
-    # States that leave are not dropped, nor scaled: none is 0, none beyond the range of tanh.
+    for outputs in (plain, other_key):
+        assert np.mean(outputs[inside] != dropped[inside]) > 0.9
+    # Outputs are neither dropped nor scaled: none is 0, none beyond the range of tanh.
     assert np.all((dropped[inside] != 0) & (np.abs(dropped[inside]) < 1))
     params = trained(single)
     np.testing.assert_allclose(run(single, params, x, KEY), run(module(), params, x), 1e-6, 1e-6)
 
 
-def test_words_get_their_rows():
+def test_an_embedding_gathers_rows():
     table = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
     words = np.array([[0, 6, 2], [3, 3, 1]])
-    found = applied(WordEmbedding(7, 3), {"table": table}, words)
-    np.testing.assert_array_equal(found, table[words])
+    vectors = applied(WordEmbedding(7, 3), {"table": table}, words)
+    np.testing.assert_array_equal(vectors, table[words])

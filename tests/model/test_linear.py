@@ -1,3 +1,5 @@
+"""Linear layers and multi-layer perceptrons against NumPy."""
+
 import jax
 import numpy as np
 import oracles

@@ -1,4 +1,4 @@
-"""Task models against their formulas, and what they promise about batches, dropout and gradients."""
+"""Task models against their formulas; independence of batches, dropout and gradients."""
 
 from dataclasses import replace
 from functools import partial
@@ -39,7 +39,7 @@ class Outputs(NamedTuple):
 
 
 def outputs(task: TaskModel, params: Params, batch: Batch) -> Outputs:
-    """What a task model gives; from its own parameters alone."""
+    """Return the outputs of a task model, from the parameters of its components only."""
     return Outputs(*map(np.asarray, _outputs(task, task.select(params), batch)))
 
 
@@ -61,7 +61,7 @@ gradients = jax.jit(jax.grad(batch_loss, 1), static_argnums=0)
 
 
 def slow_emissions(params: Params, name: str, batch: Batch, i: int, *, specific: bool = True) -> np.ndarray:
-    """The formulas of the model for one sentence, cut to its length."""
+    """Compute the formulas of the model for one sentence, without padding."""
     language, _, task = name.partition(" ")
     params = jax.tree.map(lambda x: np.asarray(x, np.float64), params)
     pair = lambda layer: (layer["kernel"], layer["bias"])
@@ -90,41 +90,41 @@ def slow_emissions(params: Params, name: str, batch: Batch, i: int, *, specific:
 def test_emissions_are_those_of_the_formulas(name):
     model, params = small_model()
     batch = random_batch(name, LENGTHS, 7)
-    found = outputs(model.tasks[name], params, batch).emissions
+    scores = outputs(model.tasks[name], params, batch).emissions
     for i, length in enumerate(LENGTHS):
         expected = slow_emissions(params, name, batch, i)
         assert expected.shape == (length, len(SIZES.tags[name.split()[1]]))
-        np.testing.assert_allclose(found[i, :length], expected, 1e-4, 1e-5)
+        np.testing.assert_allclose(scores[i, :length], expected, 1e-4, 1e-5)
 
 
-def test_without_a_specific_layer_the_universal_one_speaks_alone():
+def test_without_a_specific_layer_only_the_universal_one_is_used():
     model = build_model(small_config((("xho", "ner"),), {"spec_layer": None}), SIZES)
     params = random_params(model)
     batch = random_batch("xho ner", LENGTHS, 7)
-    found = outputs(model.tasks["xho ner"], params, batch).emissions
+    scores = outputs(model.tasks["xho ner"], params, batch).emissions
     for i, length in enumerate(LENGTHS):
         expected = slow_emissions(params, "xho ner", batch, i, specific=False)
-        np.testing.assert_allclose(found[i, :length], expected, 1e-4, 1e-5)
+        np.testing.assert_allclose(scores[i, :length], expected, 1e-4, 1e-5)
 
 
 @pytest.mark.parametrize("name", ["xho ner", "zul pos"])
-def test_what_a_sentence_gets_does_not_depend_on_its_batch(name):
+def test_results_of_a_sentence_do_not_depend_on_its_batch(name):
     model, params = small_model()
     task, batch = model.tasks[name], random_batch(name, LENGTHS, 7)
     together = outputs(task, params, batch)
     order = [3, 0, 4, 1, 2]
-    others = [(order, rebatch(batch, order, 8, 16))]
-    others += [([i], rebatch(batch, [i], 1, 8)) for i in range(len(LENGTHS))]
-    for chosen, other in others:
-        found = outputs(task, params, other)
-        for row, i in enumerate(chosen):
+    batches = [(order, rebatch(batch, order, 8, 16))]
+    batches += [([i], rebatch(batch, [i], 1, 8)) for i in range(len(LENGTHS))]
+    for indices, other_batch in batches:
+        results = outputs(task, params, other_batch)
+        for row, i in enumerate(indices):
             n = LENGTHS[i]
-            np.testing.assert_allclose(found.emissions[row, :n], together.emissions[i, :n], 0, 1e-5)
-            np.testing.assert_allclose(found.losses[row], together.losses[i], 1e-5, 1e-5)
-            np.testing.assert_array_equal(found.tags[row, :n], together.tags[i, :n])
+            np.testing.assert_allclose(results.emissions[row, :n], together.emissions[i, :n], 0, 1e-5)
+            np.testing.assert_allclose(results.losses[row], together.losses[i], 1e-5, 1e-5)
+            np.testing.assert_array_equal(results.tags[row, :n], together.tags[i, :n])
 
 
-def test_what_stands_in_padding_never_matters():
+def test_padding_never_matters():
     model, params = small_model()
     task = model.tasks["xho ner"]
     batch = rebatch(random_batch("xho ner", LENGTHS, 7), list(range(5)), 5, 7)
@@ -140,7 +140,7 @@ def test_what_stands_in_padding_never_matters():
             values.dtype
         )
 
-    rubbish = Batch(
+    filled_batch = Batch(
         words._replace(
             chars=filled(words.chars, chars, 9),
             row_index=filled(words.row_index, distinct, len(np.unique(words.table_rows))),
@@ -151,35 +151,35 @@ def test_what_stands_in_padding_never_matters():
             tags=np.where(INSIDE, packed.tags, -1).astype(np.int32),
         ),
     )
-    clean, found = outputs(task, params, batch), outputs(task, params, rubbish)
-    np.testing.assert_array_equal(found.emissions[INSIDE], clean.emissions[INSIDE])
-    jax.tree.map(np.testing.assert_array_equal, found[1:], clean[1:])
+    clean, results = outputs(task, params, batch), outputs(task, params, filled_batch)
+    np.testing.assert_array_equal(results.emissions[INSIDE], clean.emissions[INSIDE])
+    jax.tree.map(np.testing.assert_array_equal, results[1:], clean[1:])
     jax.tree.map(
         partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6),
-        gradients(task, params, rubbish),
+        gradients(task, params, filled_batch),
         gradients(task, params, batch),
     )
 
 
 @pytest.mark.parametrize("name", ["xho ner", "zul pos"])
-def test_the_loss_is_the_mean_over_the_sentences_that_are_there(name):
+def test_the_loss_is_the_mean_over_sentences_without_padding(name):
     model, params = small_model()
     task, batch = model.tasks[name], random_batch(name, LENGTHS, 7)
-    found = outputs(task, params, batch)
+    results = outputs(task, params, batch)
     filled = outputs(task, params, rebatch(batch, [0, 1, 2, 3, 4], 8, 16))
     chain = task.crf(params)
     for i, length in enumerate(LENGTHS):
-        own = np.asarray(found.emissions[i, :length], np.float64)
-        gold = oracles.crf_score(own, np.asarray(batch.sentences.tags[i, :length]), *chain)
-        expected = oracles.crf_log_partition(own, *chain) - gold
-        np.testing.assert_allclose(found.losses[i], expected, 1e-4, 1e-5)
+        scores = np.asarray(results.emissions[i, :length], np.float64)
+        gold = oracles.crf_score(scores, np.asarray(batch.sentences.tags[i, :length]), *chain)
+        expected = oracles.crf_log_partition(scores, *chain) - gold
+        np.testing.assert_allclose(results.losses[i], expected, 1e-4, 1e-5)
     np.testing.assert_array_equal(filled.losses[5:], 0)
-    np.testing.assert_allclose(found.loss, np.mean(found.losses), 1e-5)
-    np.testing.assert_allclose(filled.loss, found.loss, 1e-5)
-    np.testing.assert_array_equal(found.decoding_losses, found.losses)
+    np.testing.assert_allclose(results.loss, np.mean(results.losses), 1e-5)
+    np.testing.assert_allclose(filled.loss, results.loss, 1e-5)
+    np.testing.assert_array_equal(results.decoding_losses, results.losses)
 
 
-def test_a_batch_of_nothing_has_no_loss():
+def test_a_batch_of_empty_sentences_has_loss_zero():
     model, params = small_model()
     empty = random_batch("xho ner", [0] * len(LENGTHS), 7)
     assert outputs(model.tasks["xho ner"], params, empty).loss == 0
@@ -192,25 +192,25 @@ def test_a_batch_of_nothing_has_no_loss():
 def test_decoded_tags_are_the_best_and_well_formed():
     model, params = small_model()
     task, batch = model.tasks["xho ner"], random_batch("xho ner", LENGTHS, 7)
-    found = outputs(task, params, batch)
-    tags, _ = crf.viterbi(found.emissions, task.crf(params), batch.sentences.lengths)
-    np.testing.assert_array_equal(found.tags, tags)
-    for row, length in zip(found.tags, LENGTHS, strict=True):
+    results = outputs(task, params, batch)
+    tags, _ = crf.viterbi(results.emissions, task.crf(params), batch.sentences.lengths)
+    np.testing.assert_array_equal(results.tags, tags)
+    for row, length in zip(results.tags, LENGTHS, strict=True):
         names = tuple(SIZES.tags["ner"][tag] for tag in row[:length])
         assert names in well_formed(length, ["LOC"], "bioes")
 
 
-def test_a_gold_tag_that_is_not_known_leaves_its_sentence_without_a_loss():
+def test_an_unknown_gold_tag_gives_its_sentence_a_nan_loss():
     model, params = small_model()
     task, batch = model.tasks["xho ner"], random_batch("xho ner", LENGTHS, 7)
     tags = np.array(batch.sentences.tags)
     tags[2, 3] = -1
     unknown = batch._replace(sentences=batch.sentences._replace(tags=tags))
-    clean, found = outputs(task, params, batch), outputs(task, params, unknown)
-    np.testing.assert_array_equal(np.isnan(found.decoding_losses), [False, False, True, False, False])
-    others = [0, 1, 3, 4]
-    np.testing.assert_array_equal(found.decoding_losses[others], clean.losses[others])
-    np.testing.assert_array_equal(found.tags, clean.tags)
+    clean, results = outputs(task, params, batch), outputs(task, params, unknown)
+    np.testing.assert_array_equal(np.isnan(results.decoding_losses), [False, False, True, False, False])
+    known = [0, 1, 3, 4]
+    np.testing.assert_array_equal(results.decoding_losses[known], clean.losses[known])
+    np.testing.assert_array_equal(results.tags, clean.tags)
 
 
 @pytest.mark.parametrize("site", ["embed_dropout", "lstm_dropout"])
@@ -218,21 +218,21 @@ def test_dropout_changes_with_the_key(site):
     model, params = small_model()
     plain, batch = model.tasks["xho ner"], random_batch("xho ner", LENGTHS, 7)
     task = replace(plain, **{site: 0.5})
-    first, again, other = (dropped_emissions(task, params, batch, key) for key in (KEY, KEY, OTHER_KEY))
+    first, again, other_key = (dropped_emissions(task, params, batch, key) for key in (KEY, KEY, OTHER_KEY))
     np.testing.assert_array_equal(first, again)
-    for different in (other, outputs(plain, params, batch).emissions):
+    for different in (other_key, outputs(plain, params, batch).emissions):
         assert np.all(np.any(first != different, -1)[INSIDE])
 
 
-def test_dropout_of_the_tag_scores_is_the_last_thing():
+def test_dropout_of_the_tag_scores_comes_last():
     model, params = small_model()
     batch = random_batch("xho ner", LENGTHS, 7)
     task = replace(model.tasks["xho ner"], linear_dropout=0.25)
     plain = outputs(model.tasks["xho ner"], params, batch).emissions[INSIDE]
-    found = dropped_emissions(task, params, batch, KEY)[INSIDE]
-    kept = found != 0
-    np.testing.assert_allclose(found[kept], (plain / 0.75)[kept], 1e-4, 1e-5)
-    assert 0.6 < np.mean(kept) < 0.9
+    scores = dropped_emissions(task, params, batch, KEY)[INSIDE]
+    is_kept = scores != 0
+    np.testing.assert_allclose(scores[is_kept], (plain / 0.75)[is_kept], 1e-4, 1e-5)
+    assert 0.6 < np.mean(is_kept) < 0.9
 
 
 def test_dropout_between_lstm_layers_differs_between_equal_sentences():
@@ -246,7 +246,7 @@ def test_dropout_between_lstm_layers_differs_between_equal_sentences():
 
 
 def covering_batch(name: str) -> Batch:
-    """A batch that holds every character and all words but the last."""
+    """Return a batch that contains every character and all words but the last."""
     batch = random_batch(name, LENGTHS, 7, seed=4)
     rows = SIZES.words[f"{name.split()[0]}_words"]
     words = np.zeros(INSIDE.shape, np.int32)
@@ -258,24 +258,26 @@ def covering_batch(name: str) -> Batch:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_parameter_of_the_task_and_no_other_gets_gradient(name):
+def test_only_parameters_of_the_task_model_get_gradient_and_all_of_them(name):
     model, params = small_model()
     task = model.tasks[name]
     language, _, kind = name.partition(" ")
     slopes = gradients(task, params, covering_batch(name))
-    own = task.select(params).keys()
-    assert own == {
+    components = task.select(params).keys()
+    assert components == {
         *(f"{language}_words", "chars", "highway", "lstm", f"{kind}_univ", f"{kind}_{language}"),
         *(f"{name}/gate", f"{kind}_crf"),
     }
-    # Of its own parameters, a transition that the scheme forbids has none, nor has a word that is not there.
-    expected = jax.tree.map_with_path(lambda path, x: np.full(x.shape, path[0].key in own), params)
+    # Forbidden transitions and the word that is not in the batch get no gradient.
+    expected = jax.tree.map_with_path(lambda path, x: np.full(x.shape, path[0].key in components), params)
     expected[f"{language}_words"]["table"][-1] = False
     expected[f"{kind}_crf"] = jax.tree.map(np.isfinite, task.crf(params)._asdict())
-    found = jax.tree.map(lambda x: np.asarray(x) != 0, slopes)
+    has_gradient = jax.tree.map(lambda x: np.asarray(x) != 0, slopes)
     jax.tree.map_with_path(
-        lambda path, got, wanted: np.testing.assert_array_equal(got, wanted, jax.tree_util.keystr(path)),
-        found,
+        lambda path, leaf, expected_leaf: np.testing.assert_array_equal(
+            leaf, expected_leaf, jax.tree_util.keystr(path)
+        ),
+        has_gradient,
         expected,
     )
 
@@ -289,7 +291,7 @@ def test_tasks_share_by_name():
     assert shared("xho ner", "zul pos") == everywhere
 
 
-def test_a_sentence_without_finite_numbers_has_an_infinite_loss_and_one_with_an_unknown_tag_none() -> None:
+def test_losses_are_infinite_without_finite_scores_and_nan_with_unknown_tags() -> None:
     scores = np.zeros((3, 2, 2), np.float32)
     scores[1, 0, 0] = np.nan
     chain = crf.Chain(*(np.zeros(shape, np.float32) for shape in ((2, 2), (2,), (2,))))

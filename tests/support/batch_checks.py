@@ -27,7 +27,7 @@ def make_sentences(
 
 
 def assert_packed(word_ids: np.ndarray, sentences: PackedSentences) -> None:
-    """Check the order of packed words: first words from the longest sentence to the shortest, then second ones."""
+    """Check the order of packed words: first words, from the longest sentence on, then second words, etc."""
     lengths = np.asarray(sentences.lengths).tolist()
     order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
     expected = [(i, j) for j in range(max(lengths, default=0)) for i in order if j < lengths[i]]

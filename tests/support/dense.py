@@ -44,7 +44,7 @@ def dense_sentences(sentences: EncodedSentences) -> list[DenseSentence]:
 
 
 def pack_dense(sentences: Sequence[DenseSentence], rows: int, n: int, more: int = 0) -> Batch:
-    """Assemble a batch of ``rows`` sentences of ``n`` words, with room for ``more`` of all else than needed."""
+    """Assemble a batch of ``rows`` sentences, padded to ``n`` words, and by ``more`` in all other sizes."""
     encoded = encode_dense(sentences)
     _, *sizes = batch_needs(encoded, rows).shape()
     return assemble(encoded, rows, Shape(n, *(max(size + more, 1) for size in sizes)))

@@ -61,7 +61,7 @@ def random_params(model: Model, seed: int = 10) -> Params:
 
 @lru_cache
 def small_model() -> tuple[Model, Params]:
-    """The four task models, with random parameters."""
+    """Return the four task models with random parameters."""
     model = build_model(small_config(), SIZES)
     return model, random_params(model)
 
@@ -85,7 +85,7 @@ def random_batch(task: str, lengths: list[int], n: int, seed: int = 0) -> Batch:
 
 
 def rebatch(batch: Batch, order: list[int], rows: int, n: int) -> Batch:
-    """Some sentences of a batch in another order and in other places; rows left over are empty."""
+    """Assemble sentences of a batch in another order and size; rows that are left over are empty."""
     words, chars, tags = dense_words(batch), dense_chars(batch), np.asarray(batch.sentences.tags)
     lengths = np.asarray(batch.sentences.lengths)
     sentences = [DenseSentence(*(values[i, : lengths[i]] for values in (words, chars, tags))) for i in order]

@@ -27,14 +27,14 @@ SHAPES = {
 Tree = dict[str, dict[str, np.ndarray]]
 
 
-def config_of(edits: dict[str, Any] | None = None) -> Config:
+def make_config(edits: dict[str, Any] | None = None) -> Config:
     data = tiny_corpus.config()
     for task in data["tasks"]:
         task.update(SETTINGS.get(task["name"], {}))
     return parse_config(edited(data, edits or {}))
 
 
-def task_of(config: Config, name: str) -> TaskConfig:
+def find_task(config: Config, name: str) -> TaskConfig:
     return next(task for task in config.tasks if task.name == name)
 
 
@@ -69,34 +69,34 @@ class NumpySGD:
                 if part == "nld_words" and self.frozen:
                     continue
                 scale = 1.0 if part == "nld_words" else min(1.0, c.gradient_clipping / norm)
-                place = part, leaf
-                v = c.momentum * self.velocity.get(place, 0.0) + scale * g
-                self.velocity[place] = v
+                leaf_path = part, leaf
+                v = c.momentum * self.velocity.get(leaf_path, 0.0) + scale * g
+                self.velocity[leaf_path] = v
                 params[part][leaf] = params[part][leaf] - rate * v
         self.count += 1
 
 
 @pytest.mark.parametrize("frozen", [False, True])
 def test_two_tasks_that_share_components(frozen: bool) -> None:
-    config = config_of({"components.0.trainable": not frozen})
+    config = make_config({"components.0.trainable": not frozen})
     random = np.random.default_rng(5)
     start: Tree = {**random_tree(random, "nld ner"), **random_tree(random, "nld pos")}
     params = {part: {leaf: jnp.asarray(x) for leaf, x in leaves.items()} for part, leaves in start.items()}
     expected: Tree = {
         part: {leaf: x.astype(np.float64) for leaf, x in leaves.items()} for part, leaves in start.items()
     }
-    optimizers = {name: build_optimizer(config, task_of(config, name)) for name in SHAPES}
+    optimizers = {name: build_optimizer(config, find_task(config, name)) for name in SHAPES}
     states = {
         name: optimizer.init({part: params[part] for part in SHAPES[name]})
         for name, optimizer in optimizers.items()
     }
-    oracles = {name: NumpySGD(task_of(config, name), frozen=frozen) for name in SHAPES}
+    oracles = {name: NumpySGD(find_task(config, name), frozen=frozen) for name in SHAPES}
     # Norms of about 0.2 to 30: above and below both tasks' limits.
     for step, name in enumerate(["nld ner", "nld pos", "nld pos", "nld ner", "nld pos", "nld ner"] * 2):
         gradients = random_tree(random, name, scale=[0.05, 3.0, 0.3][step % 3])
-        own = {part: params[part] for part in SHAPES[name]}
-        updates, states[name] = optimizers[name].update(gradients, states[name], own)
-        params |= optax.apply_updates(own, updates)  # type: ignore[operator]
+        task_params = {part: params[part] for part in SHAPES[name]}
+        updates, states[name] = optimizers[name].update(gradients, states[name], task_params)
+        params |= optax.apply_updates(task_params, updates)  # type: ignore[operator]
         oracles[name].step(expected, gradients)
         for part, leaves in expected.items():
             for leaf, value in leaves.items():
@@ -106,16 +106,18 @@ def test_two_tasks_that_share_components(frozen: bool) -> None:
 
 @settings(max_examples=40)
 @given(st.floats(1e-6, 10), st.floats(0.01, 1), st.integers(1, 20_000), st.integers(0, 100_000))
-def test_the_learning_rate_decays_by_the_tasks_own_steps(rate: float, decay: float, every: int, step: int):
+def test_the_learning_rate_decays_by_the_steps_of_the_task_model(
+    rate: float, decay: float, every: int, step: int
+):
     changed = {"learning_rate": rate, "decay_rate": decay, "decay_step": every}
-    task = task_of(config_of(), "nld ner").model_copy(update=changed)
-    found = float(np.asarray(learning_rate_schedule(task)(step)))
+    task = find_task(make_config(), "nld ner").model_copy(update=changed)
+    scheduled = float(np.asarray(learning_rate_schedule(task)(step)))
     # float32 holds the decay to 6e-8, which the power multiplies.
     rel = 1e-5 + 1e-7 * step / every
-    assert found == pytest.approx(rate * decay ** (step / every), rel=rel, abs=1e-30)
+    assert scheduled == pytest.approx(rate * decay ** (step / every), rel=rel, abs=1e-30)
 
 
-def test_words_are_told_by_their_whole_name() -> None:
+def test_word_tables_are_matched_by_their_whole_name() -> None:
     name = "words (v1.0)+"  # a pattern, if it were taken for one
     data = tiny_corpus.config()
     data["components"][0]["name"] = name
@@ -142,7 +144,7 @@ def test_the_first_rule_that_matches_the_whole_path_counts() -> None:
     }
 
 
-def test_a_leaf_that_no_rule_covers() -> None:
+def test_a_leaf_without_a_rule_is_refused() -> None:
     params = {"lstm": {"kernel": 0, "kernel_2": 0}}
     with pytest.raises(ValueError, match="'lstm/kernel_2'"):
         label_params(params, [("lstm/kernel", "clipped")])

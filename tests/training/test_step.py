@@ -1,4 +1,4 @@
-"""One training step: what it changes, that it is pure, and how many programs the steps are."""
+"""A training step: the leaves that it changes, its purity, and the number of compiled programs."""
 
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ KEY = 11
 NAME = "nld ner"
 
 
-def setup_of(config: Path, data: dict[str, Any]) -> Setup:
+def prepare_config(config: Path, data: dict[str, Any]) -> Setup:
     return prepare(load_config(tiny_corpus.write_config(config.parent, data, "step.json")))
 
 
@@ -30,17 +30,17 @@ def setup_of(config: Path, data: dict[str, Any]) -> Setup:
 def setup(tiny_config: Path) -> Setup:
     data = tiny_corpus.lean(NAME)
     data["tasks"][0]["model"]["lstm_dropout"] = 0.3
-    return setup_of(tiny_config, data)
+    return prepare_config(tiny_config, data)
 
 
 @pytest.fixture(scope="module")
 def step(setup: Setup) -> Any:
-    """The step as a run compiles it, but that its arguments stay."""
+    """Return the jitted step without donated arguments."""
     return jax.jit(partial(train_step, setup.task_training(NAME)))
 
 
 def random_state(setup: Setup, seed: int) -> RunState:
-    """A state that needs nothing compiled: the shapes of a fresh one."""
+    """Return a random state in the shapes of an initial one, without compiling."""
     random = np.random.default_rng(seed)
     shapes = jax.eval_shape(lambda: init_params(setup.model, jax.random.key(0)))
     params = jax.tree.map(lambda x: jnp.asarray(random.normal(scale=0.5, size=x.shape), x.dtype), shapes)
@@ -48,36 +48,38 @@ def random_state(setup: Setup, seed: int) -> RunState:
 
 
 def assert_same(first: Any, second: Any) -> None:
-    """Equal to the last bit."""
+    """Check that two trees are equal to the last bit."""
     assert jax.tree.structure(first) == jax.tree.structure(second)
     for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True):
         np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
 
 
-def moved(before: Any, after: Any) -> int:
-    """How many leaves have changed."""
+def count_changed(before: Any, after: Any) -> int:
+    """Return the number of leaves that differ."""
     pairs = zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True)
     return sum(not np.array_equal(a, b) for a, b in pairs)
 
 
-def test_only_the_tasks_own_components_change(tiny_config: Path) -> None:
-    setup = setup_of(tiny_config, tiny_corpus.without_characters(tiny_corpus.config()))
+def test_only_components_of_the_task_model_change(tiny_config: Path) -> None:
+    setup = prepare_config(tiny_config, tiny_corpus.without_characters(tiny_corpus.config()))
     name = "afr pos"
     start = random_state(setup, 0)
     step = jax.jit(partial(train_step, setup.task_training(name)))
     new, metrics = step(start, setup.batches[name].batch(0), jax.random.key(KEY))
-    own = {"afr_words", "lstm", "pos_univ", "pos_afr", "pos_crf", "afr pos/gate"}
-    assert set(new.params) == set(start.params) > own
+    components = {"afr_words", "lstm", "pos_univ", "pos_afr", "pos_crf", "afr pos/gate"}
+    assert set(new.params) == set(start.params) > components
     for part, leaves in start.params.items():
-        assert moved(leaves, new.params[part]) == (len(jax.tree.leaves(leaves)) if part in own else 0), part
+        assert count_changed(leaves, new.params[part]) == (
+            len(jax.tree.leaves(leaves)) if part in components else 0
+        ), part
     for task, opt_state in start.opt_states.items():
-        assert bool(moved(opt_state, new.opt_states[task])) == (task == name)
+        assert bool(count_changed(opt_state, new.opt_states[task])) == (task == name)
     assert (int(start.step), int(new.step)) == (0, 1)
     assert float(metrics.loss) > 0
 
 
-def test_a_step_touches_what_it_is_said_to_touch(tiny_config: Path) -> None:
-    setup = setup_of(tiny_config, tiny_corpus.without_characters(tiny_corpus.config()))
+def test_a_step_touches_the_leaves_that_touches_names(tiny_config: Path) -> None:
+    setup = prepare_config(tiny_config, tiny_corpus.without_characters(tiny_corpus.config()))
     start = random_state(setup, 0)
     paths = [path for path, _ in jax.tree.leaves_with_path(start)]
     for name in setup.model.tasks:
@@ -120,7 +122,7 @@ def test_a_step_is_a_function_of_its_arguments(setup: Setup, step: Any) -> None:
     assert float(step(later, batch, jax.random.key(KEY))[1].loss) != float(once[1].loss)
 
 
-def test_runs_side_by_side_are_the_runs_alone(setup: Setup, step: Any) -> None:
+def test_steps_side_by_side_equal_steps_alone(setup: Setup, step: Any) -> None:
     batches = setup.batches[NAME]
     shapes = lambda i: jax.tree.map(np.shape, batches.batch(i))
     same_shape = [i for i in range(9) if shapes(i) == shapes(0)][:3]

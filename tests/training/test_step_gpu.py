@@ -1,4 +1,4 @@
-"""What a GPU would be given, read from the program: there need be none here."""
+"""Properties of the programs that are lowered for a GPU; no GPU is needed."""
 
 import re
 from functools import partial
@@ -18,8 +18,8 @@ def lowered(tiny_run) -> dict[str, str]:
     return programs(prepare(load_config(tiny_run.config)))
 
 
-def program(function, *given) -> str:
-    return jax.jit(function).trace(*given).lower(lowering_platforms=("cuda",)).as_text()
+def program(function, *arguments) -> str:
+    return jax.jit(function).trace(*arguments).lower(lowering_platforms=("cuda",)).as_text()
 
 
 def programs(setup: Setup) -> dict[str, str]:
@@ -35,7 +35,7 @@ def programs(setup: Setup) -> dict[str, str]:
     }
 
 
-def test_matrix_products_are_of_float32(lowered):
+def test_matrix_products_are_in_float32(lowered):
     for name, text in lowered.items():
         products = [line for line in text.splitlines() if "dot_general" in line]
         assert products, name
@@ -44,51 +44,51 @@ def test_matrix_products_are_of_float32(lowered):
 
 
 def is_constant(value: str, name: str, functions: dict[str, str]) -> bool:
-    """Whether a value within a function is the same in every run, once functions are put in their places."""
-    whole, _, place = value.partition("#")
+    """Return True if a value of a function is a constant of the program, followed through calls."""
+    whole, _, index = value.partition("#")
     body = functions[name]
     if f"{whole} = stablehlo.constant" in body:
         return True
     if chosen := re.search(rf'{whole} = "stablehlo\.case"\((%[\w#]+)\)(.*?)\}}\) :', body, re.DOTALL):
         ways = re.findall(r"stablehlo\.return (%[\w#]+) :", chosen[2])
-        return bool(ways) and all(is_constant(one, name, functions) for one in (chosen[1], *ways))
+        return bool(ways) and all(is_constant(result, name, functions) for result in (chosen[1], *ways))
     if called := re.search(rf"{whole}(?::\d+)? = call @(\w+)\(", body):
         [returned] = re.findall(r"(?m)^    return (.*?) :", functions[called[1]])
-        return is_constant(returned.split(", ")[int(place or 0)], called[1], functions)
+        return is_constant(returned.split(", ")[int(index or 0)], called[1], functions)
     if not whole.startswith("%arg"):
         return False
     calls = [
-        (caller, given.split(", ")[int(whole.removeprefix("%arg"))])
-        for caller, own in functions.items()
-        for given in re.findall(rf"call @{name}\(([^)]*)\)", own)
+        (caller, argument.split(", ")[int(whole.removeprefix("%arg"))])
+        for caller, source in functions.items()
+        for argument in re.findall(rf"call @{name}\(([^)]*)\)", source)
     ]
-    return bool(calls) and all(is_constant(given, caller, functions) for caller, given in calls)
+    return bool(calls) and all(is_constant(argument, caller, functions) for caller, argument in calls)
 
 
-def choices(text: str) -> list[bool]:
-    """Of each choice of a program whether it is made before it runs."""
+def branches(text: str) -> list[bool]:
+    """Return for each branch of a program whether a constant decides it."""
     functions = dict(re.findall(r"func\.func \w+ @(\w+)(\(.*?)(?=func\.func|\Z)", text, re.DOTALL))
-    found = [
+    is_known = [
         is_constant(index, name, functions)
         for name, body in functions.items()
         for index in re.findall(r'"stablehlo\.case"\((%[\w#]+)\)', body)
     ]
-    assert len(found) == text.count('"stablehlo.case"')
-    return found
+    assert len(is_known) == text.count('"stablehlo.case"')
+    return is_known
 
 
-def test_the_host_is_not_asked_for_a_choice(lowered):
-    # Only for the one between devices.
-    assert all(all(choices(text)) for text in lowered.values())
-    assert choices(lowered["step"])
+def test_no_branch_depends_on_device_values(lowered):
+    # Constants decide the branch between platforms.
+    assert all(all(branches(text)) for text in lowered.values())
+    assert branches(lowered["step"])
 
 
-def test_a_choice_by_numbers_is_seen():
+def test_a_branch_that_depends_on_values_is_found():
     one_of_two = lambda x: jnp.sum(jax.lax.cond(jnp.any(x > 0), jnp.sin, jnp.cos, x))
-    assert not any(choices(program(jax.grad(one_of_two), jnp.ones(3))))
+    assert not any(branches(program(jax.grad(one_of_two), jnp.ones(3))))
 
 
-def test_no_loop_has_the_host_ask_how_far_to_go(lowered):
+def test_no_loop_has_a_number_of_steps_from_the_device(lowered):
     # Forward and backward over the LSTM, and both ways at once over the CRF.
     assert lowered["step"].count("stablehlo.while") == 3
     for text in lowered.values():
