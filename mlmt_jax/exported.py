@@ -92,13 +92,7 @@ class ExportedTagger:
             raise RunError(f"{path}: not an exported tagger that can be read here: {reason}") from error
 
     def tag(self, sentences: Iterable[Sequence[str]]) -> list[list[str]]:
-        """Tag tokenized sentences, as `Tagger.tag` does.
-
-        Args:
-            sentences: the tokens of each sentence; an empty sentence gets no tags.
-
-        Returns:
-            One tag for each token, in the scheme of the task's training file.
+        """Tag tokenized sentences, as `Tagger.tag` does: one tag for each token, in the files' scheme.
 
         Raises:
             TypeError: if a sentence is a string, or a token is not one.

@@ -77,7 +77,7 @@ def examine(config: Config, source: str) -> Examination:
         of_dataset += find_between_datasets(scans, spec.name, same_task)
         order = [str(config.path(file)) for file in spec.files.by_split.values()]
         findings += sorted(
-            of_dataset, key=lambda one: (order.index(one.path), one.line is None, one.line, one.column or 0)
+            of_dataset, key=lambda f: (order.index(f.path), f.line is None, f.line, f.column or 0)
         )
     files = {scan.path for splits in scans.values() for scan in splits.values()}
     for spec in config.components:
@@ -149,7 +149,7 @@ def _examine_tasks(config: Config, datasets: Mapping[str, Dataset], source: str)
     errors: list[InputError] = []
     for task in dict.fromkeys(dataset.task for dataset in datasets.values()):
         try:
-            tags, spans = task_tags({name: one for name, one in datasets.items() if one.task == task})
+            tags, spans = task_tags({name: part for name, part in datasets.items() if part.task == task})
         except DataError as error:
             errors.append(error)
         else:

@@ -32,15 +32,15 @@ def find_other_layout(
         advice = "--input text reads a sentence a line"
     elif len(tokens) > 1 and all(any(map(str.isspace, token)) for token in tokens):
         text = "every token holds a space, a tab or the like"
-        advice = f"if columns are parted by it, {advice}"
+        advice = f"if it separates columns, {advice}"
     elif len(tokens) >= _MIN_WORDS and (mark := _inner_mark(tokens)):
         text = f"nearly every token holds {mark!r}"
-        advice = "if columns are parted by it, write tabs: --separator knows these and spaces alone"
+        advice = "if it separates columns, write tabs: --separator accepts tabs and spaces only"
     elif len(tokens) >= _MIN_WORDS and (odd := odd_tokens(sentences)):
         text, advice = f"the tokens {odd.text}", odd.remedy or advice
     else:
         return
-    findings.note(text, example=repr(tokens[0]), advice=f"they were tagged as they stand; {advice}")
+    findings.note(text, example=repr(tokens[0]), advice=f"they were tagged as they are; {advice}")
 
 
 def find_foreign_letters(
@@ -61,7 +61,7 @@ def find_foreign_letters(
     if total < MIN_LETTERS or 2 * count <= total:
         return
     text = f"{count / total:.0%} of the letters are not in the training data: {join_examples(unknown)}"
-    findings.note(text, advice="the tags are worth little; another language, or encoding?")
+    findings.note(text, advice="the tags are unreliable; is it another language or encoding?")
 
 
 def _forms(char: str) -> set[str]:

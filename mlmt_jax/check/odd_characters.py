@@ -22,7 +22,7 @@ def describe_odd(character: str, cell: str) -> tuple[str, str]:
     """Return the text and the advice of a finding about an odd character in a ``cell`` ("token" or "tag")."""
     part = {"token": "a letter of the word", "tag": "a part of the tag"}[cell]
     whole = {"token": "word", "tag": "tag"}[cell]
-    advice = f"it is taken for {part}, which then differs from the {whole} without it"
+    advice = f"it is read as {part}, which then differs from the {whole} without it"
     name = unicodedata.name(character, "").lower()
     code = f"U+{ord(character):04X}"
     if character == _LOST:

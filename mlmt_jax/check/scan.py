@@ -2,7 +2,7 @@
 
 import os
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from mlmt_jax.check.misreading import mend, reread_as_utf8
@@ -39,39 +39,65 @@ class _Row(NamedTuple):
     tag: str
 
 
+class _MiscountedId(NamedTuple):
+    """The id of a word that is not the number of the word in its sentence."""
+
+    line: int  # 1-based
+    word_id: str
+    expected: int
+
+
 def scan_file(path: str | os.PathLike[str], form: ColumnFormat) -> Scan:
     """Read a labelled file to its end; errors are among the findings and are not raised."""
     findings = Findings(path, collect_errors=True)
-    lines = open_text(findings, form.encoding)
-    blocks = [block for block in iter_blocks(lines, form, findings, labelled=True) if block.rows]
-    rows = [
-        _Row(block.line + row, block.lines[row], token, tag)
-        for block in blocks
-        for row, token, tag in zip(block.rows, block.tokens, block.tags, strict=True)
-    ]
+    sentences: list[Sentence] = []
+    rows: list[_Row] = []
+    separators: dict[str, list[tuple[int, int]]] = {"\t": [], " ": []}
+    ids: list[_MiscountedId | None] = []
+    # Blocks are not kept: the garbage collector takes a third of the time for those of a large file.
+    for block in iter_blocks(open_text(findings, form.encoding), form, findings, labelled=True):
+        if block.rows:
+            sentences.append(sentence_of(block))
+            rows += _unusual_rows(block, form)
+            ids += _miscounted_id(block, form)
+            for line, text in ((block.line + row, block.lines[row]) for row in block.rows):
+                mark = "\t" if "\t" in text else " "
+                separators[mark].append((line, text.find(mark) + 1))
     if form.separator is None:
-        _find_mixed_separators(rows, findings)
+        _find_mixed_separators(separators, findings)
     # In a file that is read in a wrong encoding, odd characters are a consequence.
     if not _find_misread_utf8(rows, form, findings):
         _find_odd_characters(rows, form, findings)
-    _find_miscounted_ids(blocks, form, findings)
-    if not blocks and not any(finding.is_error for finding in findings):
+    _find_miscounted_ids(ids, findings)
+    if not sentences and not any(finding.is_error for finding in findings):
         findings.refuse(NO_SENTENCE)
-    return Scan(findings.path, [sentence_of(block) for block in blocks], findings)
+    return Scan(findings.path, sentences, findings)
 
 
-def _find_mixed_separators(rows: Sequence[_Row], findings: Findings) -> None:
-    """Note that some lines have tabs between their columns and others spaces."""
-    tabs = [row for row in rows if "\t" in row.line]
-    spaces = [row for row in rows if "\t" not in row.line]
-    if not tabs or not spaces:
-        return
-    few, many, mark = ("tabs", "spaces", "\t") if len(tabs) <= len(spaces) else ("spaces", "tabs", " ")
-    rare, usual = sorted((tabs, spaces), key=len)
-    text = f"{few} between the columns, where {len(usual)} lines of the file have {many}"
-    advice = "each line is split by what it has; a token with spaces in it needs tabs (parser.separator)"
-    column = rare[0].line.find(mark) + 1
-    findings.note(text, rare[0].number, column=column, advice=advice, count=len(rare))
+def _unusual_rows(block: Block, form: ColumnFormat) -> Iterator[_Row]:
+    """Yield the token lines of a block with characters other than printable ASCII and separators."""
+    has_tabs = form.separator in (None, "\t")
+    for row, token, tag in zip(block.rows, block.tokens, block.tags, strict=True):
+        line = block.lines[row].replace("\t", " ") if has_tabs else block.lines[row]
+        if not (line.isascii() and line.isprintable()):
+            yield _Row(block.line + row, block.lines[row], token, tag)
+
+
+def _find_mixed_separators(separators: dict[str, list[tuple[int, int]]], findings: Findings) -> None:
+    """Note that some lines have tabs between their columns and others spaces.
+
+    Args:
+        separators: by "\\t" and " ", the line and column of the first one in each token line.
+        findings: of the file.
+    """
+    names = {"\t": "tabs", " ": "spaces"}
+    rare, usual = sorted(separators, key=lambda mark: len(separators[mark]))
+    if separators[rare]:
+        lines = f"{len(separators[usual])} lines of the file have {names[usual]}"
+        text = f"{names[rare]} between the columns, where {lines}"
+        advice = "each line is split by its own separator; a token with spaces needs tabs (parser.separator)"
+        line, column = separators[rare][0]
+        findings.note(text, line, column=column, advice=advice, count=len(separators[rare]))
 
 
 def _find_misread_utf8(rows: Sequence[_Row], form: ColumnFormat, findings: Findings) -> bool:
@@ -80,7 +106,7 @@ def _find_misread_utf8(rows: Sequence[_Row], form: ColumnFormat, findings: Findi
     texts = reread_as_utf8([row.token for row in rows], form.encoding)
     if texts:
         text = f"a token that is UTF-8 and is read as {form.encoding}"
-        advice = 'the wrong letters are taken as they stand; set parser.encoding to "utf-8"'
+        advice = 'the wrong letters are read as they are; set parser.encoding to "utf-8"'
         column, example = (
             _difference_column(rows[0], texts[0], form),
             f"{rows[0].token!r}, perhaps {texts[0]!r}",
@@ -89,32 +115,35 @@ def _find_misread_utf8(rows: Sequence[_Row], form: ColumnFormat, findings: Findi
     return bool(texts)
 
 
-def _find_miscounted_ids(blocks: Sequence[Block], form: ColumnFormat, findings: Findings) -> None:
-    """Note sentences whose ids, in an unread first column, do not count 1, 2, 3 while most others do."""
-    indexed = 0
-    miscounted: list[tuple[int, str, int]] = []  # line, id and expected id of each such sentence
-    for block in blocks:
-        cells = [split_columns(block.lines[row], form.separator) for row in block.rows]
-        if is_first_read(cells[0], form):
-            continue
-        indexed += 1
-        expected = next((i for i, row in enumerate(cells, 1) if row[0] != str(i)), None)
-        if expected is not None:
-            miscounted.append((block.line + block.rows[expected - 1], cells[expected - 1][0], expected))
-    if miscounted and 2 * len(miscounted) < indexed:
+def _miscounted_id(block: Block, form: ColumnFormat) -> list[_MiscountedId | None]:
+    """Return the first id of a sentence that does not count 1, 2, 3.
+
+    Returns:
+        One item, None if all ids are right; empty if the first column is read, which then holds no ids.
+    """
+    cells = [split_columns(block.lines[row], form.separator) for row in block.rows]
+    if is_first_read(cells[0], form):
+        return []
+    for expected, (row, (word_id, *_)) in enumerate(zip(block.rows, cells, strict=True), 1):
+        if word_id != str(expected):
+            return [_MiscountedId(block.line + row, word_id, expected)]
+    return [None]
+
+
+def _find_miscounted_ids(ids: Sequence[_MiscountedId | None], findings: Findings) -> None:
+    """Note that the ids of some sentences do not count 1, 2, 3, if those of most sentences do."""
+    miscounted = [place for place in ids if place is not None]
+    if miscounted and 2 * len(miscounted) < len(ids):
         line, word_id, expected = miscounted[0]
         text = "a sentence whose words' ids do not count 1, 2, 3"
         example = f"{word_id!r} where {expected} was expected"
-        advice = "it is read as it stands; is a line or an empty line missing, or is one too many?"
+        advice = "it is read as it is; is a line or an empty line missing, or is there one too many?"
         findings.note(text, line, column=1, example=example, advice=advice, count=len(miscounted))
 
 
 def _find_odd_characters(rows: Sequence[_Row], form: ColumnFormat, findings: Findings) -> None:
     """Note odd characters in tokens and tags, and letters of tokens that stand for other letters."""
     for row in rows:
-        line = row.line.replace("\t", " ") if form.separator in (None, "\t") else row.line
-        if line.isascii() and line.isprintable():
-            continue
         for kind, cell, index in (("token", row.token, form.token_col), ("tag", row.tag, form.label_col)):
             place = find_odd(cell)
             if place is not None:
@@ -129,13 +158,13 @@ def _find_other_letters(row: _Row, form: ColumnFormat, findings: Findings) -> No
     """Note that a token is not in the normal form NFC, or looks like misread UTF-8."""
     composed, mended = unicodedata.normalize("NFC", row.token), mend(row.token)
     if composed != row.token:
-        text = "a token that is not in Unicode's normal form NFC (such as an accent of its own)"
-        advice = "training takes it for another word than the same in NFC; bring all files to one form"
+        text = "a token that is not in Unicode's normal form NFC (such as a separate accent)"
+        advice = "training reads it and its NFC form as different words; bring all files to one form"
         column = _difference_column(row, composed, form)
         findings.note(text, row.number, column=column, example=ascii(row.token), advice=advice)
     if mended != row.token:
         text = "letters that look like UTF-8 read as latin-1 or cp1252"
-        advice = "the wrong letters are taken as they stand; mend the file"
+        advice = "the wrong letters are read as they are; mend the file"
         column, example = _difference_column(row, mended, form), f"{row.token!r}, perhaps {mended!r}"
         findings.note(text, row.number, column=column, example=example, advice=advice)
 

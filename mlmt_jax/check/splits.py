@@ -21,7 +21,7 @@ def find_long_sentences(scan: Scan, max_len: int | None) -> Iterator[Finding]:
     if long:
         text = f"a sentence of more than {_MAX_WORDS} words"
         example = f"{len(long[0].tokens)} words from {long[0].tokens[0]!r}"
-        advice = "it is read whole, which costs time and memory; are empty lines missing?"
+        advice = "it is read as one sentence, which costs time and memory; are empty lines missing?"
         yield Finding(scan.path, long[0].line, text, len(long), example=example, advice=advice)
 
 
@@ -42,7 +42,7 @@ def find_between_splits(scans: Mapping[str, Scan]) -> Iterator[Finding]:
         for other, places in repeats.items():
             advice = "it counts in the scores of both"
             if other == "train":
-                advice = f"scores on {split} may be too high by what is learnt by heart"
+                advice = f"scores on {split} may be too high, since training has seen it"
             yield _repeats(scan, scans[other], f"a sentence of {split} that {other}", places, advice)
 
 

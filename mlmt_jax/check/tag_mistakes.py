@@ -27,7 +27,7 @@ _MAX_TYPES = 5  # findings about single span types
 
 
 def find_tag_mistakes(scan: Scan, scheme: Scheme, *, are_bare: bool) -> Iterator[Finding]:
-    """Yield findings about another scheme, tags without a prefix, and span types that differ in case alone.
+    """Yield findings about another scheme, tags without a prefix, and span types that differ only in case.
 
     Args:
         scan: the file.
@@ -51,11 +51,11 @@ def find_likely_spans(scan: Scan) -> Iterator[Finding]:
     if 2 * len(prefixes) > len(others) and not {"B", "I"}.isdisjoint(map(str.upper, prefixes)):
         tags = [tag for tag in counts if not SPAN_TAG.fullmatch(tag)]
         text = "spans, most likely, with tags that are not written as O, B-PER, I-PER"
-        advice = "write them so; now each word counts for itself"
+        advice = "write them so; otherwise each word counts by itself"
     elif usual == OUTSIDE:
         tags = [others[0][0]]
         text = "tags of single words, most of which are O: spans without prefixes?"
-        advice = 'for spans so written set parser.scheme to "io"; now each word counts for itself'
+        advice = 'for spans without prefixes set parser.scheme to "io"; otherwise each word counts by itself'
     else:
         return
     if tags:
@@ -79,7 +79,7 @@ def _find_bare_tags(scan: Scan, *, are_bare: bool) -> Iterator[Finding]:
     bare = [(tag, line) for tag, line in _tags_and_lines(scan) if not split_tag(tag)[0]]
     like_outside = [place for place in bare if place[0] in _LIKE_OUTSIDE]
     others = [] if are_bare else [place for place in bare if place[0] not in _LIKE_OUTSIDE]
-    advice = "it is taken for a span of a type of that name"
+    advice = "it is read as a span of a type of that name"
     for text, places, write in (
         ("a tag that looks like O and is not", like_outside, ascii),
         ("a tag without a prefix", others, repr),
@@ -111,7 +111,7 @@ def _find_other_scheme(scan: Scan, scheme: Scheme) -> Iterator[Finding]:
 
 
 def _find_types_in_other_case(scan: Scan) -> Iterator[Finding]:
-    """Yield a finding for each span type that differs from another in case alone; one if there are many."""
+    """Yield a finding for each span type that differs from another only in case; one if there are many."""
     lines: dict[str, list[int]] = {}  # by span type
     for tag, line in _tags_and_lines(scan):
         lines.setdefault(split_tag(tag)[1], []).append(line)
@@ -120,13 +120,13 @@ def _find_types_in_other_case(scan: Scan) -> Iterator[Finding]:
         by_lower_case.setdefault(span_type.lower(), []).append(span_type)
     groups = [types for types in by_lower_case.values() if len(types) > 1]
     rarest = [min(types, key=lambda span_type: len(lines[span_type])) for types in groups]
-    advice = "they are taken for different types"
+    advice = "they are read as different types"
     if len(groups) > _MAX_TYPES:  # a column that holds something else
-        text = "span type that differs from another in case alone"
+        text = "span type that differs from another only in case"
         example = join_examples(span_type for types in groups for span_type in types)
         yield Finding(scan.path, lines[rarest[0]][0], text, len(groups), example=example, advice=advice)
         return
     for types, rare in zip(groups, rarest, strict=True):
         others = ", ".join(repr(span_type) for span_type in types if span_type != rare)
-        text = f"span type {rare!r} differs from {others} in case alone"
+        text = f"span type {rare!r} differs from {others} only in case"
         yield Finding(scan.path, lines[rare][0], text, len(lines[rare]), advice=advice)

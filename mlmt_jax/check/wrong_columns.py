@@ -91,7 +91,7 @@ def _odd_tags(tokens: set[str], tags: set[str]) -> Oddity | None:
 
 def _advice(scan: Scan, form: ColumnFormat, oddity: Oddity) -> str:
     """Return the advice of a finding: the consequence, the remedy if there is one, and the likely columns."""
-    advice = "training learns them as they stand" + (f"; {oddity.remedy}" if oddity.remedy else "")
+    advice = "training uses them as they are" + (f"; {oddity.remedy}" if oddity.remedy else "")
     try:
         guess = guess_format(scan.path, form.encoding)
     except DataError:  # the reader has a finding about it

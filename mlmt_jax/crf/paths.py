@@ -22,8 +22,8 @@ def path_log_probabilities(emissions: ArrayLike, tags: ArrayLike, chain: Chain, 
     Args:
         emissions: (..., n, t) float, nats.
         tags: (..., n) integer, in [0, t) within the length.
-        chain: transitions (t, t), start (t,), end (t,), nats; ``-inf`` forbids.
-        lengths: (...) integer.
+        chain: transitions (t, t), start (t,) and end (t,) in nats, ``-inf`` for what is forbidden.
+        lengths: (...) integer, words per sentence.
 
     Returns:
         (..., n) nats; log P(tag) for the first word, 0 beyond the length, and ``-inf`` if the tag cannot

@@ -130,8 +130,8 @@ def iter_blocks(
             if not ids.read(cells[0]):
                 continue
             if RANGE_OR_NODE.fullmatch(cells[0]):
-                text = "a line with an id as of a range or an empty node, where CoNLL-U has none"
-                findings.note(text, number, example=cells[0], advice="it is taken for a token")
+                text = "a line with the id of a range or an empty node, where CoNLL-U has none"
+                findings.note(text, number, example=cells[0], advice="it is read as a token")
         if len(cells) < need:
             _refuse_columns(number, line, cells, fmt, labelled, findings)
             continue
@@ -139,7 +139,7 @@ def iter_blocks(
         if len(cells) != width:
             text = f"a token line whose number of columns is not that of the file's first, {width}"
             column = cell_column(line, fmt, width, width) if len(cells) > width else len(line) + 1
-            advice = "its token and its tag are read from the columns of the config all the same"
+            advice = "its token and its tag are read from the configured columns nevertheless"
             findings.note(text, number, column=column, example=_quote(line), advice=advice)
         if not block.rows:
             shape = _shape(line, cells, fmt)
@@ -147,7 +147,7 @@ def iter_blocks(
             _find_skipped_tokens(block._replace(lines=block.lines[:-1]), shape, fmt, findings)
         if not cells[fmt.token_col]:
             column = cell_column(line, fmt, fmt.token_col, width)
-            advice = "it is taken for a word without characters"
+            advice = "it is read as a word without characters"
             findings.note("an empty token", number, column=column, advice=advice)
         if labelled and not cells[fmt.label_col]:
             column = cell_column(line, fmt, fmt.label_col, width)
@@ -257,7 +257,9 @@ def _refuse_columns(
     advice = f"expected at least {need} columns with {between} between them; they are counted from 0"
     if not line.replace(_BOM, "").strip():
         char = next(char for char in line if char not in " \t")
-        advice = f"it looks empty and is not (U+{ord(char):04X}): empty lines hold spaces and tabs alone"
+        advice = (
+            f"it looks empty and is not (U+{ord(char):04X}): empty lines may contain spaces and tabs only"
+        )
     text = f"{len(cells)} column(s), but {setting}"
     findings.refuse(text, number, column=len(line) + 1, example=_quote(line), advice=advice)
 

@@ -1,4 +1,4 @@
-"""The data doctor on a corpus with one thing changed."""
+"""The check command on a small corpus with changed files."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from mlmt_jax.check.__main__ import main
 
 @pytest.fixture
 def check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Check:
-    """Writes a corpus and examines it; files that are not given are clean, those of None are absent."""
+    """Return a function that writes a corpus and checks it; None means no file, the default a clean one."""
 
     def run(
         *flags: str, vectors: str | bytes | None = None, parser: dict[str, Any] | None = None, **files: Any
@@ -25,7 +25,7 @@ def check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Check:
                 (tmp_path / name).write_bytes(data)
         path = tmp_path / "c.json"
         path.write_text(json.dumps(config(contents, parser or {}, vectors is not None)), encoding="utf-8")
-        ended = status(main, path, *flags)
+        exit_status = status(main, path, *flags)
         out, err = capsys.readouterr()
         assert err == ""
         *lines, summary = out.replace(f"{tmp_path}/", "").splitlines()
@@ -36,6 +36,6 @@ def check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Check:
             else:
                 kind, place, text = line.split(": ", 2)
                 messages.append(Message(kind, place, text, ""))
-        return Output(ended, messages, summary)
+        return Output(exit_status, messages, summary)
 
     return run

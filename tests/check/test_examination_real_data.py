@@ -1,4 +1,4 @@
-"""The real corpora and vectors load with the counts that a slow, separate reading gives."""
+"""Real corpora and vectors, read as a simple separate reader reads them."""
 
 from pathlib import Path
 
@@ -42,14 +42,14 @@ VECTORS = {"xho": 29393, "zul": 32338, "dan": 6030, "swe": 5381}
 
 
 def groups(path: Path) -> list[list[str]]:
-    """The lines between blank lines."""
-    found: list[list[str]] = [[]]
+    """Split a file at its blank lines into groups of lines."""
+    all_groups: list[list[str]] = [[]]
     for line in path.read_bytes().decode().split("\n"):
         if line:
-            found[-1].append(line)
+            all_groups[-1].append(line)
         else:
-            found.append([])
-    return [group for group in found if group]
+            all_groups.append([])
+    return [group for group in all_groups if group]
 
 
 def read(path: Path, fmt: ColumnFormat):
@@ -59,7 +59,7 @@ def read(path: Path, fmt: ColumnFormat):
 
 
 @pytest.mark.parametrize("name", MASAKHANE)
-def test_masakhane(shared_data, name):
+def test_masakhane_files_are_read_as_by_a_simple_reader(shared_data, name):
     path = shared_data / "masakhane" / name
     sentences, findings = read(path, ColumnFormat())
     # The last space is what separates: a line " O" has an empty token, and none of these has a comment.
@@ -70,7 +70,7 @@ def test_masakhane(shared_data, name):
 
 
 @pytest.mark.parametrize(("folder", "name"), [("uner", n) for n in UNER] + [("ud", n) for n in UD])
-def test_universal(shared_data, folder, name):
+def test_universal_files_are_read_as_by_a_simple_reader(shared_data, folder, name):
     path = shared_data / folder / name
     label = 2 if folder == "uner" else 3
     sentences, findings = read(path, ColumnFormat(token_col=1, label_col=label))
@@ -83,7 +83,7 @@ def test_universal(shared_data, folder, name):
     assert list(findings) == []
 
 
-def test_the_corpora_have_what_makes_them_hard(shared_data):
+def test_corpora_have_tokens_with_spaces_and_hashes(shared_data):
     tokens = {
         token
         for name in ("sv_talbanken-ud-test.conllu", "es_gsd-ud-test.conllu")
@@ -96,10 +96,12 @@ def test_the_corpora_have_what_makes_them_hard(shared_data):
     assert sum(token.startswith("#") for s in zulu for token in s.tokens) == 8
 
 
-def test_the_doctor_finds_what_is_odd_in_them(shared_data):
+def test_check_finds_the_known_oddities_of_masakhane(shared_data):
     config = load_config(CONFIGS / "masakhane_xho_single.json", [f"data_root={shared_data}"])
-    found = examine(config, "config")
-    places = [(Path(f.path).name, f.line, f.column, f.count, f.text.split()[-1]) for f in found.findings]
+    examination = examine(config, "config")
+    places = [
+        (Path(f.path).name, f.line, f.column, f.count, f.text.split()[-1]) for f in examination.findings
+    ]
     assert places == [
         ("xho.ner.train.txt", 29346, 13, 4, "does"),  # ill-formed tags
         ("xho.ner.train.txt", 44520, 1, 2, "token"),  # empty
@@ -107,11 +109,11 @@ def test_the_doctor_finds_what_is_odd_in_them(shared_data):
         ("xho.ner.test.txt", 9461, None, 252, "well"),  # sentences of train
         ("xho.ner.test.txt", 14985, 14, 4, "does"),
     ]
-    assert (found.errors, found.files) == ([], 4)
+    assert (examination.errors, examination.files) == ([], 4)
 
 
 @pytest.mark.parametrize(("folder", "name", "label"), [("uner", UNER[0], 2), ("ud", UD[-1], 3)])
-def test_the_doctor_reads_what_training_reads(shared_data, folder, name, label):
+def test_check_reads_the_sentences_of_training(shared_data, folder, name, label):
     path = shared_data / folder / name
     fmt = ColumnFormat(token_col=1, label_col=label)
     scan = scan_file(path, fmt)
@@ -119,7 +121,7 @@ def test_the_doctor_reads_what_training_reads(shared_data, folder, name, label):
 
 
 @pytest.mark.parametrize("language", VECTORS)
-def test_vectors(shared_data, language):
+def test_vector_files_are_read_as_by_a_simple_reader(shared_data, language):
     path = shared_data / "embeddings" / f"{language}.cbow.50d.txt"
     vectors, findings = read_vectors(path, 50, max_words=400_000)
     header, *lines = path.read_bytes().decode().rstrip("\n").split("\n")

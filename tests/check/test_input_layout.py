@@ -1,4 +1,4 @@
-"""Input that is laid out otherwise than a run's training file."""
+"""Input whose layout differs from a run's training file."""
 
 import pytest
 
@@ -46,7 +46,7 @@ def rows(*sentences: str, column: int = 0, separator: str | None = None) -> Sent
         (([], []), None),
     ],
 )
-def test_what_is_odd_about_the_first_sentences(sentences: Sentences, expected: str | None) -> None:
+def test_another_layout_is_noted(sentences: Sentences, expected: str | None) -> None:
     findings = Findings("input")
     find_other_layout(findings, *sentences)
     assert len(list(findings)) == (expected is not None)

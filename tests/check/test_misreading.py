@@ -1,4 +1,4 @@
-"""Words of UTF-8 that went through another encoding, and words that only look so."""
+"""Words of UTF-8 that were read in another encoding, and words that only look so."""
 
 import codecs
 
@@ -35,7 +35,7 @@ def _latin(error: UnicodeError) -> tuple[str, int]:
     ],
 )
 def test_misread_words_are_mended(word: str) -> None:
-    # cp1252 where it has a letter for the byte, else latin-1, as browsers read.
+    # Browsers read bytes without a letter in cp1252 as latin-1.
     codecs.register_error("latin", _latin)
     misread = word.encode().decode("cp1252", "latin")
     assert mend(misread) == word
@@ -62,5 +62,5 @@ def test_misread_words_are_mended(word: str) -> None:
         "“Â”",
     ],
 )
-def test_words_that_are_what_they_look_like(word: str) -> None:
+def test_correct_words_are_not_changed(word: str) -> None:
     assert mend(word) == word

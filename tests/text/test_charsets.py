@@ -1,4 +1,4 @@
-"""How bytes that are not UTF-8 may read."""
+"""Likely encodings of bytes that are not UTF-8."""
 
 from pathlib import Path
 
@@ -35,10 +35,10 @@ from mlmt_jax.text.lines import open_text
         ("של", "cp1255"),
     ],
 )
-def test_the_encoding_is_among_the_likely_ones_with_its_words(text: str, encoding: str) -> None:
-    found = likely_readings(f"{text}\tO\n".encode(encoding))
-    assert found[encoding] == " ".join(word for word in text.split() if not word.isascii())
-    assert len(set(found.values())) == len(found)
+def test_the_encoding_is_likely_and_has_its_words(text: str, encoding: str) -> None:
+    readings = likely_readings(f"{text}\tO\n".encode(encoding))
+    assert readings[encoding] == " ".join(word for word in text.split() if not word.isascii())
+    assert len(set(readings.values())) == len(readings)
 
 
 @pytest.mark.parametrize(
@@ -51,11 +51,11 @@ def test_the_encoding_is_among_the_likely_ones_with_its_words(text: str, encodin
         ("سلام", "cp1256"),
     ],
 )
-def test_the_encoding_comes_first_where_others_read_no_words(text: str, encoding: str) -> None:
+def test_the_encoding_comes_first_if_others_give_no_words(text: str, encoding: str) -> None:
     assert next(iter(likely_readings(f"{text} O".encode(encoding)))) == encoding
 
 
-def test_of_a_long_word_is_shown_what_is_not_ascii() -> None:
+def test_a_long_word_is_cut_around_its_first_letter_that_is_not_ascii() -> None:
     [reading] = likely_readings(b"a" * 10_000 + "é".encode("cp1252") + b"b" * 10_000).values()
     assert reading == "a" * 12 + "é" + "b" * 11
     assert len(next(iter(likely_readings(b"\xe9" * 10_000).values()))) == 24
@@ -68,7 +68,7 @@ def test_binary_data_has_no_reading() -> None:
 
 
 @pytest.mark.parametrize("end", [b"", b"\n"])
-def test_the_message_shows_what_the_words_would_be(tmp_path: Path, end: bytes) -> None:
+def test_the_message_shows_the_words_of_each_encoding(tmp_path: Path, end: bytes) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"a O\n" + "мать O".encode("cp1251") + end)
     with pytest.raises(DataError) as error:

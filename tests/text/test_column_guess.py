@@ -1,4 +1,4 @@
-"""The columns that a labelled file seems to have."""
+"""Guesses of the columns of labelled files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -33,14 +33,14 @@ GUESSES = {
 
 
 @pytest.mark.parametrize(
-    ("cells", "are"), [(["1", "0.5", "-2e-3"], True), (["١٢"], True), (["1", "B"], False)]
+    ("cells", "expected"), [(["1", "0.5", "-2e-3"], True), (["١٢"], True), (["1", "B"], False)]
 )
-def test_numbers(cells: list[str], are: bool) -> None:
-    assert are_numbers(cells) == are
+def test_numbers_are_recognised(cells: list[str], expected: bool) -> None:
+    assert are_numbers(cells) == expected
 
 
 @pytest.mark.parametrize("name", GUESSES)
-def test_guesses(write: Write, name: str) -> None:
+def test_columns_are_guessed(write: Write, name: str) -> None:
     content, (token_col, label_col, separator) = GUESSES[name]
     path = write(content)
     guess = guess_format(path)
@@ -48,13 +48,13 @@ def test_guesses(write: Write, name: str) -> None:
     read_conll(path, guess)
 
 
-def test_guesses_look_at_a_files_start_only(write: Write) -> None:
+def test_only_the_start_of_a_file_is_read(write: Write) -> None:
     assert guess_format(write(b"a O\n" * 20_000 + b"\xe9 O\n")).label_col == 1
 
 
 @pytest.mark.parametrize(
     ("content", "word"), [("a\nb\n", "one column"), ("", "no sentence"), (b"\xe9\n", "0xe9")]
 )
-def test_no_guess(write: Write, content: str | bytes, word: str) -> None:
+def test_a_file_without_columns_is_refused(write: Write, content: str | bytes, word: str) -> None:
     with pytest.raises(DataError, match=word):
         guess_format(write(content))

@@ -31,7 +31,7 @@ def plain(sentences) -> list[list[tuple[str, str]]]:
         "Piet B-PER\r\nloopt O\r\n\r\nJa O\r\n",
         "Piet B-PER\r\nloopt O\r\n\r\nJa O\r",  # half a line ending
         "Piet\tB-PER\nloopt\tO\n\nJa\tO\n",
-        "Piet\tB-PER\nloopt O\n\nJa   O  \n",  # told for each line; runs of spaces; spaces at the end
+        "Piet\tB-PER\nloopt O\n\nJa   O  \n",  # one separator a line; runs of spaces; spaces at the end
         "\ufeffPiet B-PER\nloopt O\n\nJa O\n",
         "\n\nPiet B-PER\nloopt O\n \t \n\n\nJa O\n\n\n",  # white space alone is a blank line
         "  Piet B-PER\n loopt O\n\n Ja O\n",  # indentation
@@ -41,13 +41,13 @@ def plain(sentences) -> list[list[tuple[str, str]]]:
         "Piet B-PER\nloopt O\n-DOCSTART-\nJa O\n",  # ends the sentence before it
     ],
 )
-def test_two_columns_in_any_dress(write, content):
+def test_two_columns_are_read_in_every_layout(write, content):
     sentences, findings = read_conll(write(content), ColumnFormat())
     assert plain(sentences) == [[("Piet", "B-PER"), ("loopt", "O")], [("Ja", "O")]]
     assert list(findings) == []
 
 
-def test_lines_are_those_of_the_first_tokens(write):
+def test_the_line_of_a_sentence_is_that_of_its_first_token(write):
     sentences, _ = read_conll(write("\n# c\na O\nb O\n\n\n-DOCSTART-\n# d\n# e\nc O\n"), ColumnFormat())
     assert [s.line for s in sentences] == [3, 10]
 
@@ -72,7 +72,7 @@ def test_conllu_ranges_and_empty_nodes_are_no_tokens(write):
     assert list(findings) == []
 
 
-def test_ids_are_tokens_where_the_first_column_is_read(write):
+def test_ids_are_tokens_if_the_first_column_is_read(write):
     sentences, _ = read_conll(write("8.1 NUM\n1-2 NUM\n"), ColumnFormat())
     assert sentences[0].tokens == ("8.1", "1-2")
     sentences, _ = read_conll(write("8.1 NUM\n1-2 NUM\n"), ColumnFormat(token_col=-2, label_col=-1))
@@ -92,7 +92,7 @@ def test_ids_are_tokens_where_the_first_column_is_read(write):
         ["1", "1.5", "2"],
     ],
 )
-def test_ids_that_are_not_those_of_conllu_leave_their_tokens(write, ids):
+def test_ids_of_other_formats_are_words(write, ids):
     words = ["Sarel", "woon", "daar"]
     path = write("".join(f"{i}\t{word}\tO\n" for i, word in zip(ids, words, strict=True)))
     sentences, findings = read_conll(path, INDEXED)
@@ -101,18 +101,18 @@ def test_ids_that_are_not_those_of_conllu_leave_their_tokens(write, ids):
     assert list(findings)
 
 
-def test_a_mark_behind_the_last_column_makes_no_comment(write):
+def test_a_separator_after_the_last_column_makes_no_comment(write):
     for text in ("In\tO\t\n#Paris\tB-LOC\n", "In\tO\n#Paris\tB-LOC\t\n"):
         sentences, _ = read_conll(write(text), ColumnFormat())
         assert sentences[0].tokens == ("In", "#Paris")
 
 
-def test_a_line_that_looks_empty_is_told(write):
+def test_a_line_that_looks_empty_is_refused(write):
     with pytest.raises(DataError, match=r"it looks empty and is not \(U\+00A0\)"):
         read_conll(write("we O\n\xa0\nend O\n"), ColumnFormat())
 
 
-def test_a_sentence_of_hashes_alone_is_found(write):
+def test_a_skipped_sentence_of_hashes_is_noted(write):
     sentences, findings = read_conll(write("we O\n\n#MeToo O\n#X B-ORG\n\nend O\n"), ColumnFormat())
     assert [s.tokens for s in sentences] == [("we",), ("end",)]
     [finding] = findings
@@ -126,7 +126,7 @@ def test_hashes_are_tokens_within_a_sentence(write):
     assert list(findings) == []
 
 
-def test_hashes_before_a_sentence_are_comments_and_are_found_if_they_look_like_tokens(write):
+def test_comments_that_look_like_tokens_are_noted(write):
     path = write("#tag O\nwe O\n\n# a b c\n#other O\nare O\n")
     sentences, findings = read_conll(path, ColumnFormat())
     assert [s.tokens for s in sentences] == [("we",), ("are",)]
@@ -138,22 +138,22 @@ def test_hashes_before_a_sentence_are_comments_and_are_found_if_they_look_like_t
     assert list(findings) == []
 
 
-def test_metadata_of_as_many_fields_as_columns_is_not_suspicious(write):
+def test_metadata_with_as_many_fields_as_columns_is_not_noted(write):
     _, findings = read_conll(write("# sent_id = 5\nEU NNP B-NP B-ORG\n"), ColumnFormat(label_col=-1))
     assert list(findings) == []
 
 
 @pytest.mark.parametrize("line", [" O", "\tO"])
-def test_an_empty_token_is_kept_and_found(write, line):
+def test_an_empty_token_is_kept_and_noted(write, line):
     path = write(f"a O\n{line}\nb O\n\nc O\n{line}\n")
     sentences, findings = read_conll(path, ColumnFormat())
     assert plain(sentences) == [[("a", "O"), ("", "O"), ("b", "O")], [("c", "O"), ("", "O")]]
     assert [str(f) for f in findings] == [
-        f"{path}:2:1: an empty token (2 times)\n  it is taken for a word without characters"
+        f"{path}:2:1: an empty token (2 times)\n  it is read as a word without characters"
     ]
 
 
-def test_changing_column_counts_are_found(write):
+def test_changing_column_counts_are_noted(write):
     _, findings = read_conll(write("a O\nt ex O\nb O\nu s w O\n"), ColumnFormat())
     assert [(f.line, f.count) for f in findings] == [(2, 2)]
 
@@ -166,12 +166,12 @@ def test_changing_column_counts_are_found(write):
         (ColumnFormat(0, 3, " "), [("EU", "B-ORG"), ("X", "O")]),
     ],
 )
-def test_columns_from_the_end(write, fmt, expected):
+def test_columns_count_from_the_end(write, fmt, expected):
     sentences, _ = read_conll(write("EU NNP B-NP B-ORG\nX Y Z O\n"), fmt)
     assert plain(sentences) == [expected]
 
 
-def test_separators(write):
+def test_separators_are_taken_literally(write):
     assert plain(read_conll(write("a,b||O\n"), ColumnFormat(separator="||"))[0]) == [[("a,b", "O")]]
     assert plain(read_conll(write("a\tb   O\n"), ColumnFormat(separator=" "))[0]) == [[("a\tb", "O")]]
     assert plain(read_conll(write("a b\t\tO\n"), ColumnFormat(0, 2, "\t"))[0]) == [[("a b", "O")]]
@@ -210,7 +210,7 @@ def test_separators(write):
         ("a O\n".encode("utf-16"), ColumnFormat(), [":1:1: a byte that is not utf-8: 0xff", "UTF-16"]),
     ],
 )
-def test_refusals_name_file_line_and_what_was_expected(write, content, fmt, words):
+def test_errors_name_file_line_and_expectation(write, content, fmt, words):
     path = write(content)
     with pytest.raises(DataError) as caught:
         read_conll(path, fmt)
@@ -220,7 +220,7 @@ def test_refusals_name_file_line_and_what_was_expected(write, content, fmt, word
     assert message.count("\n") <= 1
 
 
-def test_files_that_cannot_be_opened(tmp_path):
+def test_files_that_cannot_be_opened_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"nowhere.*cannot be read: No such file"):
         read_conll(tmp_path / "nowhere", ColumnFormat())
     with pytest.raises(DataError, match="cannot be read"):
@@ -228,7 +228,7 @@ def test_files_that_cannot_be_opened(tmp_path):
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "utf-16", "utf-16-le", "utf-8-sig"])
-def test_other_encodings(write, encoding):
+def test_other_encodings_are_read(write, encoding):
     # U+0A0D and U+0D0A hold the bytes of line endings in UTF-16.
     token = "\u0a0dé\u0d0a" if "16" in encoding else "é"
     fmt = ColumnFormat(encoding=encoding)
@@ -264,7 +264,7 @@ def test_blocks_hold_every_line():
     assert list(iter_blocks([], INDEXED, Findings("-"), labelled=True)) == []
 
 
-def test_blocks_stream():
+def test_blocks_are_yielded_as_lines_arrive():
     def endless():
         while True:
             yield "a O\n"
@@ -276,7 +276,7 @@ def test_blocks_stream():
 
 @settings(max_examples=150)
 @given(st.lists(st.text("ab#\t -.1\xa0\u2028\r", max_size=8), max_size=12), st.booleans())
-def test_blocks_lines_joined_are_the_file(lines, skip_comment):
+def test_the_lines_of_all_blocks_are_the_file(lines, skip_comment):
     fmt = ColumnFormat(skip_comment=skip_comment)
     blocks = list(iter_blocks([line + "\n" for line in lines], fmt, Findings("-"), labelled=False))
     assert [line for b in blocks for line in b.lines] == [line.removesuffix("\r") for line in lines]
@@ -303,7 +303,7 @@ LAYOUTS = {
 @pytest.mark.parametrize("layout", LAYOUTS)
 @settings(max_examples=40)
 @given(corpus=CORPORA, end=st.sampled_from(["\n", "\r\n"]), data=st.data())
-def test_written_and_read_back(tmp_path_factory, layout, corpus, end, data):
+def test_written_files_are_read_back(tmp_path_factory, layout, corpus, end, data):
     fmt, row = LAYOUTS[layout]
     lines = []
     for sentence in corpus:

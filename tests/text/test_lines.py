@@ -1,4 +1,4 @@
-"""Bytes into lines: endings, and going on behind what is refused. Refusals stand with the readers."""
+"""Decoding of lines: endings, collected errors, long lines. Further errors are tested with the readers."""
 
 import codecs
 import gzip
@@ -28,7 +28,7 @@ def test_endings_are_kept(tmp_path: Path) -> None:
         ("é\nb\n".encode("utf-16"), [], [(1, 1, 1)]),
     ],
 )
-def test_errors_are_listed_and_the_lines_go_on(
+def test_errors_are_collected_and_further_lines_are_yielded(
     tmp_path: Path, content: bytes, lines: list[str], places: list[tuple[int, int, int]]
 ) -> None:
     path = tmp_path / "text"
@@ -47,62 +47,62 @@ def test_a_file_that_cannot_be_opened_has_no_lines(tmp_path: Path) -> None:
     ]
 
 
-class Looked(str):
-    """Text that counts the characters which are looked at or copied with it."""
+class CountingText(str):
+    """Text that counts the characters of all searches and copies of it."""
 
     __slots__ = ()
     characters = 0
 
-    def __radd__(self, before: str) -> "Looked":
-        Looked.characters += len(before) + len(self)
-        return Looked(str(before) + str(self))
+    def __radd__(self, before: str) -> "CountingText":
+        CountingText.characters += len(before) + len(self)
+        return CountingText(str(before) + str(self))
 
     def split(self, *args: object, **kwargs: object) -> list[str]:
-        Looked.characters += len(self)
-        return list(map(Looked, super().split("\n")))
+        CountingText.characters += len(self)
+        return list(map(CountingText, super().split("\n")))
 
 
-class LookedDecoder(codecs.IncrementalDecoder):
-    """EBCDIC, whose line ends are not the byte of ASCII's."""
+class CountingDecoder(codecs.IncrementalDecoder):
+    """A decoder of EBCDIC, whose newline is another byte than in ASCII, to `CountingText`."""
 
     def decode(self, data: bytes, final: bool = False) -> str:  # type: ignore[override]
-        return Looked(bytes(data).decode("cp037"))
+        return CountingText(bytes(data).decode("cp037"))
 
 
 @pytest.fixture
-def looked() -> Iterator[str]:
-    """An encoding that counts in ``Looked.characters``."""
-    own = codecs.lookup("cp037")
-    info = codecs.CodecInfo(own.encode, own.decode, incrementaldecoder=LookedDecoder, name="looked")
-    search = {"looked": info}.get
+def counting_encoding() -> Iterator[str]:
+    """Register an encoding that counts in ``CountingText.characters``, and yield its name."""
+    ebcdic = codecs.lookup("cp037")
+    info = codecs.CodecInfo(ebcdic.encode, ebcdic.decode, incrementaldecoder=CountingDecoder, name="counting")
+    search = {"counting": info}.get
     codecs.register(search)
-    Looked.characters = 0
-    yield "looked"
+    CountingText.characters = 0
+    yield "counting"
     codecs.unregister(search)
 
 
-def test_a_line_that_never_ends_is_read_once(looked: str) -> None:
+def test_a_line_that_never_ends_is_read_once(counting_encoding: str) -> None:
     raw = b"Piet B-PER\n" * 1000
-    [line] = decode_lines(io.BytesIO(raw), looked, Findings("text"))
+    [line] = decode_lines(io.BytesIO(raw), counting_encoding, Findings("text"))
     assert line == raw.decode("cp037")
-    assert Looked.characters < 5 * len(raw)
+    assert CountingText.characters < 5 * len(raw)
 
 
-def test_several_mebibytes_without_an_end_of_line() -> None:
+def test_a_line_of_several_mebibytes_is_read() -> None:
     raw = b"a B-LOC.\n" * 2 * 200_000
     [line] = decode_lines(io.BytesIO(raw), "utf-16-le", Findings("text"))
     assert line == raw.decode("utf-16-le")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp037"])
-def test_lines_are_those_of_the_whole_text(encoding: str) -> None:
+def test_joined_lines_are_the_text(encoding: str) -> None:
     text = "é B\r\n\n\u0a0a x\n ਊ%\u010a\nlast\r" if encoding != "cp037" else "é B\r\n\n% x\nlast"
     lines = list(decode_lines(io.BytesIO(text.encode(encoding)), encoding, Findings("text")))
     assert "".join(lines).removeprefix("\ufeff") == text
     assert all("\n" not in line[:-1] for line in lines)
 
 
-def test_where_a_line_of_several_raw_lines_is_wrong() -> None:
+def test_errors_have_the_column_in_a_line_of_several_chunks() -> None:
     # In UTF-16 the byte "\n" ends no line here: U+0A61 has it too.
     raw = "a\n\u610a\u610ab".encode("utf-16-le") + b"\0\xd8" + b"c\0"
     with pytest.raises(DataError, match=r"text:2:4: a byte that is not utf-16-le"):
@@ -112,7 +112,7 @@ def test_where_a_line_of_several_raw_lines_is_wrong() -> None:
         list(decode_lines(io.BytesIO(raw), "utf-16-le", Findings("text")))
 
 
-def test_half_a_character_is_refused_where_the_decoder_lets_it_pass() -> None:
+def test_half_a_character_is_refused_if_the_decoder_accepts_it() -> None:
     raw = b"a O\nb+2AA- O\n"
     with pytest.raises(DataError, match=r"^text:2:2: half a character \(U\+D800\)\n  expected whole"):
         list(decode_lines(io.BytesIO(raw), "utf-7", Findings("text")))
@@ -122,8 +122,17 @@ def test_half_a_character_is_refused_where_the_decoder_lets_it_pass() -> None:
     assert len(list(errors)) == 1
 
 
-def test_gzip_is_told(tmp_path: Path) -> None:
+def test_gzip_is_refused_with_advice(tmp_path: Path) -> None:
     path = tmp_path / "text.gz"
     path.write_bytes(gzip.compress(b"we O\n"))
     with pytest.raises(DataError, match="the file is gzip: unpack it"):
         list(open_text(Findings(path)))
+
+
+def test_an_encoding_that_fits_only_a_whole_line_is_no_crash(tmp_path: Path) -> None:
+    # The bytes are UTF-8; Shift JIS decodes one byte of the letter, and keeps the other to the end.
+    path = tmp_path / "text"
+    path.write_bytes("ma\u011f".encode())
+    errors = Findings(path, collect_errors=True)
+    assert list(open_text(errors, "shift_jis")) == ["ma\uff84\ufffd"]
+    assert [(error.line, error.column) for error in errors] == [(1, 4)]

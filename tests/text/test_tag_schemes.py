@@ -1,3 +1,5 @@
+"""Tag schemes: detection, conversion to BIOES and back, against oracles that enumerate all tag sequences."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +14,7 @@ any_tags = st.lists(st.sampled_from(["O", *(f"{p}-{t}" for p in "BIES" for t in 
 
 @st.composite
 def segmented(draw):
-    """Spans of a sentence and its length: pieces of some words, each a span or words outside."""
+    """Draw the spans of a sentence and its length."""
     pieces = draw(st.lists(st.tuples(st.sampled_from(["", *TYPES]), st.integers(1, 4)), max_size=8))
     spans, position = [], 0
     for type_, words in pieces:
@@ -51,7 +53,7 @@ def rows(text):
         ("NOUN O B-x", "none"),  # no majority
     ],
 )
-def test_schemes_of_clean_files(text, scheme):
+def test_schemes_of_clean_files_are_detected(text, scheme):
     assert detect_scheme(rows(text)) == scheme
 
 
@@ -80,12 +82,12 @@ def test_the_majority_of_starts_decides_between_iob1_and_iob2():
     assert detect_scheme([b_start] * 4 + [i_start] * 9) == "iob1"
 
 
-def test_an_iterator_of_sentences_is_enough():
+def test_an_iterator_of_sentences_is_accepted():
     assert detect_scheme(iter(rows("I-X B-X I-X O"))) == "iob1"
 
 
 def read_column(path, column, separator=None):
-    """The tags of a column file without tokens that are empty or hold spaces."""
+    """Read the tags of a column file whose tokens are not empty and have no spaces."""
     sentences = [[]]
     for line in path.read_text(encoding="utf-8").splitlines():
         fields = line.split(separator)
@@ -105,11 +107,11 @@ def read_column(path, column, separator=None):
         ("uner/sv_talbanken-ud-dev.iob2", 2, "\t", "iob2"),
     ],
 )
-def test_schemes_of_real_files(shared_data, name, column, separator, scheme):
+def test_schemes_of_real_files_are_detected(shared_data, name, column, separator, scheme):
     assert detect_scheme(read_column(shared_data / name, column, separator)) == scheme
 
 
-def test_bare_labels_are_told_from_prefixed_ones():
+def test_bare_labels_are_recognised():
     assert has_bare_labels(rows("PER O O | LOC LOC"))
     assert not has_bare_labels(rows("I-PER I-PER O O | LOC"))
     assert not has_bare_labels(rows("O O"))
@@ -147,13 +149,13 @@ def test_bare_labels_are_read_and_written_as_io():
         from_bioes(bioes, "bioes", bare=True)
 
 
-def test_tags_of_no_scheme_stay_as_they_are():
+def test_tags_of_no_scheme_are_not_changed():
     tags = ["NOUN", "B-x", "O", "I-y"]
     assert to_bioes(tags, "none") == (tags, 0)
     assert from_bioes(tags, "none") == tags
 
 
-def test_io_loses_where_spans_of_one_type_touch():
+def test_io_joins_touching_spans_of_one_type():
     assert from_bioes(["S-X", "B-X", "E-X", "S-Y"], "io") == ["I-X", "I-X", "I-X", "I-Y"]
 
 
@@ -192,15 +194,15 @@ def test_long_well_formed_tags_survive_the_round_trip(segmentation, scheme):
 @given(st.lists(segmented(), min_size=1, max_size=6), st.sampled_from(SCHEMES))
 def test_detection_finds_a_scheme_in_which_generated_files_are_well_formed(segmentations, scheme):
     sentences = [render(spans, length, scheme) for spans, length in segmentations]
-    found = detect_scheme(sentences)
+    detected = detect_scheme(sentences)
     if any(sentences):
-        assert found in PREFIXES
-        assert all(to_bioes(tags, found)[1] == 0 for tags in sentences)
+        assert detected in PREFIXES
+        assert all(to_bioes(tags, detected)[1] == 0 for tags in sentences)
 
 
 def test_other_files_decide_what_the_training_file_leaves_open() -> None:
     clean = rows("B-X I-X O B-Y")
-    # Of itself it is IOB2, however much another file differs.
+    # The training file alone is IOB2, however much another file differs.
     assert detect_scheme(clean, dev=rows("I-X I-X O") * 50) == "iob2"
     assert detect_scheme(clean, dev=[["o"]] * 50) == "iob2"
     # I- alone may be IO, or IOB1 whose B- another file has; O alone may be anything.

@@ -1,4 +1,4 @@
-"""Tokens of text: what stays whole and what is split, and that nothing of the line is lost."""
+"""The tokenizer: which strings stay whole, which are split, and that nothing of the line is lost."""
 
 import re
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mlmt_jax.text.tokenizer import Token, split_at_spaces, tokenise
 
-# Each piece is drawn often enough for the rules to meet each other; ``st.text()`` has all of Unicode.
+# Pieces are few, so that rules meet each other often; ``st.text()`` draws from all of Unicode.
 PIECES = st.sampled_from(
     [
         *"aBé0٣ \t\u00a0\u200b\u3000\u0085\x1b'’-.,:/@#_·()\"",
@@ -32,23 +32,23 @@ def texts(line: str) -> list[str]:
 @given(LINES)
 @settings(max_examples=600)
 def test_tokens_and_gaps_are_the_line(line: str) -> None:
-    done, rebuilt = 0, ""
+    end, rebuilt = 0, ""
     for token in tokenise(line):
-        assert done <= token.start < token.end
+        assert end <= token.start < token.end
         assert token.text == line[token.start : token.end]
         assert not any(char.isspace() or char == "\u200b" for char in token.text)
-        gap = line[done : token.start]
+        gap = line[end : token.start]
         assert gap.replace("\u200b", " ").isspace() or not gap
         rebuilt += gap + token.text
-        done = token.end
-    assert line[done:].replace("\u200b", "").strip() == ""
-    assert rebuilt + line[done:] == line
+        end = token.end
+    assert line[end:].replace("\u200b", "").strip() == ""
+    assert rebuilt + line[end:] == line
 
 
 @given(st.text(st.characters(categories=["Lu", "Ll", "Lt", "Lm", "Mn", "Mc", "Nd"]), min_size=1, max_size=12))
 @settings(max_examples=200)
-def test_a_mark_never_stands_apart_from_its_letter(word: str) -> None:
-    # None of these is Han or Kana but Kana's marks of repetition, length and tone.
+def test_a_mark_stays_with_its_letter(word: str) -> None:
+    # Of Han and Kana, these categories have only Kana's marks of repetition, length and tone.
     kana = any(re.match("[\u3005-\u30ff\uff70-\uff9f\U0001aff0-\U0001afff]", char) for char in word)
     assert texts(word) == [word] or kana
 
@@ -93,16 +93,16 @@ def test_a_mark_never_stands_apart_from_its_letter(word: str) -> None:
         ("a\x1b[1m\x07b", "a|\x1b|[|1m|\x07|b"),
     ],
 )
-def test_what_is_split_and_what_is_not(line: str, tokens: str) -> None:
+def test_lines_are_split_into_tokens(line: str, tokens: str) -> None:
     assert texts(line) == (tokens.split("|") if tokens else [])
 
 
-def test_a_long_line_takes_time_in_proportion() -> None:
-    # Where a rule went back and forth this would not end.
+def test_a_long_line_takes_linear_time() -> None:
+    # A rule that backtracks would not end.
     for unit in ("a", "a.", ".", "a@", "'", "0,", "a@a.", "www.", "\u0301", "👩\u200d", "@"):
         assert "".join(texts(unit * 50_000)) == unit * 50_000
 
 
-def test_at_spaces_alone() -> None:
+def test_split_at_spaces_keeps_all_else() -> None:
     assert split_at_spaces(" a.b\u00a0(c)\u200bd ") == [Token("a.b", 1, 4), Token("(c)\u200bd", 5, 10)]
     assert split_at_spaces(" ") == []
