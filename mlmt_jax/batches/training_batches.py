@@ -117,7 +117,9 @@ class TrainingBatches:
             order = np.argsort(lengths + random.uniform(0.0, _LENGTH_JITTER, len(lengths)))
             batches = np.array_split(order, self.batches_per_epoch)
             # The order of short and long batches does not depend on the seed: replicas share shapes.
-            turns = np.random.default_rng((self._name_hash, streams.BATCH_ORDER, epoch)).permutation(len(batches))
+            turns = np.random.default_rng((self._name_hash, streams.BATCH_ORDER, epoch)).permutation(
+                len(batches)
+            )
             # The last epoch is kept as well: losses are read some steps late.
             last = dict(list(self._epochs.items())[-1:])
             self._epochs = {**last, epoch: [batches[i] for i in turns]}
