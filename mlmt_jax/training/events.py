@@ -15,9 +15,7 @@ class StepTaken(NamedTuple):
 
     step: int  # from 1
     task: str
-    loss: (
-        float | None
-    )  # mean over the replicas that are still training, nats per sentence; None if there are none
+    loss: float | None  # nats per sentence, mean over the replicas that are still training; None without any
 
 
 class ReplicaEvaluation(NamedTuple):
@@ -44,7 +42,7 @@ class Evaluated(NamedTuple):
 
 
 class StateReached(NamedTuple):
-    """States to resume from."""
+    """States to resume from. The next step donates their arrays: copy them before the next event."""
 
     replicas: Mapping[int, tuple[RunState, Progress]]  # by number; empty in all processes but the first
 

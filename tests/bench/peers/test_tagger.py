@@ -64,9 +64,8 @@ def test_losses_gradients_and_tags_are_equal(case, name):
     config, model, params = build(case)
     task, batch = model.tasks[name], random_batch(name, LENGTHS, 9)
     peer = weights.build_trainers(config, model, params)[name]
-    loss, slopes, tags = map(
-        partial(jax.tree.map, np.asarray), outputs(task, task.select(params), jax.tree.map(jnp.asarray, batch))
-    )
+    task_params, device_batch = task.select(params), jax.tree.map(jnp.asarray, batch)
+    loss, slopes, tags = map(partial(jax.tree.map, np.asarray), outputs(task, task_params, device_batch))
     np.testing.assert_allclose(peer.loss(batch).item(), loss, 1e-5)
     table = peer.module.word_embed.weight
     assert table.requires_grad == ("frozen" not in case)
