@@ -19,7 +19,12 @@ class Needs(NamedTuple):
     chars: int  # characters of the distinct words
 
     def shape(self, parts: int = 1) -> Shape:
-        """Return the smallest shape of a batch whose sentences are dealt out to ``parts`` (``assemble``)."""
+        """Return the smallest shape of a batch with these needs.
+
+        Args:
+            parts: number of parts, at least 1, to which sentences are dealt out in turn (``SharedLayout``).
+                The room for packed words is that of one part; the other sizes do not depend on it.
+        """
         slots = self.lengths[::parts]  # the longest sentence in each row of any part
         # The LSTM's last window begins at most here, and has a row for every sentence.
         packed_words = int(slots.sum()) + len(slots)

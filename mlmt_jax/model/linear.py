@@ -36,9 +36,16 @@ class Linear(nn.Module):
 
 
 def apply_together(x: jax.Array, weights: Sequence[tuple[jax.Array, jax.Array]]) -> list[jax.Array]:
-    """Apply several linear layers (W, b) to x (..., d); return (..., features) of each.
+    """Apply several linear layers to the same input in one matrix product.
 
-    Their products are one: a narrow product takes about as long as one three times as wide.
+    A narrow product takes about as long as one three times as wide.
+
+    Args:
+        x: (..., d) float32.
+        weights: a kernel (d, features) and a bias (features,) for each layer.
+
+    Returns:
+        x @ kernel + bias of each layer, (..., features), in their order.
     """
     kernels, biases = zip(*weights, strict=True)
     ends = np.cumsum([kernel.shape[-1] for kernel in kernels])

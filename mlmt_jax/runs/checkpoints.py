@@ -248,7 +248,17 @@ def _read_progress(path: Path) -> Progress:
 
 
 def _check_shapes(path: Path, stored: Any, like: Any) -> None:
-    """Raise RunError with the first array whose shape is not that of ``like``."""
+    """Compare the shapes of stored arrays with those expected; dtypes are not compared.
+
+    Args:
+        path: the checkpoint, for the message.
+        stored: pytree of what has a shape.
+        like: pytree of what has the expected shapes.
+
+    Raises:
+        RunError: with the first array, by its path in the pytree, that is missing, not expected or of another
+            shape; or if nothing is stored.
+    """
     shapes, expected = (
         {jax.tree_util.keystr(k): tuple(v.shape) for k, v in jax.tree_util.tree_leaves_with_path(tree)}
         for tree in (stored, like)

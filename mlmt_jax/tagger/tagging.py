@@ -128,6 +128,9 @@ class SentenceTagger:
         Args:
             text: one sentence of plain text; `mlmt_jax.text.tokenizer` describes where tokens end.
 
+        Returns:
+            The words, the position in ``text`` of each as (start, end) in characters, and the tags.
+
         Raises:
             TypeError: if `text` is not a string.
         """

@@ -117,7 +117,10 @@ def _live(replicas: ReplicaSet, training: _Training) -> list[int]:
 
 
 def _has_ended(replicas: ReplicaSet, training: _Training, number: int) -> bool:
-    """Return True if a replica has ended by divergence or patience (which only the first process knows)."""
+    """Return True if replica ``number`` is known here to have ended, by divergence or by patience.
+
+    Processes do not communicate for it: only the first one knows the scores that patience counts.
+    """
     patience = replicas.config.training.patience
     return number in training.divergences or training.progress[number].has_ended(patience)
 

@@ -127,7 +127,16 @@ class ReplicaGroup:
         return train_step_of_leaves
 
     def stack(self, states: Sequence[RunState]) -> Leaves:
-        """Return the states of the replicas as one, on the devices."""
+        """Stack the states of the replicas and move them to the devices.
+
+        Args:
+            states: one state a replica, of the run's unpadded shapes, in host memory.
+
+        Returns:
+            The arrays of all states as a list in the order of ``jax.tree.leaves``. Each is padded to the
+            group's shapes and has a leading axis of replicas, longer than ``states`` if the last devices hold
+            copies of a replica. The arrays of a replica alone keep their shapes.
+        """
         if self._is_single:
             return jax.tree.leaves(to_device(states[0]))
         padded = [_resize(state, self._shapes) for state in states]

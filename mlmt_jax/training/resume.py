@@ -76,7 +76,10 @@ def resumed_start(
 
 
 def _fresh_progress(setups: Sequence[Setup]) -> Progress:
-    """Return the progress before the first step."""
+    """Return the progress of a replica before its first step: no steps of any task model, no scores.
+
+    All replicas train the same task models: those of the first setup.
+    """
     return Progress(0, dict.fromkeys(setups[0].model.tasks, 0), None, None, 0, 0.0, 0, {})
 
 
