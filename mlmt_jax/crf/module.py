@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 from jax import Array
 
@@ -27,7 +28,14 @@ class CRF(nn.Module):
         """
         if self.scheme is None:
             return self.weights()
-        return Chain(*map(jnp.add, self.weights(), constraints(self.tag_names, self.scheme)))
+        return Chain(*map(jnp.add, self.weights(), self.constraints()))
+
+    def constraints(self) -> Chain:
+        """Return the chain of 0 and ``-inf`` that the scheme allows, as NumPy arrays; 0 without a scheme."""
+        if self.scheme is not None:
+            return constraints(self.tag_names, self.scheme)
+        t = len(self.tag_names)
+        return Chain(*(np.zeros(shape, np.float32) for shape in ((t, t), (t,), (t,))))
 
     @nn.compact
     def weights(self) -> Chain:

@@ -15,7 +15,7 @@ from mlmt_jax.model.character_cnn import CharCNN, Highway
 from mlmt_jax.model.encoder import LSTM, WordEmbedding
 from mlmt_jax.model.initializers import normal
 from mlmt_jax.model.linear import MLP, Linear
-from mlmt_jax.model.task_model import Part, TaskModel
+from mlmt_jax.model.task_model import SITES, Part, TaskModel
 from mlmt_jax.types import Params, Sizes
 
 # The CRF's usual scale; drawn by NumPy like all other parameters.
@@ -47,7 +47,7 @@ def _build_task(config: Config, sizes: Sizes, task: TaskConfig) -> TaskModel:
         parts[role] = Part(name, _BUILDERS[type(component)](component, sizes, task.task))
     if "spec_layer" in parts:
         parts["gate"] = Part(gate_name(task.name), Linear(len(sizes.tags[task.task])))
-    rates = {site: getattr(task.model, site) for site in ("embed_dropout", "lstm_dropout", "linear_dropout")}
+    rates = {site: getattr(task.model, site) for site in SITES}
     return TaskModel(name=task.name, **parts, **rates)
 
 

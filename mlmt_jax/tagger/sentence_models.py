@@ -17,7 +17,7 @@ from mlmt_jax.crf.markov import MarkovChain
 from mlmt_jax.errors import RunError
 from mlmt_jax.model import NBest, Reader, TaskModel, readers
 from mlmt_jax.text.tag_schemes import tags_of_task
-from mlmt_jax.training.run_model import infer
+from mlmt_jax.training.run_model import Inference
 from mlmt_jax.training.split_scores import TaskTags
 from mlmt_jax.types import Params
 
@@ -86,6 +86,7 @@ class TrainedModel(NamedTuple):
     context: TaskContext
     task_model: TaskModel
     params: Params
+    inference: Inference
 
     def read(self, reader: Reader, sentences: Tokens, gold: Tokens | None = None) -> SentenceArrays:
         """Compute the arrays of a reader for each sentence, as `SentenceModel.read`."""
@@ -96,7 +97,7 @@ class TrainedModel(NamedTuple):
             encoded = encoded._replace(tags=tags)
         paths = reader.k if isinstance(reader, NBest) else 1
         batch_size = min(context.config.training.eval_batch_size, max(1, _MAX_PATHS // paths))
-        return infer(self.task_model, self.params, reader, encoded, batch_size)
+        return self.inference.run(reader, encoded, batch_size)
 
     def extend_word_table(self, path: str | Path) -> tuple[Vocabulary, Params]:
         """Return vocabulary and parameters with the out-of-vocabulary words of a vector file.

@@ -22,6 +22,7 @@ from mlmt_jax.tagger.sentence_models import Schemes, SentenceModel, TaskContext,
 from mlmt_jax.text.columns import ColumnFormat, Sentence
 from mlmt_jax.text.decoded import RankedTags, TaggedSentence, TaggedText, TagWriter
 from mlmt_jax.text.tokenizer import tokenise
+from mlmt_jax.training.run_model import Inference
 from mlmt_jax.training.split_scores import SplitScore, calibrate_predictions, score_predictions
 from mlmt_jax.types import Params
 
@@ -196,7 +197,7 @@ class Tagger(SentenceTagger):
         if name not in models:
             raise RunError(f"task {name!r} is not in the run; expected one of {', '.join(map(repr, models))}")
         context = TaskContext(config, vocabulary, schemes, config.task(name))
-        super().__init__(TrainedModel(context, models[name], params))
+        super().__init__(TrainedModel(context, models[name], params, Inference(models[name], params)))
 
     @classmethod
     def load(
