@@ -10,7 +10,15 @@ from mlmt_jax.model.readers import (
     tags_and_probabilities,
     without_padding_tags,
 )
-from mlmt_jax.model.roles import by_role, pad_task, resize, role_params, role_shapes, task_settings
+from mlmt_jax.model.roles import (
+    by_role,
+    pad_models,
+    padded_task,
+    resize,
+    role_params,
+    role_shapes,
+    task_settings,
+)
 from mlmt_jax.model.stablehlo import export_programs
 from mlmt_jax.model.task_model import (
     Part,
@@ -39,7 +47,8 @@ __all__ = [
     "emissions",
     "export_programs",
     "init_params",
-    "pad_task",
+    "pad_models",
+    "padded_task",
     "put_vectors",
     "resize",
     "role_params",

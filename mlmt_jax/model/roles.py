@@ -6,6 +6,7 @@ table. The rows of the word table are no size of a program, which receives gathe
 ``-inf`` in the chain, so that scores stay exact.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -13,14 +14,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from mlmt_jax.crf import CRF, Chain
+from mlmt_jax.crf import Chain
 from mlmt_jax.model.build import Model, init_params
 from mlmt_jax.model.task_model import SITES, TaskModel, TaskSettings
 from mlmt_jax.types import Params, Sizes
 
-# The smallest padded sizes; larger ones are these times a power of two. 24 tags suffice for five types of
-# BIOES spans, and for the universal parts of speech.
-_FEWEST_TAGS, _FEWEST_CHARACTERS = 24, 128
+# The smallest padded sizes. 24 tags suffice for five types of BIOES spans, and for the universal parts of
+# speech.
+_FEWEST_TAGS, _FEWEST_CHARACTERS, _FEWEST_ROWS = 24, 128, 1024
 
 _NO_SIZES = Sizes({}, 0, {}, {})
 
@@ -30,36 +31,67 @@ def _padded_size(size: int, smallest: int) -> int:
     return smallest << max(0, -(-size // smallest) - 1).bit_length()
 
 
+def padded_rows(rows: int) -> int:
+    """Return the padded number of rows of a word table: at most a quarter more, from 1,024 rows on."""
+    quarter = max(_FEWEST_ROWS, 1 << (rows - 1).bit_length() - 1) // 4
+    return max(_FEWEST_ROWS, -(-rows // quarter) * quarter)
+
+
+def pad_models(models: Sequence[Model]) -> Model:
+    """Return the model whose parameters have room for those of several models with the same tags.
+
+    Its CRFs have no tag names and no constraints.
+    """
+    tasks = {}
+    for name, task in models[0].tasks.items():
+        same = [model.tasks[name] for model in models]
+        rows = padded_rows(max(task.word_embed.module.rows for task in same))
+        characters = max(task.char_embed.module.characters if task.char_embed else 0 for task in same)
+        tasks[name] = _padded(task, rows, characters)
+    return Model(tasks, models[0].sizes)
+
+
 @lru_cache
-def pad_task(task: TaskModel) -> TaskModel:
-    """Return the task model with padded tags and characters; its CRF has no tag names and no constraints."""
+def _padded(task: TaskModel, rows: int, characters: int) -> TaskModel:
+    """Return a task model with padded tags, ``rows`` of the word table, and room for so many characters."""
     tags = _padded_size(len(task.crf.module.tag_names), _FEWEST_TAGS)
-    parts = dict(task.parts)
-    for role, part in parts.items():
-        if role in ("univ_layer", "spec_layer", "gate"):
-            module = part.module.clone(features=tags)
-        elif role == "char_embed":
-            characters = _padded_size(part.module.characters, _FEWEST_CHARACTERS)
-            module = part.module.clone(characters=characters)
-        elif role == "crf":
-            module = CRF(("",) * tags)
-        else:
-            continue
-        parts[role] = part._replace(module=module)
+    sizes = {
+        "word_embed": {"rows": rows},
+        "char_embed": {"characters": _padded_size(characters, _FEWEST_CHARACTERS)},
+        "univ_layer": {"features": tags},
+        "spec_layer": {"features": tags},
+        "gate": {"features": tags},
+        "crf": {"tag_names": ("",) * tags, "scheme": None},
+    }
+    parts = {
+        role: part._replace(module=part.module.clone(**sizes.get(role, {})))
+        for role, part in task.parts.items()
+    }
     return replace(task, **parts)
 
 
 @lru_cache
-def by_role(task: TaskModel) -> TaskModel:
-    """Return the padded task model with roles in place of names, and without what ``TaskSettings`` holds.
+def padded_task(task: TaskModel) -> TaskModel:
+    """Return a task model with padded tags and characters, whose word table has no rows."""
+    return _padded(task, 0, task.char_embed.module.characters if task.char_embed else 0)
 
-    A dropout rate becomes 1 if the site has dropout, else 0. The word table has no rows.
+
+@lru_cache
+def by_role(task: TaskModel) -> TaskModel:
+    """Return the task model with roles in place of names, and without what ``TaskSettings`` holds.
+
+    A dropout rate becomes 1 if the site has dropout, else 0. The CRF keeps the number of its tags alone, the
+    word table none of its rows. Sizes are those of ``task``, padded or not.
     """
-    parts = {role: part._replace(name=role) for role, part in pad_task(task).parts.items()}
-    word_embed, lstm = parts["word_embed"].module, parts["lstm"].module
-    parts["word_embed"] = parts["word_embed"]._replace(module=word_embed.clone(rows=0))
-    module = lstm.clone(forget_bias=0.0, dropout=float(lstm.dropout > 0))
-    parts["lstm"] = parts["lstm"]._replace(module=module)
+    parts = {role: part._replace(name=role) for role, part in task.parts.items()}
+    lstm, crf = parts["lstm"].module, parts["crf"].module
+    replaced = {
+        "word_embed": {"rows": 0},
+        "lstm": {"forget_bias": 0.0, "dropout": float(lstm.dropout > 0)},
+        "crf": {"tag_names": ("",) * len(crf.tag_names), "scheme": None},
+    }
+    for role, fields in replaced.items():
+        parts[role] = parts[role]._replace(module=parts[role].module.clone(**fields))
     rates = {site: float(getattr(task, site) > 0) for site in SITES}
     return replace(task, name="", **parts, **rates)
 
@@ -71,8 +103,11 @@ def role_shapes(task: TaskModel) -> Params:
 
 
 def role_params(task: TaskModel, params: Params) -> Params:
-    """Return the parameters of a task model by role, without the word table; padded on the host if needed."""
-    shapes = role_shapes(by_role(task))
+    """Return the parameters of a task model by role, padded, without the word table.
+
+    Arrays that are not padded yet are copied to the host.
+    """
+    shapes = role_shapes(by_role(padded_task(task)))
     return {
         role: resize(params[part.name], shapes[role])
         for role, part in task.parts.items()
@@ -80,11 +115,16 @@ def role_params(task: TaskModel, params: Params) -> Params:
     }
 
 
-def task_settings(task: TaskModel) -> TaskSettings:
-    """Return the settings of a task model for the programs of ``by_role``."""
-    t, padded = len(task.crf.module.tag_names), len(pad_task(task).crf.module.tag_names)
+def task_settings(task: TaskModel, tags: int | None = None) -> TaskSettings:
+    """Return the settings of a task model for the programs of ``by_role``.
+
+    Args:
+        task: the task model, with its tag names.
+        tags: number of tags of the program; None for the padded number.
+    """
+    size = len(padded_task(task).crf.module.tag_names) if tags is None else tags
     constraints = [
-        np.pad(values, [(0, padded - t)] * values.ndim, constant_values=-np.inf)
+        np.pad(values, [(0, size - len(values))] * values.ndim, constant_values=-np.inf)
         for values in task.crf.module.constraints()
     ]
     rates = {site: np.float32(rate) for site, rate in task.dropout_rates.items()}

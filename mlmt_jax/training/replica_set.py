@@ -99,7 +99,7 @@ class ReplicaSet:
         """Return the steps of a plan with the placed batches of all groups; close it at the end."""
         workers = default_workers(jax.default_backend())
         if workers:  # Each worker process would choose the shapes anew.
-            _ = [batches.shapes for group in self._groups for batches in group.batches.values()]
+            _ = [batches.padding for group in self._groups for batches in group.batches.values()]
         return PrefetchedBatches(
             [group.batches for group in self._groups],
             plan,

@@ -152,7 +152,7 @@ def _finish(
             if progress.best_step is not None:  # None: it diverged before it was evaluated
                 replica = replicas[number]
                 params = checkpoints[number].restore_best(progress.best_step, replica.shapes.params)
-                scores = score_replica(replica.setup, replica.pad(params), lambda task, split: True)
+                scores = score_replica(replica.setup, params, lambda task, split: True)
                 divergence = end.divergences.get(number)
                 summary = replica_summary(replicas.config, progress, scores, divergence)
                 replica_folder.write("summary.json", summary)

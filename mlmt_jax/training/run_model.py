@@ -14,6 +14,7 @@ from mlmt_jax.model import (
     by_role,
     char_features,
     decode,
+    padded_task,
     role_params,
     sentence_emissions,
     task_settings,
@@ -44,7 +45,7 @@ class Inference:
             task: the task model.
             params: parameters of the run, or of the task model alone, of its or of padded shapes.
         """
-        self._task, self._tags = by_role(task), len(task.crf.module.tag_names)
+        self._task, self._tags = by_role(padded_task(task)), len(task.crf.module.tag_names)
         self._params, self._settings = jax.device_put((role_params(task, params), task_settings(task)))
         # Rows are gathered on the host: the size of a vocabulary would make further programs.
         self._table = params[task.word_embed.name]["table"]
