@@ -5,7 +5,7 @@ about the same sizes needs no other programs, and task models that share a progr
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import count
 from typing import NamedTuple
 
@@ -28,17 +28,17 @@ class Needs(NamedTuple):
     distinct_words: int
     chars: int  # characters of the distinct words
 
-    def shape(self, rows: int, parts: int = 1) -> Shape:
+    def shape(self, rows: int = 0, parts: int = 1) -> Shape:
         """Return the smallest shape of a batch with these needs.
 
         Args:
-            rows: number of sentences, of which some may be empty.
+            rows: number of sentences of the batch, further ones being empty; at least that of ``lengths``.
             parts: number of parts, at least 1, to which sentences are dealt out in turn (``SharedLayout``).
                 The room for packed words is that of one part; the other sizes do not depend on it.
         """
         slots = self.lengths[::parts]  # the longest sentence in each row of any part
         # The LSTM's last window begins at most here, and has a row for every sentence.
-        packed_words = int(slots.sum()) + -(-rows // parts)
+        packed_words = int(slots.sum()) + -(-max(rows, len(self.lengths)) // parts)
         return Shape(int(self.lengths.max(initial=0)), packed_words, self.distinct_words, self.chars)
 
 
@@ -61,14 +61,14 @@ class Padding(NamedTuple):
 # program: on two CPU cores at the published sizes (hidden 171, 60 filters).
 _WORD_COST, _PROGRAM_COST = 25.0, 5.5e6
 
-# Sizes of the ladder, 16 * 2^(k/4), are rounded up to this.
-_MULTIPLE = 16
+# The ladder is 16 * 2^(k/4), rounded up to multiples of 16.
+_MULTIPLE, _RUNGS = 16, 4
 
 # Words to which a sentence is padded, relative to the mean room of a sentence.
 _LONGEST_SENTENCE = 2.5
 
 
-def fit(need: Shape, shapes: Sequence[Shape]) -> Shape:
+def fit(need: Shape, shapes: Iterable[Shape]) -> Shape:
     """Return the first of the shapes that is at least ``need`` in every size.
 
     Raises:
@@ -90,21 +90,18 @@ def choose_padding(tasks: Sequence[TaskNeeds], parts: int = 1) -> Padding:
     rows = -(-max(len(task.most.lengths) for task in tasks) // parts) * parts
     batches = [needs for task in tasks for needs in task.batches]
     words = sum(int(needs.lengths.sum()) for needs in batches)
-    # 5 % more than the mean: batches with longer words than others need no larger shape.
-    word_chars = math.ceil(1.05 * sum(needs.chars for needs in batches) / max(words, 1)) or 1
-
-    def least_words(needs: Needs) -> int:
-        """Return the packed words of the smallest shape of the ladder that fits."""
-        n, packed_words, distinct_words, chars = needs.shape(rows, parts)
-        by_length = math.ceil(n * rows / (parts * _LONGEST_SENTENCE))
-        per_part = -(-max(distinct_words, -(-chars // word_chars)) // parts)
-        return _rung(max(packed_words, per_part, by_length))
+    word_chars = math.ceil(sum(needs.chars for needs in batches) / max(words, 1)) or 1
 
     def shape(packed_words: int) -> Shape:
         """Return the shape with this number of packed words."""
         all_words = packed_words * parts
         n = -(-math.ceil(_LONGEST_SENTENCE * all_words / rows) // 8) * 8
         return Shape(n, packed_words, all_words, word_chars * all_words)
+
+    def least_words(needs: Needs) -> int:
+        """Return the packed words of the smallest shape of the ladder that fits."""
+        shapes = (shape(_MULTIPLE * math.ceil(2 ** (k / _RUNGS))) for k in count())
+        return fit(needs.shape(rows, parts), shapes).packed_words
 
     largest = max(least_words(task.most) for task in tasks)
     needed = np.array([min(least_words(needs), largest) for needs in batches])
@@ -117,8 +114,3 @@ def choose_padding(tasks: Sequence[TaskNeeds], parts: int = 1) -> Padding:
 
     small = min((*map(int, np.unique(needed)), largest), key=cost)
     return Padding(rows, tuple(shape(words) for words in sorted({small, largest})))
-
-
-def _rung(size: int) -> int:
-    """Return the smallest size of the ladder that is at least ``size``."""
-    return next(rung for k in count() if (rung := _MULTIPLE * math.ceil(2 ** (k / 4))) >= size)

@@ -16,6 +16,11 @@ class FlatBatch:
     values: Any  # (L,) int32, a NumPy or JAX array
     shapes: tuple[tuple[int, ...], ...]  # shape of each array, in the order of ``Batch.arrays``
 
+    @property
+    def first(self) -> Any:
+        """The first array, ``DistinctWords.table_rows``."""
+        return self.values[: prod(self.shapes[0])].reshape(self.shapes[0])
+
 
 def flatten(batch: Batch) -> FlatBatch:
     """Concatenate the arrays of a batch of NumPy arrays; all have four bytes per element."""

@@ -33,8 +33,9 @@ def _padded_size(size: int, smallest: int) -> int:
 
 def padded_rows(rows: int) -> int:
     """Return the padded number of rows of a word table: at most a quarter more, from 1,024 rows on."""
-    quarter = max(_FEWEST_ROWS, 1 << (rows - 1).bit_length() - 1) // 4
-    return max(_FEWEST_ROWS, -(-rows // quarter) * quarter)
+    rows = max(rows, _FEWEST_ROWS)
+    quarter = 1 << (rows - 1).bit_length() - 3  # of the largest power of two below
+    return -(-rows // quarter) * quarter
 
 
 def pad_models(models: Sequence[Model]) -> Model:

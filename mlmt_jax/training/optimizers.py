@@ -5,6 +5,7 @@ from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 import optax
 
 from mlmt_jax.config import TaskConfig
@@ -12,7 +13,7 @@ from mlmt_jax.types import Params
 
 
 class OptimizerSettings(NamedTuple):
-    """The numbers of an optimizer, as Python floats or () float32 arrays: one program serves all values."""
+    """The numbers of an optimizer, () float32: one program serves all values."""
 
     learning_rate: Any  # at the task model's first step
     decay_rate: Any
@@ -22,8 +23,9 @@ class OptimizerSettings(NamedTuple):
 
     @classmethod
     def of(cls, task: TaskConfig) -> "OptimizerSettings":
-        """Return the settings of a task model's config, as Python floats."""
-        return cls(*(float(getattr(task, field)) for field in cls._fields))
+        """Return the settings of a task model's config, as () float32."""
+        with np.errstate(over="ignore"):  # a run with such a rate diverges, and says so
+            return cls(*(np.float32(getattr(task, field)) for field in cls._fields))
 
     def rate(self, task_step: Any) -> Any:
         """Return learning_rate * decay_rate ** (task_step / decay_step), task_step from 0."""

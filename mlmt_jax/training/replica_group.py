@@ -195,8 +195,7 @@ class ReplicaGroup:
         state, table = (
             jax.tree.map(leaves.__getitem__, numbers) for numbers in (state_numbers, table_numbers)
         )
-        is_flat = isinstance(batch, FlatBatch)
-        indices = batch.values[: batch.shapes[0][0]] if is_flat else batch.words.table_rows
+        indices = batch.first if isinstance(batch, FlatBatch) else batch.words.table_rows
         rows = self._programs.gather(table, indices)
         state, rows, metrics = self._programs.step(
             task_model, state, rows, (batch, training.settings, self._key)

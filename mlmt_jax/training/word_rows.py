@@ -24,15 +24,12 @@ from mlmt_jax.types import Array, Params
 
 
 class TableUser(NamedTuple):
-    """A task model that trains a word table, with its optimizer's numbers as () float32.
+    """A task model that trains a word table, with its optimizer's numbers as () float32."""
 
-    ``log_momentum`` is log m, ``log_decay`` is log d, ``log_ratio`` is log (m d).
-    """
-
-    scale: Any  # rate_0 m / (m d - 1)
-    log_decay: Any
-    log_ratio: Any
-    log_momentum: Any
+    learning_rate: Any  # at the task model's first step
+    log_decay: Any  # log of the learning rate's factor per step
+    momentum: Any
+    log_momentum: Any  # without momentum, that of a tiny number: v is gone after one step
 
     def pending_update(self, since: Array, now: Array) -> tuple[jax.Array, jax.Array]:
         """Return the pending update of rows that were not in the batches of steps ``since`` to ``now`` - 1.
@@ -45,17 +42,17 @@ class TableUser(NamedTuple):
             (k,) float32, displacement / v to subtract; and (k,) float32, factor of v.
         """
         steps = (now - since).astype(jnp.float32)
-        rate = self.scale * jnp.exp(since * self.log_decay)
-        return rate * jnp.expm1(steps * self.log_ratio), jnp.exp(steps * self.log_momentum)
+        log_ratio = self.log_momentum + self.log_decay
+        total = jnp.expm1(steps * log_ratio) / jnp.expm1(log_ratio)
+        rate = self.learning_rate * jnp.exp(since * self.log_decay)
+        return rate * self.momentum * total, jnp.exp(steps * self.log_momentum)
 
 
 def table_user(momentum: float, learning_rate: float, log_decay: float) -> TableUser:
     """Return a user from its momentum, first learning rate, and log of the rate's factor per step."""
-    # Without momentum, v is gone after one step: a positive number has a logarithm.
     log_momentum = math.log(momentum or np.finfo(np.float32).tiny)
-    log_ratio = log_momentum + log_decay
-    scale = learning_rate * momentum / math.expm1(log_ratio)
-    return TableUser(*map(np.float32, (scale, log_decay, log_ratio, log_momentum)))
+    with np.errstate(over="ignore"):  # a run with such a rate diverges, and says so
+        return TableUser(*map(np.float32, (learning_rate, log_decay, momentum, log_momentum)))
 
 
 def table_users(config: Config, trained_tasks: Container[str]) -> dict[str, dict[str, TableUser]]:
