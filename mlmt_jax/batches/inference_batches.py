@@ -73,6 +73,17 @@ def batch_shapes(count: int, batch_size: int) -> tuple[BatchShape, BatchShape]:
     return BatchShape(rows, _SHORT, max(_SHORT, words)), BatchShape(few_rows, LONGEST, max(LONGEST, words))
 
 
+def example_batches(
+    sentences: EncodedSentences, shapes: Sequence[BatchShape]
+) -> Iterator[tuple[np.ndarray, PackedSentences]]:
+    """Yield an empty batch of each shape that ``sorted_batches`` uses: ``word_ids`` and ``sentences``."""
+    order = np.sort(sentences.lengths)
+    ends = np.searchsorted(order, [shape.sentence_words for shape in shapes], "right")
+    for (rows, n, room), count in zip(shapes, np.diff(ends, prepend=0), strict=True):
+        if count:
+            yield pack_sentences(sentences.select([]), rows, n, room + rows)
+
+
 def sorted_batches(
     sentences: EncodedSentences, shapes: Sequence[BatchShape]
 ) -> Iterator[tuple[np.ndarray, np.ndarray, PackedSentences]]:

@@ -1,6 +1,6 @@
 """The training batches of several replicas as one batch: one shape, and a leading axis of replicas."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
 from functools import cached_property
 from typing import Self
@@ -53,9 +53,17 @@ class StackedBatches:
         needs = largest_needs([batch_needs(replica, rows) for replica in sentences])
         shape = fit(needs.shape(rows, self._parts or 1), shapes)
         layout = SharedLayout(needs.lengths, self._parts)
-        batches = [assemble(replica, rows, shape, layout) for replica in sentences]
-        stacked = Batch.from_arrays(
-            [np.stack(arrays) for arrays in zip(*(b.arrays for b in batches), strict=True)]
-        )
-        shared = stacked.sentences._replace(step_starts=batches[0].sentences.step_starts)
-        return stacked._replace(sentences=shared)
+        return _stack([assemble(replica, rows, shape, layout) for replica in sentences])
+
+    def examples(self) -> Iterator[Batch]:
+        """Yield a batch without sentences of each shape."""
+        replicas = [batches.padded(self.padding).examples() for batches in self._replicas]
+        yield from map(_stack, zip(*replicas, strict=True))
+
+
+def _stack(batches: Sequence[Batch]) -> Batch:
+    """Return batches of one layout as one, with a leading axis for all arrays but ``step_starts``."""
+    arrays = zip(*(batch.arrays for batch in batches), strict=True)
+    stacked = Batch.from_arrays([np.stack(same) for same in arrays])
+    shared = stacked.sentences._replace(step_starts=batches[0].sentences.step_starts)
+    return stacked._replace(sentences=shared)

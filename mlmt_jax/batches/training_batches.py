@@ -1,6 +1,7 @@
 """The training batches of one task model, in an order that is a pure function of (seed, task, step)."""
 
 import zlib
+from collections.abc import Iterator
 from copy import copy
 from functools import cached_property
 from typing import NamedTuple, Self
@@ -88,6 +89,11 @@ class TrainingBatches:
         """Assemble the task's batch ``step`` (from 0)."""
         sentences, (rows, shapes) = self.sentences(step), self.padding
         return assemble(sentences, rows, fit(batch_needs(sentences, rows).shape(rows), shapes))
+
+    def examples(self) -> Iterator[Batch]:
+        """Yield a batch without sentences of each shape."""
+        for shape in self.padding.shapes:
+            yield assemble(self._selected(np.array([], int)), self.padding.rows, shape)
 
     def sentences(self, step: int) -> EncodedSentences:
         """Return the sentences of the task's batch ``step``, with its OOV replacements."""

@@ -49,7 +49,12 @@ def detect_scheme(train: Iterable[Sequence[str]], **others: Iterable[Sequence[st
         slips = sum(split_tag(tag)[0] == "" for tags in sentences for tag in tags) if scheme == "io" else 0
         return slips + sum(count_ill_formed(tags, scheme) for tags in sentences)
 
-    return min(_CANDIDATES, key=lambda scheme: (ill_formed(scheme, train), ill_formed(scheme, everything)))
+    counts: dict[Scheme, tuple[int, int]] = {}
+    for scheme in _CANDIDATES:
+        counts[scheme] = ill_formed(scheme, train), ill_formed(scheme, everything)
+        if counts[scheme] == (0, 0):
+            break
+    return min(counts, key=counts.__getitem__)
 
 
 def has_bare_labels(sentences: Iterable[Sequence[str]]) -> bool:

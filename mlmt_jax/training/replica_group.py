@@ -8,12 +8,13 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from mlmt_jax.batches.prefetch import default_workers
 from mlmt_jax.batches.replica_batches import StackedBatches
-from mlmt_jax.batches.transfer import FlatBatch, unflatten
+from mlmt_jax.batches.transfer import FlatBatch, flatten, unflatten
 from mlmt_jax.corpus.random_streams import STEP_KEY
 from mlmt_jax.model import TaskModel, by_role, pad_models, resize
 from mlmt_jax.training import processes
-from mlmt_jax.training.compiler_options import COMPILER_OPTIONS
+from mlmt_jax.training.programs import Program
 from mlmt_jax.training.setup import Setup, pad_together
 from mlmt_jax.training.state import RunState
 from mlmt_jax.training.step import (
@@ -28,8 +29,6 @@ from mlmt_jax.training.word_rows import WordRows, catch_up, gather, scatter, tab
 from mlmt_jax.types import Batch, Params, batch_axes
 
 _REPLICA_AXIS = PartitionSpec("replica")
-
-_jit = partial(jax.jit, compiler_options=COMPILER_OPTIONS)
 
 jax.tree_util.register_dataclass(FlatBatch, ["values"], ["shapes"])
 
@@ -93,21 +92,21 @@ def _by_platform(task: TaskModel, states: TaskState, rows: WordRows, inputs: tup
 @lru_cache
 def _programs(is_single: bool, mesh: Mesh | None) -> _Programs:
     """Return the programs of a single replica, of several on one device, or of several on a mesh."""
-    jit_step = partial(_jit, static_argnums=0, donate_argnums=(1, 2))
+    step_program = partial(Program, static=1, donate_argnums=(1, 2))
     if is_single:
-        step = jit_step(_unpacking(task_step))
+        step = step_program(_unpacking(task_step))
     elif mesh is None:
-        step = jit_step(_unpacking(_by_platform))
+        step = step_program(_unpacking(_by_platform))
     else:
         # Metrics are small: every process gets those of all replicas.
         replicated, by_replica = (NamedSharding(mesh, axes) for axes in (PartitionSpec(), _REPLICA_AXIS))
-        step = jit_step(_side_by_side, out_shardings=(by_replica, by_replica, replicated))
+        step = step_program(_side_by_side, out_shardings=(by_replica, by_replica, replicated))
     mapped = (lambda function, axes: function) if is_single else jax.vmap
     return _Programs(
-        _jit(mapped(gather, (0, 0))),
+        Program(mapped(gather, (0, 0))),
         step,
-        _jit(mapped(scatter, (0, 0, 0)), donate_argnums=0),
-        _jit(mapped(catch_up, (0, None, 0))),
+        Program(mapped(scatter, (0, 0, 0)), donate_argnums=0),
+        Program(mapped(catch_up, (0, None, 0))),
     )
 
 
@@ -155,6 +154,27 @@ class ReplicaGroup:
             settings = self._put_alike(training.settings)
             training = training._replace(settings=settings)
             self._tasks[name] = by_role(training.task), training, select(training, numbers)
+
+    def compile_in_advance(self) -> None:
+        """Start to compile the programs of steps, in threads; those of a mesh are compiled when used."""
+        if self._mesh is not None:
+            return
+        lead = () if self._is_single else (len(self._places),)
+        array = lambda x, shape: jax.ShapeDtypeStruct((*lead, *shape), x.dtype)
+        leaves = [array(leaf, leaf.shape) for leaf in jax.tree.leaves(self._shapes)]
+        for name, (task, training, numbers) in self._tasks.items():
+            state, table = jax.tree.map(leaves.__getitem__, numbers)
+            for example in self.batches[name].examples():
+                batch = flatten(example) if default_workers(jax.default_backend()) is not None else example
+                indices = example.words.table_rows
+                rows = jax.tree.map(
+                    lambda x, count=indices.shape[-1]: array(x, (count, *x.shape[len(lead) + 1 :])), table
+                )
+                self._programs.gather.compile_in_advance(table, indices)
+                inputs = batch, training.settings, self._key
+                self._programs.step.compile_in_advance(task, state, rows, inputs)
+                if training.users:
+                    self._programs.scatter.compile_in_advance(table, indices, rows)
 
     def stack(self, states: Sequence[RunState]) -> Leaves:
         """Stack the states of the replicas and move them to the devices.

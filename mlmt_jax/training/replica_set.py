@@ -84,6 +84,11 @@ class ReplicaSet:
     def __getitem__(self, number: int) -> Replica:
         return self._replicas[number]
 
+    def compile_in_advance(self) -> None:
+        """Start to compile the programs of steps, in threads."""
+        for group in self._groups:
+            group.compile_in_advance()
+
     def hold(self, state: RunState) -> RunState:
         """Return a state that waits for ``start``: on the host if there are several (device memory)."""
         return state if len(self) == 1 else jax.device_get(state)

@@ -18,7 +18,7 @@ from mlmt_jax.training.print_progress import ProgressPrinter
 from mlmt_jax.training.record_metrics import record_metrics
 from mlmt_jax.training.replica_set import ReplicaSet
 from mlmt_jax.training.resume import clear_after, fresh_start, resumed_start
-from mlmt_jax.training.run_scores import Scores, score_replica
+from mlmt_jax.training.run_scores import Scores, compile_in_advance, score_replica
 from mlmt_jax.training.setup import Setup
 from mlmt_jax.training.signals import StopRequest, TrainingStopped
 from mlmt_jax.training.summary import replica_summary, run_summary, stored_summary
@@ -56,6 +56,9 @@ def train(
                 print(f"the run is finished: it has had {start.step} steps; {advice}")
                 _report_replicas(folder, summary, start.divergences)
                 return summary
+        replicas.compile_in_advance()
+        if processes.is_first():
+            compile_in_advance(setups[0])
         start = start or fresh_start(replicas, setups)
         before_changes()
         if processes.is_first():

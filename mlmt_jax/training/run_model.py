@@ -1,11 +1,10 @@
 """Inference: the compiled programs of a task model, run on any number of sentences."""
 
-from functools import partial
-
 import jax
 import numpy as np
 
 from mlmt_jax.batches.encoded_sentences import EncodedSentences
+from mlmt_jax.batches.inference_batches import batch_shapes, example_batches, word_blocks
 from mlmt_jax.batches.windows import Programs, run_programs
 from mlmt_jax.model import (
     Reader,
@@ -16,23 +15,42 @@ from mlmt_jax.model import (
     decode,
     padded_task,
     role_params,
+    role_shapes,
     sentence_emissions,
     task_settings,
     without_padding_tags,
 )
-from mlmt_jax.training.compiler_options import COMPILER_OPTIONS
+from mlmt_jax.training.programs import Program
 from mlmt_jax.types import DistinctWords, Params
 
-_jit = partial(jax.jit, compiler_options=COMPILER_OPTIONS)
-_char_features = _jit(char_features, static_argnums=(0, 1))
-_decode = _jit(decode, static_argnums=(0, 4))
-_emissions = _jit(sentence_emissions, static_argnums=0)
+
+def _decode(task: TaskModel, read: Reader, params: Params, settings: TaskSettings, x, sentences):
+    return decode(task, params, x, sentences, read, settings)
 
 
-@partial(_jit, static_argnums=(0, 1))
 def _read(task: TaskModel, read: Reader, params: Params, settings: TaskSettings, arrays: tuple):
     scores, lengths, gold = arrays
     return read(scores, task.chain(params, settings), lengths, gold)
+
+
+# The programs of all task models.
+_char_features, _emissions = Program(char_features, 2), Program(sentence_emissions, 1)
+_decode_program, _read_program = Program(_decode, 2), Program(_read, 2)
+
+
+def compile_in_advance(task: TaskModel, read: Reader, sentences: EncodedSentences, batch_size: int) -> None:
+    """Start to compile, in threads, the programs that ``Inference.run`` uses for these sentences."""
+    role_task = by_role(padded_task(task))
+    shapes, settings = role_shapes(role_task), task_settings(task)
+    params = {role: subtree for role, subtree in shapes.items() if role != "word_embed"}
+    d = task.word_embed.module.dimension
+    if task.char_embed is not None:
+        d += task.char_embed.module.features
+        _, block = next(word_blocks(sentences.words))
+        _char_features.compile_in_advance(role_task.char_embed, role_task.char_highway, params, block)
+    for word_ids, batch in example_batches(sentences, batch_shapes(len(sentences.lengths), batch_size)):
+        x = jax.ShapeDtypeStruct((len(word_ids), d), np.float32)
+        _decode_program.compile_in_advance(role_task, read, params, settings, x, batch)
 
 
 class Inference:
@@ -66,9 +84,9 @@ class Inference:
         task, params, settings = self._task, self._params, self._settings
         programs = Programs(
             features=self._word_features,
-            read_batch=lambda x, batch: _decode(task, params, x, batch, read, settings),
+            read_batch=lambda x, batch: _decode_program(task, read, params, settings, x, batch),
             emissions=lambda x, batch: _emissions(task, params, x, batch, None, settings),
-            read_emissions=lambda *arrays: _read(task, read, params, settings, arrays),
+            read_emissions=lambda *arrays: _read_program(task, read, params, settings, arrays),
         )
         results = run_programs(sentences, batch_size, programs)
         return [without_padding_tags(read, arrays, self._tags) for arrays in results]

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TypeVar
 
 import jax
+import numpy as np
 import optax
 
 from mlmt_jax.batches.encode import encode
@@ -177,4 +178,6 @@ def fresh_state(setup: Setup) -> RunState:
     """Return the state before the first step: initial parameters from the seed, and optimizer states."""
     key = jax.random.fold_in(jax.random.key(setup.config.training.seed), INITIAL_KEY)
     params = put_vectors(init_params(setup.model, key), setup.corpus.pretrained)
-    return jax.jit(lambda params: init_state(setup.model, params, setup.optimizers))(params)
+    # A compiled program that makes zeros would take longer than they do.
+    zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), setup.shapes._replace(params={}))
+    return zeros._replace(params=params)
