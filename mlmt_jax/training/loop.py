@@ -4,8 +4,9 @@ import signal
 import time
 from collections import deque
 from collections.abc import Generator, Mapping, Sequence
+from concurrent import futures
 from contextlib import closing
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from mlmt_jax.runs.progress import Progress
 from mlmt_jax.training import processes
 from mlmt_jax.training.divergence import DivergedError, add_step, check_losses, check_params
 from mlmt_jax.training.events import (
+    Compiling,
     Diverged,
     Evaluated,
     Event,
@@ -34,6 +36,9 @@ from mlmt_jax.types import Params
 
 # Losses are read so many steps late, when they have arrived without waiting for the device.
 _LAG = 16
+
+# Seconds between two events of a step that waits for its program.
+_POLL_SECONDS = 0.5
 
 
 class Start(NamedTuple):
@@ -102,12 +107,22 @@ def train_replicas(replicas: ReplicaSet, start: Start, stop: StopRequest) -> Gen
                 return
             is_agreed = False
             planned, placed = next(batches)
+            yield from _await_program(replicas, planned.task, placed)
             states, metrics = replicas.step(training.states, planned.task, placed)
             task_steps = {**training.task_steps, planned.task: planned.task_step + 1}
             training = training._replace(states=states, step=planned.step + 1, task_steps=task_steps)
             pending.append((planned, metrics))
             training = yield from _read_losses(replicas, training, pending, _LAG)
     yield Finished(training.step, training.progress, training.divergences)
+
+
+def _await_program(replicas: ReplicaSet, task: str, batches: Sequence[Any]) -> Generator[Event, None, None]:
+    """Wait until the program of a step is compiled."""
+    begin = time.perf_counter()
+    while compilation := replicas.compilation(task, batches):
+        number, total, future = compilation
+        yield Compiling(number, total, time.perf_counter() - begin)
+        futures.wait([future], _POLL_SECONDS)
 
 
 def _live(replicas: ReplicaSet, training: _Training) -> list[int]:

@@ -57,9 +57,13 @@ class Program:
         self._lock = threading.Lock()
         self._compiled: dict[Any, Future[Callable[..., Any]]] = {}
 
-    def compile_in_advance(self, *arguments: Any) -> None:
-        """Start to compile for arguments, or ``jax.ShapeDtypeStruct`` in place of arrays, in a thread."""
-        self._submit(arguments, _compiling().submit)
+    def compile_in_advance(self, *arguments: Any) -> Future:
+        """Start to compile for arguments, or ``jax.ShapeDtypeStruct`` in place of arrays, in a thread.
+
+        Returns:
+            A future that is done when the program is compiled.
+        """
+        return self._submit(arguments, _compiling().submit)
 
     def __call__(self, *arguments: Any) -> Any:
         """Call the function; wait until it is compiled."""
@@ -93,5 +97,5 @@ def _run_now(function: Callable[..., Any], *arguments: Any) -> Future:
 
 @lru_cache
 def _compiling() -> ThreadPoolExecutor:
-    """Return the threads that compile in advance: XLA uses about one core for each program."""
-    return ThreadPoolExecutor(2, "compiling")
+    """Return the thread that compiles in advance: two at once end no sooner, and need 0.6 GB more."""
+    return ThreadPoolExecutor(1, "compiling")

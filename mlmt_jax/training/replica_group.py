@@ -1,6 +1,7 @@
 """Replicas side by side: one state with a leading axis R, stepped by one program."""
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -143,6 +144,8 @@ class ReplicaGroup:
             self.batches = pad_together(first.model, stacked, parts or 1)
             self._key = self._put(keys)
         self._programs = _programs(self._is_single, mesh)
+        # By task model by role and shapes of the batch: the programs of steps that are compiled in advance.
+        self.compilations: dict[tuple, Future] = {}
         leaves, self._structure = jax.tree.flatten(self._shapes)
         numbers = self._structure.unflatten(range(len(leaves)))
         self._users, self._tables = first.users, {}
@@ -172,7 +175,9 @@ class ReplicaGroup:
                 )
                 self._programs.gather.compile_in_advance(table, indices)
                 inputs = batch, training.settings, self._key
-                self._programs.step.compile_in_advance(task, state, rows, inputs)
+                self.compilations[task, _shapes_of(batch)] = self._programs.step.compile_in_advance(
+                    task, state, rows, inputs
+                )
                 if training.users:
                     self._programs.scatter.compile_in_advance(table, indices, rows)
 
@@ -202,6 +207,11 @@ class ReplicaGroup:
         by_sentence = PartitionSpec("replica", "data") if is_dealt else _REPLICA_AXIS
         axes = batch_axes(words=_REPLICA_AXIS, sentences=by_sentence, step_starts=PartitionSpec())
         return Batch.from_arrays([*map(self._put, batch.arrays, axes.arrays)])
+
+    def compilation(self, task: str, batch: Batch | FlatBatch) -> Future | None:
+        """Return the compilation that a step of a task model would wait for, or None."""
+        future = self.compilations.get((self._tasks[task][0], _shapes_of(batch)))
+        return None if future is None or future.done() else future
 
     def step(self, leaves: Leaves, task: str, batch: Batch | FlatBatch) -> tuple[Leaves, StepMetrics]:
         """Start a step of all replicas; return their states after it and its metrics.
@@ -277,6 +287,11 @@ class ReplicaGroup:
             return [tree]
         host = jax.tree.map(processes.on_host, tree)
         return [jax.tree.map(lambda x, i=i: x[i], host) for i in range(len(self.replicas))]
+
+
+def _shapes_of(batch: Batch | FlatBatch) -> tuple[tuple[int, ...], ...]:
+    """Return the shape of each array of a batch."""
+    return batch.shapes if isinstance(batch, FlatBatch) else tuple(map(np.shape, batch.arrays))
 
 
 def to_device(tree: Any) -> Any:

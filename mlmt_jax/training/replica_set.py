@@ -1,6 +1,7 @@
 """All replicas of a run: the groups of them that share a program, on the devices of all processes."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import jax
@@ -88,6 +89,14 @@ class ReplicaSet:
         """Start to compile the programs of steps, in threads."""
         for group in self._groups:
             group.compile_in_advance()
+
+    def compilation(self, task: str, batches: Sequence[Any]) -> tuple[int, int, Future] | None:
+        """Return what a step waits for, or None: number of its program from 1, of how many, the future."""
+        compilations = [future for group in self._groups for future in group.compilations.values()]
+        for group, batch in zip(self._groups, batches, strict=True):
+            if future := group.compilation(task, batch):
+                return compilations.index(future) + 1, len(compilations), future
+        return None
 
     def hold(self, state: RunState) -> RunState:
         """Return a state that waits for ``start``: on the host if there are several (device memory)."""
