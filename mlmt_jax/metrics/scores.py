@@ -30,7 +30,7 @@ class Counts(NamedTuple):
 
     @property
     def f1(self) -> float:
-        """F1, 2 correct / (predicted + gold), the harmonic mean of precision and recall; 0 if both numbers are 0."""
+        """F1, 2 correct / (predicted + gold), the harmonic mean of precision and recall; 0 for 0 / 0."""
         return _ratio(2 * self.correct, self.predicted + self.gold)
 
     def __add__(self, other: "Counts") -> "Counts":  # type: ignore[override]
@@ -55,7 +55,7 @@ class Score:
     sentences: int
 
     def as_json(self) -> dict[str, Any]:
-        """Return the scores as a JSON-serializable dict of fractions, without the numbers of tokens and sentences.
+        """Return the scores as a JSON-serializable dict of fractions, without the sizes of the corpus.
 
         Keys are "precision", "recall", "f1", "lenient_f1" (None for a token task), "accuracy" and "types",
         which has for each type a dict of "precision", "recall", "f1", "gold" and "predicted".

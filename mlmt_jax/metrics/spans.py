@@ -187,9 +187,9 @@ def _prefixes(span: Span, adjacent: bool, scheme: Scheme) -> str:
 
 
 def ill_formed_words(tags: Sequence[str], scheme: Scheme) -> list[int]:
-    """List the positions, from 0, of ill-formed tags: those that differ from the tags that write the lenient spans.
+    """List the positions of ill-formed tags, which differ from the scheme's tags for the lenient spans.
 
-    The list is empty if the tags are well-formed, and for the scheme `none`. L, U and M count as E, S and I,
+    Positions count from 0. The list is empty if the tags are well-formed, and for the scheme `none`. L, U and M count as E, S and I,
     and bare labels are well-formed in `io`.
 
     Raises:
