@@ -251,9 +251,8 @@ def _dataset(task: _Task, suffix: str, args: Mapping[str, Any]) -> dict[str, Any
     """Return the config of a task model's data set as JSON values, named as the task model.
 
     Files come from the flags train, dev and test, each followed by ``suffix``, and the batch size from
-    batch_size. A train or dev file that is missing or None becomes "unknown";
-    a missing test file or batch size is left out. The columns of the second kind of tags are those of parts
-    of speech in CoNLL-U.
+    batch_size. A train or dev file that is missing or None becomes "unknown"; a missing test file or batch
+    size is left out. The columns of the second kind of tags are those of parts of speech in CoNLL-U.
 
     Args:
         task: the task model.

@@ -189,7 +189,8 @@ def _prefixes(span: Span, adjacent: bool, scheme: Scheme) -> str:
 def ill_formed_words(tags: Sequence[str], scheme: Scheme) -> list[int]:
     """List the positions of ill-formed tags, which differ from the scheme's tags for the lenient spans.
 
-    Positions count from 0. The list is empty if the tags are well-formed, and for the scheme `none`. L, U and M count as E, S and I,
+    Positions count from 0. The list is empty if the tags are well-formed, and for the scheme `none`. L, U and
+    M count as E, S and I,
     and bare labels are well-formed in `io`.
 
     Raises:
