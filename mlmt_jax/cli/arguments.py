@@ -29,8 +29,8 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
 def add_tagger_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the positional `run`, and the options --task, --vectors, --replica and --ensemble.
 
-    `load_tagger` uses them. --replica (an integer, not checked further) and --ensemble exclude each other. The default of `task`,
-    `vectors` and `replica` is None, that of `ensemble` False.
+    `load_tagger` uses them. --replica (an integer, not checked further) and --ensemble exclude each other.
+    The default of `task`, `vectors` and `replica` is None, that of `ensemble` False.
     """
     parser.add_argument("run", help="the run folder")
     parser.add_argument("--task", metavar="NAME", help="a task of the run (default: its target)")

@@ -22,9 +22,9 @@ def run(main: Callable[[], None]) -> None:
     """Prepare the process and call `main` without arguments. Errors become a message and an exit status.
 
     The status is 2 for `InputError` and for an error of the system, 130 for an interruption (Ctrl-C), and 141
-    if the reader of standard output is gone; the message goes to standard error. Other exceptions pass
-    through, `SystemExit` of `main` too. After success the function returns. It changes environment variables
-    and the standard streams of the process, and must be called before JAX is imported.
+    if the reader of standard output is gone. Messages go to standard error; 141 has none. Other exceptions
+    pass through, `SystemExit` of `main` too. After success the function returns. It changes environment
+    variables and the standard streams of the process; call it before JAX is imported.
 
     Raises:
         SystemExit: with one of these statuses.
@@ -113,7 +113,8 @@ def escaped(match: re.Match[str]) -> str:
 def _system_error(error: OSError) -> str:
     """Return one line about an error of the system, such as a full disk.
 
-    It has the name of the file, if known, and the reason. If the disk or a quota is full, the line says that the file, or "the output", cannot be written.
+    It has the name of the file, if known, and the reason. If the disk or a quota is full, the line says that
+    the file, or "the output", cannot be written.
     """
     reason = error.strerror or str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -169,8 +169,8 @@ class MeanModel(NamedTuple):
     def _mean_marginals(self, sentences: Tokens) -> list[tuple[np.ndarray, np.ndarray]]:
         """Return the mean marginals of words (n, t) and of neighbours (n - 1, t, t) of each sentence.
 
-        They are float64. Tags are those of `context`; a tag that a member lacks has the probability 0 in it. An empty sentence
-        has (0, t) and (0, t, t).
+        They are float64. Tags are those of `context`; a tag that a member lacks has the probability 0 in it.
+        An empty sentence has (0, t) and (0, t, t).
         """
         names, count = self.context.tags.names, len(self.members)
         t, lengths = len(names), [len(tokens) for tokens in sentences]

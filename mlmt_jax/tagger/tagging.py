@@ -160,8 +160,7 @@ class SentenceTagger:
         Args:
             sentences: with tags in BIOES if these are spans, as `mlmt_jax.corpus.dataset.bioes_sentences`
                 returns them. A tag that the task does not know is an error of the tagger, and its sentence
-                has no loss. Each sentence must have one tag for each
-                token.
+                has no loss. Each sentence must have one tag for each token.
 
         Returns:
             The score, as fractions, and the mean loss in nats per sentence, NaN if no sentence has one. It
