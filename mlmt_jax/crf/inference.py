@@ -168,6 +168,7 @@ def _tag_emissions(emissions: Array, tags: Array) -> Array:
 
 @_tag_emissions.defjvp
 def _(primals, tangents):
+    """Compute ``_tag_emissions`` and its tangent (B, n); tags have no tangent."""
     emissions, tags = primals
     # The transpose of this sum is a mask, which XLA fuses into the sum of all gradients. A gather's transpose
     # is a scatter.
