@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Write the run folder of a checkpoint and print its tasks.
+    """Convert a checkpoint to a run folder and print its tasks, with their numbers of tags and words.
 
     Args:
-        argv: command-line arguments; None for those of the process.
+        argv: command-line arguments (the checkpoint file, the run folder); None for those of the process.
 
     Raises:
-        InputError: the file cannot be converted, or the run folder exists and is not empty.
+        InputError: the file cannot be read or converted, the run folder exists and is not an empty folder or
+            cannot be written, or JAX finds no device.
+        SystemExit: the arguments are wrong (status 2), or help was asked for (0).
     """
     parser = argparse.ArgumentParser(
         prog="python -m mlmt_jax.convert",
@@ -52,6 +54,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _write_run(run: "Run", checkpoint: Checkpoint, output: Path) -> None:
     """Write a run completely or not at all: to a temporary sibling folder, which is then moved.
+
+    The parameters become the best checkpoint, of step 0. ``summary.json`` has no scores; of the original's
+    arguments it has those that are strings, numbers, booleans or None. Missing parents are created.
 
     Args:
         run: content of the run folder.

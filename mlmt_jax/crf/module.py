@@ -13,7 +13,8 @@ from mlmt_jax.crf.chain import Chain, constraints
 class CRF(nn.Module):
     """Trainable scores of a chain over tags; ``module.apply(variables)`` returns the ``Chain``.
 
-    With a scheme, ill-formed transitions are ``-inf``, in the likelihood as in decoding.
+    With a scheme, ill-formed transitions are ``-inf``, in the likelihood as in decoding. Variables are
+    ``{"params": {"transitions": (t, t), "start": (t,), "end": (t,)}}``.
     """
 
     tag_names: tuple[str, ...]  # by index
@@ -21,7 +22,11 @@ class CRF(nn.Module):
     initializer: Callable[..., Array] = nn.initializers.normal(0.1)
 
     def __call__(self) -> Chain:
-        """Return the chain with the scheme's constraints: transitions (t, t), start (t,), end (t,), nats.
+        """Return the chain: the parameters, plus 0 or ``-inf`` from ``constraints`` if a scheme is set.
+
+        Returns:
+            transitions (t, t), [from, to], start (t,), end (t,), nats. Parameters of forbidden entries have
+            no effect and no gradient.
 
         Raises:
             ValueError: if the scheme is unknown or does not have a tag.
@@ -39,7 +44,7 @@ class CRF(nn.Module):
 
     @nn.compact
     def weights(self) -> Chain:
-        """Return the parameters alone, which forbid no transition."""
+        """Return the parameters alone, as a ``Chain`` that forbids no transition, whatever the scheme."""
         t = len(self.tag_names)
         return Chain(
             self.param("transitions", self.initializer, (t, t)),

@@ -30,7 +30,7 @@ class Linear(nn.Module):
 
     @nn.compact
     def weights(self, inputs: int) -> tuple[jax.Array, jax.Array]:
-        """Return W (inputs, features) and b (features,)."""
+        """Return W (inputs, features) and b (features,), the parameters "kernel" and "bias"; y = x W + b."""
         kernel = self.param("kernel", orthogonal, (inputs, self.features))
         return kernel, self.param("bias", zeros, (self.features,))
 
@@ -68,7 +68,13 @@ class MLP(nn.Module):
 
     @nn.compact
     def weights(self, inputs: int) -> list[tuple[jax.Array, jax.Array]]:
-        """Return W and b of each layer, for inputs (..., inputs)."""
+        """Return W (inputs of the layer, outputs) and b (outputs,) of each layer, the output layer last.
+
+        Parameters are "hidden_0", ..., and "output", each with "kernel" and "bias".
+
+        Args:
+            inputs: number of features of the input of the first layer.
+        """
         names = [*(f"hidden_{i}" for i in range(len(self.hidden))), "output"]
         layers = []
         for name, size in zip(names, [*self.hidden, self.features], strict=True):

@@ -44,12 +44,12 @@ class TaskContext(NamedTuple):
 
     @property
     def tags(self) -> TaskTags:
-        """The tags of the task."""
+        """The tags of the task: their names by index, and True if they are BIOES spans."""
         return TaskTags(self.vocabulary.tags[self.task.task], self.vocabulary.spans[self.task.task])
 
     @property
     def file_scheme(self) -> Mapping[str, Any]:
-        """The entry of `schemes` for the task's dataset."""
+        """The entry of `schemes` for the task's dataset, with the keys "scheme" and "bare"."""
         return self.schemes[self.task.dataset]
 
     @property
@@ -71,8 +71,13 @@ class SentenceModel(Protocol):
 
         Args:
             reader: what to compute, such as `best_tags`.
-            sentences: their tokens.
-            gold: their tags for readers of losses, in BIOES if tags are spans.
+            sentences: their tokens; none, and sentences without tokens, are allowed.
+            gold: their tags for `tags_and_losses`, in BIOES if tags are spans. A tag that the task does not
+                know makes the sentence's loss NaN. That there is one tag for each token is not checked.
+
+        Returns:
+            For each sentence, in order, the reader's arrays as NumPy arrays without a batch axis. Word axes
+            may be padded at the end: cut them to the number of tokens.
 
         Raises:
             TypeError: if a sentence is a string, or a token is not one.
@@ -89,7 +94,10 @@ class TrainedModel(NamedTuple):
     inference: Inference
 
     def read(self, reader: Reader, sentences: Tokens, gold: Tokens | None = None) -> SentenceArrays:
-        """Compute the arrays of a reader for each sentence, as `SentenceModel.read`."""
+        """Compute the arrays of a reader for each sentence, as `SentenceModel.read`; word axes are padded.
+
+        Without `gold`, the losses of `tags_and_losses` are those of the tag 0 at every word.
+        """
         context = self.context
         encoded = encode_sentences(context.vocabulary, context.task.model.word_embed, sentences)
         if gold is not None:
@@ -102,7 +110,11 @@ class TrainedModel(NamedTuple):
     def extend_word_table(self, path: str | Path) -> tuple[Vocabulary, Params]:
         """Return vocabulary and parameters with the out-of-vocabulary words of a vector file.
 
-        Each such word of the file becomes a further row of the word table, with its vector.
+        Each such word of the file becomes a further row of the word table, with its vector. The model itself
+        is not changed; all other parameters are shared with it.
+
+        Args:
+            path: a vector file of the same training as the vectors from which the word table started.
 
         Raises:
             RunError: if the word table did not start from vectors.
@@ -137,7 +149,14 @@ class MeanModel(NamedTuple):
     members: Sequence[TrainedModel]
 
     def read(self, reader: Reader, sentences: Tokens, gold: Tokens | None = None) -> SentenceArrays:
-        """Compute the arrays of a reader for each sentence, as `SentenceModel.read`."""
+        """Compute the arrays of a reader for each sentence, as `SentenceModel.read`, without padding.
+
+        Any reader but `all_marginals`. Time and memory grow with the square of the number of tags.
+
+        Raises:
+            AssertionError: for another reader, or for `tags_and_losses` without `gold`.
+            TypeError: if a sentence is a string, or a token is not one.
+        """
         names = self.context.tags.names
         tags = [None] * len(sentences) if gold is None else [encode_tags(names, row) for row in gold]
         sizes = np.cumsum([len(tokens) * len(names) ** 2 for tokens in sentences])
@@ -149,7 +168,11 @@ class MeanModel(NamedTuple):
         return arrays
 
     def _mean_marginals(self, sentences: Tokens) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Return the mean marginals of words (n, t) and of neighbours (n - 1, t, t) of each sentence."""
+        """Return the mean marginals of words (n, t) and of neighbours (n - 1, t, t) of each sentence.
+
+        They are float64. Tags are those of `context`; a tag that a member lacks has the probability 0 in it.
+        An empty sentence has (0, t) and (0, t, t).
+        """
         names, count = self.context.tags.names, len(self.members)
         t, lengths = len(names), [len(tokens) for tokens in sentences]
         means = [(np.zeros((n, t)), np.zeros((max(0, n - 1), t, t))) for n in lengths]
@@ -166,7 +189,11 @@ class MeanModel(NamedTuple):
 def mean_model(members: Sequence[TrainedModel]) -> MeanModel:
     """Return the mean of models of one task. Each may know other words and tags.
 
-    The mean knows the tags of all members. It tells training words from others if all members do.
+    The mean knows the tags of all members. It tells training words from others if all members do. Config and
+    file scheme are those of the first member; that the members' tasks agree is not checked.
+
+    Args:
+        members: at least one model; otherwise an IndexError is raised.
     """
     context = members[0].context
     task, vocabulary = context.task, context.vocabulary
@@ -196,8 +223,17 @@ def read_marginals(
     Args:
         reader: any of `mlmt_jax.model` but `all_marginals`.
         words: (n, t) marginals of words.
-        pairs: (n - 1, t, t) marginals of neighbours.
+        pairs: (n - 1, t, t) marginals of neighbours, [word, from, to].
         gold: (n,) int tags, -1 if unknown; for `tags_and_losses` alone.
+
+    Returns:
+        For `NBest` the tags (k, n) int32 and their log P (k,) nats, `-inf` if there are fewer than k.
+        Otherwise the best tags (n,) int32, followed for `tags_and_probabilities` by `words` and log P(tag |
+        previous tag) (n,) nats, and for `tags_and_losses` by the loss () in nats, NaN if a gold tag is
+        unknown.
+
+    Raises:
+        AssertionError: for another reader, or for `tags_and_losses` without `gold`.
     """
     tag_chain = MarkovChain.from_marginals(words, pairs)
     if isinstance(reader, NBest):
