@@ -1,5 +1,6 @@
 """The corpus of a run: its data sets, vocabularies and word vectors, loaded from the files of a config."""
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -73,21 +74,20 @@ def _build_corpus(
     tags, spans = task_tags(datasets)
     for error in tag_errors(config, spans):
         raise error
-    characters = Counter(
-        char for dataset in datasets.values() for word in dataset.training_words for char in word
-    )
+    words = (word for dataset in datasets.values() for word in dataset.training_words)
+    characters = Counter(itertools.chain.from_iterable(words))
     tables = {
         spec.name: build_word_table(spec, word_counts(config, spec.name, datasets), read_file(spec.name))
         for spec in config.components
         if isinstance(spec, EmbeddingConfig)
     }
-    words = {name: table.vocab for name, table in tables.items()}
+    word_vocabs = {name: table.vocab for name, table in tables.items()}
     character_vocab = CharacterVocab(tuple(sorted(characters)))
     training_words = {name: frozenset(dataset.training_words) for name, dataset in datasets.items()}
     is_rare = [characters[char] == 1 for char in character_vocab.characters]
     return Corpus(
         datasets,
-        Vocabulary(words, character_vocab, tags, spans, training_words),
+        Vocabulary(word_vocabs, character_vocab, tags, spans, training_words),
         pretrained={name: table.pretrained for name, table in tables.items() if table.pretrained},
         rare_words={name: table.rare for name, table in tables.items()},
         rare_characters=np.array([False, False, *is_rare]),

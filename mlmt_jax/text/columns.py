@@ -258,9 +258,8 @@ def _refuse_columns(
     advice = f"expected at least {need} columns with {between} between them; they are counted from 0"
     if not line.replace(_BOM, "").strip():
         char = next(char for char in line if char not in " \t")
-        advice = (
-            f"it looks empty and is not (U+{ord(char):04X}): empty lines may contain spaces and tabs only"
-        )
+        advice = f"it looks empty and is not (U+{ord(char):04X})"
+        advice += ": empty lines may contain spaces and tabs only"
     text = f"{len(cells)} column(s), but {setting}"
     findings.refuse(text, number, column=len(line) + 1, example=_quote(line), advice=advice)
 
