@@ -58,7 +58,7 @@ def load_corpora(configs: Sequence[Config]) -> list[Corpus]:
     embeddings = {spec.name: spec for spec in config.components if isinstance(spec, EmbeddingConfig)}
 
     @cache
-    def read_file(name: str) -> VectorFile | None:
+    def read_file(name: str) -> VectorFile:
         """Read the vectors of a component's file that any of the samples needs."""
         words = {word for datasets in samples.values() for word in word_counts(config, name, datasets)}
         return read_component_vectors(config, embeddings[name], words)
@@ -68,7 +68,7 @@ def load_corpora(configs: Sequence[Config]) -> list[Corpus]:
 
 
 def _build_corpus(
-    config: Config, datasets: dict[str, Dataset], read_file: Callable[[str], VectorFile | None]
+    config: Config, datasets: dict[str, Dataset], read_file: Callable[[str], VectorFile]
 ) -> Corpus:
     """Build the corpus of the data sets of one sample; `read_file` returns at least the needed vectors."""
     tags, spans = task_tags(datasets)

@@ -220,9 +220,7 @@ def is_first_read(cells: Sequence[str], fmt: ColumnFormat) -> bool:
 
 def _shape(line: str, cells: Sequence[str], fmt: ColumnFormat) -> tuple[int, bool]:
     """Return the number of columns of a line, without empty ones at its end, and if tabs separate them."""
-    filled = len(cells)
-    while filled > 1 and not cells[filled - 1]:
-        filled -= 1
+    filled = max((i for i, cell in enumerate(cells, 1) if cell), default=1)
     return filled, fmt.separator is None and "\t" in line
 
 
