@@ -3,6 +3,7 @@
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from mlmt_jax.check.wrong_columns import MIN_LETTERS, odd_tokens
@@ -58,9 +59,8 @@ def find_foreign_letters(
         sentences: the tokens of its first sentences, or of all.
         known: the characters of the training data.
     """
-    letters = Counter(
-        char for sentence in sentences for token in sentence for char in token if char.isalpha()
-    )
+    words = (word for sentence in sentences for word in sentence)
+    letters = Counter(filter(str.isalpha, chain.from_iterable(words)))
     unknown = [char for char, _ in letters.most_common() if known.isdisjoint(_forms(char))]
     count, total = sum(letters[char] for char in unknown), letters.total()
     if total < MIN_LETTERS or 2 * count <= total:
