@@ -39,8 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         SystemExit: if the arguments are wrong (status 2), or help was asked for (0).
     """
     args = _parser().parse_args(argv)
-    from mlmt_jax.check.input_layout import find_foreign_letters, find_other_layout
-    from mlmt_jax.check.unknown_tags import find_unknown_tags
+    from mlmt_jax.check.input_layout import find_foreign_letters, find_other_layout, find_unknown_tags
     from mlmt_jax.corpus.dataset import bioes_sentences
     from mlmt_jax.tag_files.score_tables import calibration_table, type_table, word_table
     from mlmt_jax.text.columns import read_conll

@@ -150,8 +150,6 @@ def _refuse_bytes(error: UnicodeDecodeError, chunk: _Chunk, encoding: str, findi
     else:
         likely, advice = likely_encoding(chunk.raw, encoding) or (None, advice)
     column = chunk.offset + len(error.object[: error.start].decode(encoding, "replace")) + 1
-    example = f"0x{error.object[error.start]:02x}"
-    findings.refuse(
-        f"a byte that is not {encoding}", chunk.line, column=column, example=example, advice=advice
-    )
+    text, example = f"a byte that is not {encoding}", f"0x{error.object[error.start]:02x}"
+    findings.refuse(text, chunk.line, column=column, example=example, advice=advice)
     return likely

@@ -4,14 +4,7 @@ import itertools
 import re
 from collections.abc import Iterable, Sequence
 
-from mlmt_jax.metrics.spans import (
-    OUTSIDE,
-    Scheme,
-    count_ill_formed,
-    lenient_spans,
-    span_tags,
-    split_tag,
-)
+from mlmt_jax.metrics.spans import OUTSIDE, Scheme, count_ill_formed, lenient_spans, span_tags, split_tag
 
 # If several schemes fit equally well, the first is taken: a file of O alone is iob2, one without B is io, and
 # iob1 needs a B between two spans of one type.
