@@ -64,7 +64,7 @@ def score_summary(results: Results) -> str:
 
 def speed_summary(results: Results) -> str:
     """Return README.md's table of speeds."""
-    train, tag, start = results["train"], results["tag"], results["start"]
+    train, tag = results["train"], results["tag"]
     tagging_rates = [_best_rate(tag, side) for side in ("ours", "PyTorch")]
     rows = [
         ("", "mlmt_jax", "the same model in PyTorch"),
@@ -75,8 +75,11 @@ def speed_summary(results: Results) -> str:
         ),
         ("tagging, sentences per second", *(f"{rate:,.0f}" for rate in tagging_rates)),
         ("tagging one sentence, ms", *(f"{tag['latency ms'][x]['median']:.1f}" for x in ("ours", "PyTorch"))),
-        ("from the command to the first training step, s", f"{start['cold']['median']:.0f}", "-"),
-        ("the same, programs compiled before, s", f"{start['warm']['median']:.1f}", "-"),
+        (
+            "1,000 steps of a new config, from the command to all scores, s",
+            *_walls(results, "cold", "PyTorch"),
+        ),
+        ("the same, programs compiled before, s", *_walls(results, "warm", "PyTorch")),
     ]
     return _table(rows)
 
@@ -145,11 +148,19 @@ def training_speed(results: Results) -> str:
 def start_speed(results: Results) -> str:
     """Return bench/README.md's figures of the start of a run."""
     start = results["start"]
-    return _paragraph(
-        f"`python -m mlmt_jax.train configs/{start['config']}` finishes its first step after",
-        f"{start['cold']['median']:.0f} s, or after {start['warm']['median']:.1f} s if the compiled programs",
-        "are in the cache.",
-    )
+    medians = start["medians"]
+    peer = medians["1,000 steps, PyTorch"]["wall"]
+    rows = [("", "wall, s", "CPU, s", "wall, relative to PyTorch", "peak MiB")]
+    for row, cost in medians.items():
+        figures = f"{cost['wall']:.1f}", f"{cost['cpu']:.1f}", f"{cost['wall'] / peer:.2f}"
+        rows.append((row, *figures, f"{cost['mebibytes']:.0f}"))
+    return _table(rows)
+
+
+def _walls(results: Results, *rows: str) -> list[str]:
+    """Return the wall seconds of runs of 1,000 steps."""
+    medians = results["start"]["medians"]
+    return [f"{medians[f'1,000 steps, {row}']['wall']:.0f}" for row in rows]
 
 
 def vocabulary_speed(results: Results) -> str:

@@ -63,8 +63,13 @@ def run(command: Sequence[str], cache: Path, text: str = "") -> Cost:
     """Run a command with a cache of compiled programs and ``text`` as its input; return its cost."""
     variables = os.environ | {"MLMT_JAX_CACHE": str(cache)}
     started = time.perf_counter()
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen([sys.executable, *command], env=variables, stdin=subprocess.PIPE, **quiet)
+    process = subprocess.Popen(
+        [sys.executable, *command],
+        env=variables,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     assert process.stdin is not None
     process.stdin.write(text.encode())
     process.stdin.close()

@@ -136,8 +136,10 @@ class Run:
             case "char_embed":
                 return CharCNN(len(self.characters) + 2, spec.dimension, spec.filters)
             case "char_highway":
-                size = features - self._modules[task.model.word_embed].embedding_dim  # type: ignore[operator]
-                return Highway(size, spec.num_layers, getattr(nn.functional, spec.activation))
+                table: Any = self._modules[task.model.word_embed]
+                return Highway(
+                    features - table.embedding_dim, spec.num_layers, getattr(nn.functional, spec.activation)
+                )
             case "lstm":
                 return Encoder(features, spec.hidden_size, spec.num_layers, spec.bidirectional, spec.dropout)
             case "crf":
