@@ -76,7 +76,7 @@ def speed_summary(results: Results) -> str:
         ("tagging, sentences per second", *(f"{rate:,.0f}" for rate in tagging_rates)),
         ("tagging one sentence, ms", *(f"{tag['latency ms'][x]['median']:.1f}" for x in ("ours", "PyTorch"))),
         (
-            "1,000 steps of a new config, from the command to all scores, s",
+            "from the command to all scores, 1,000 steps of four tasks, s",
             *_walls(results, "cold", "PyTorch"),
         ),
         ("the same, programs compiled before, s", *_walls(results, "warm", "PyTorch")),

@@ -87,7 +87,11 @@ def _odd_tags(tokens: set[str], tags: set[str]) -> Oddity | None:
 
 
 def _advice(scan: Scan, form: ColumnFormat, oddity: Oddity) -> str:
-    """Return the advice of a finding: the consequence, the remedy if there is one, and the likely columns."""
+    """Return the advice of a finding: the consequence, the remedy if there is one, and the likely columns.
+
+    The columns are guessed from the file, which is read again. They are left out if the guess fails or agrees
+    with ``form``.
+    """
     advice = "training uses them as they are" + (f"; {oddity.remedy}" if oddity.remedy else "")
     try:
         guess = guess_format(scan.path, form.encoding)

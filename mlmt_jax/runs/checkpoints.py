@@ -80,7 +80,11 @@ class Checkpoints:
         self._submit(_Checkpoint(self._last / str(progress.step), "state", arrays, progress))
 
     def _submit(self, checkpoint: _Checkpoint) -> None:
-        """Queue a checkpoint for the writer thread; raise RunError if an earlier one could not be written."""
+        """Queue a checkpoint for the writer thread, once at most one earlier write is pending.
+
+        Raises:
+            RunError: if a write that it waited for has failed; the checkpoint is not queued.
+        """
         self.wait(pending=1)  # The best and the last checkpoint come together.
         self._pending.append(self._writer.submit(self._write, checkpoint, self._pending[-1:]))
 

@@ -98,11 +98,12 @@ def is_bioes(tag: str) -> bool:
 
 
 def tags_of_task(data_tags: Iterable[str], *, spans: bool) -> tuple[str, ...]:
-    """Return the tags of a task in the order of their indices.
+    """Return the tags of a task in the order of their indices, whatever the order of ``data_tags``.
 
     Args:
-        data_tags: all tags of the task's training data.
-        spans: whether they are BIOES spans; then the task has all four tags of each span type, and O.
+        data_tags: all tags of the task's training data, which may repeat.
+        spans: True if they are BIOES spans: the tags are O, then B, I, E and S of each span type in the order
+            of `tag_names`, also those that do not occur. Otherwise they are the distinct tags, sorted.
     """
     if spans:
         return tuple(tag_names(split_tag(tag)[1] for tag in data_tags if tag != OUTSIDE))

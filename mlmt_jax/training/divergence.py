@@ -54,10 +54,15 @@ def check_params(setup: Setup, recent: RecentSteps, params: Params) -> None:
 
 
 def check_losses(setup: Setup, recent: RecentSteps, scores: Mapping[str, Mapping[str, SplitScore]]) -> None:
-    """Check the losses of an evaluation.
+    """Check the losses of an evaluation on development files.
+
+    Args:
+        setup: setup of the replica.
+        recent: its recent steps, for the message.
+        scores: by task model, then by split; all splits are checked.
 
     Raises:
-        DivergedError: if the loss of a task model is infinite.
+        DivergedError: if a loss is infinite. NaN passes: it stands for a file without a loss.
     """
     tasks = [task for task, splits in scores.items() if any(np.isinf(s.loss) for s in splits.values())]
     _check(setup, recent, "losses of development data", tasks)

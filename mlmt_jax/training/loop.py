@@ -132,7 +132,9 @@ def _live(replicas: ReplicaSet, training: _Training) -> list[int]:
 
 
 def _has_ended(replicas: ReplicaSet, training: _Training, number: int) -> bool:
-    """Return True if replica ``number`` is known here to have ended, by divergence or by patience.
+    """Return True if replica ``number`` of the whole run is known here to have ended.
+
+    A replica ends by divergence or by patience.
 
     Processes do not communicate for it: only the first one knows the scores that patience counts.
     """

@@ -108,7 +108,8 @@ class RunLength(NamedTuple):
     def expected_steps(self, weights: Mapping[str, float]) -> int:
         """Return the expected number of steps of a run from its start: the lower of its limits.
 
-        The limit by ``target_steps`` is divided by the target's probability, and ignored if that is 0.
+        The limit by ``target_steps`` is divided by the target's probability and rounded to the nearest
+        number; it is ignored if the probability is 0.
 
         Args:
             weights: probability of each task model; only the target's is read.

@@ -190,7 +190,7 @@ class ReplicaGroup:
         Returns:
             The arrays of all states as a list in the order of ``jax.tree.leaves``. Each is padded to the
             group's shapes and has a leading axis of replicas, longer than ``states`` if the last devices hold
-            copies of a replica. A replica alone has no leading axis.
+            copies of a replica. A single replica on one device has no leading axis.
         """
         padded = [resize(state, self._shapes) for state in states]
         if self._is_single:

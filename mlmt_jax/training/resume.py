@@ -98,6 +98,14 @@ def _warn(folder: RunFolder, start: ReplicaStart, plan: ResumePlan) -> None:
 def clear_after(start: Start, folders: Sequence[RunFolder], checkpoints: Sequence[Checkpoints]) -> None:
     """Delete what an earlier process wrote after the start of a run: the run writes it again.
 
+    Of each replica these are newer checkpoints, its summary, later lines of its metrics (damaged lines too,
+    with a warning on standard error), and its note of a divergence unless ``start`` has it.
+
+    Args:
+        start: the start of the run.
+        folders: folder of each replica, in the order of ``start.progress``.
+        checkpoints: checkpoints of each replica, in the same order.
+
     Raises:
         RunError: if something cannot be deleted.
     """

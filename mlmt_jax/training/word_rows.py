@@ -136,8 +136,8 @@ def current_params(users: Mapping[str, Mapping[str, TableUser]], state: RunState
     """Return the parameters with the pending updates of all rows, for evaluation; the state is not changed.
 
     Args:
-        users: users of each word table, by table and task model.
-        state: state of one replica.
+        users: users of each word table, by table, then by task model.
+        state: state of one replica, as JAX arrays.
     """
     params = dict(state.params)
     for table, of_table in users.items():
