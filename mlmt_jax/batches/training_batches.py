@@ -47,8 +47,8 @@ class TrainingBatches:
         Args:
             name: of the task model; the random streams of two task models differ.
             sentences: all training sentences, at least one.
-            batch_size: the largest number of sentences of a batch, at least 1. Batches are cut evenly, so that
-                all may be smaller.
+            batch_size: the largest number of sentences of a batch, at least 1. Batches are cut evenly, so
+                that all may be smaller.
             seed: of the run.
             oov: replacement of rare words and characters.
             expected_steps: how often the task is likely to be drawn; the padding depends on it.
