@@ -19,9 +19,9 @@ from mlmt_jax.training.programs import Program, compiler_options
 STEPS, EVALUATION = {"train_step"}, {"_decode", "char_features"}
 
 
-def count(names: list[str], wanted: set[str]) -> int:
+def count(names: list[str], functions: set[str]) -> int:
     """Return the number of compiled programs with these names of functions."""
-    return sum(name.removeprefix("Compiling jit(").removesuffix(")") in wanted for name in names)
+    return sum(name.removeprefix("Compiling jit(").removesuffix(")") in functions for name in names)
 
 
 def whole_config(hidden_size: int) -> dict[str, Any]:
