@@ -135,13 +135,13 @@ def training_speed(results: Results) -> str:
         ("share of the rate of a large matrix product", "of matmul rate", 2),
     ):
         rows.append((row, *(f"{train[side][key]:.{digits}f}" for side in sides)))
-    parts = train["parts"]["milliseconds"]
-    split = [("part of one step, alone", "ms"), *((part, f"{ms:.1f}") for part, ms in parts.items())]
     notes = _paragraph(
         f"The matrix product reaches {train['matmul GFLOP/s']:.0f} GFLOP/s.",
         f"mlmt_jax compiles {train['programs']} programs in {train['compile seconds']['ours']:.0f} s",
         f"and needs {train['peak MiB']['ours']:.0f} MiB of memory at most.",
     )
+    parts = train["parts"]["milliseconds"]
+    split = [("part of one step, alone", "ms"), *((part, f"{ms:.1f}") for part, ms in parts.items())]
     return f"{_table(rows)}\n\n{notes}\n\n{_table(split)}"
 
 

@@ -51,8 +51,8 @@ class TaskModel:
     char_highway: Part | None = None
     lstm: Part
     univ_layer: Part
-    spec_layer: Part | None = None
     gate: Part | None = None  # shared with no other task model; None without a specific layer
+    spec_layer: Part | None = None
     crf: Part
     embed_dropout: float
     lstm_dropout: float
@@ -86,12 +86,12 @@ class TaskSettings(NamedTuple):
     dropout_rates: Mapping[str, Any]  # by site, () float32
 
 
+Key = jax.Array | None
+Settings = TaskSettings | None
+
+
 def emissions(
-    task: TaskModel,
-    params: Params,
-    batch: Batch,
-    key: jax.Array | None = None,
-    settings: TaskSettings | None = None,
+    task: TaskModel, params: Params, batch: Batch, key: Key = None, settings: Settings = None
 ) -> jax.Array:
     """Compute the tag scores of every word, (B, n, t) float32, nats; 0 for padding.
 
@@ -125,8 +125,8 @@ def sentence_emissions(
     params: Params,
     x: Array,
     sentences: PackedSentences,
-    key: jax.Array | None = None,
-    settings: TaskSettings | None = None,
+    key: Key = None,
+    settings: Settings = None,
 ) -> jax.Array:
     """Compute ``emissions`` from the features of packed words (P, d)."""
     bits = _DropoutBits() if key is None else _draw_bits(task, key, sentences.dropout_ids)
@@ -180,11 +180,7 @@ def _draw_bits(task: TaskModel, key: jax.Array, dropout_ids: Array) -> _DropoutB
 
 
 def sentence_losses(
-    task: TaskModel,
-    params: Params,
-    batch: Batch,
-    key: jax.Array | None = None,
-    settings: TaskSettings | None = None,
+    task: TaskModel, params: Params, batch: Batch, key: Key = None, settings: Settings = None
 ) -> jax.Array:
     """Compute log Z - score(gold) of each sentence, (B,) nats; 0 for empty sentences (padding).
 
@@ -195,11 +191,7 @@ def sentence_losses(
 
 
 def batch_loss(
-    task: TaskModel,
-    params: Params,
-    batch: Batch,
-    key: jax.Array | None = None,
-    settings: TaskSettings | None = None,
+    task: TaskModel, params: Params, batch: Batch, key: Key = None, settings: Settings = None
 ) -> jax.Array:
     """Compute the mean loss of the batch's sentences, () nats per sentence; 0 if there is none.
 
