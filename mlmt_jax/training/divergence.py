@@ -69,7 +69,14 @@ def check_losses(setup: Setup, recent: RecentSteps, scores: Mapping[str, Mapping
 
 
 def _check(setup: Setup, recent: RecentSteps, quantity: str, names: Sequence[str]) -> None:
-    """Raise DivergedError if there are names of components or task models with values that are not finite."""
+    """Raise DivergedError if any names are given.
+
+    Args:
+        setup: setup of the replica.
+        recent: its recent steps; the message describes the latest one, if there is one.
+        quantity: what is not finite, for the message.
+        names: the components or task models whose values are not finite.
+    """
     if not names:
         return
     listed = ", ".join(map(repr, names))

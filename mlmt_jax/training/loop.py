@@ -160,7 +160,20 @@ def _end_diverged(replicas: ReplicaSet, training: _Training, number: int, messag
 def _read_losses(
     replicas: ReplicaSet, training: _Training, pending: deque[tuple[PlannedStep, list[StepMetrics]]], lag: int
 ) -> _Events:
-    """Read the losses of pending steps until at most ``lag`` of them are left."""
+    """Read the losses of pending steps, oldest first, until at most ``lag`` of them are left.
+
+    Each is a ``StepTaken`` and a part of the recent steps of each replica; replicas whose loss or gradient is
+    not finite end.
+
+    Args:
+        replicas: the replicas.
+        training: the training after the last step.
+        pending: steps with the metrics of each group; those that are read are removed.
+        lag: number of steps that may be left.
+
+    Returns:
+        The training with recent steps and divergences.
+    """
     while len(pending) > lag:
         planned, metrics = pending.popleft()
         by_replica = {n: m for n, m in replicas.metrics(metrics).items() if n not in training.retired}
@@ -178,7 +191,11 @@ def _read_losses(
 
 
 def _state_reached(replicas: ReplicaSet, training: _Training, seconds: float) -> StateReached:
-    """Return the states of a step that was not evaluated, or not yet."""
+    """Return the event that live replicas can be resumed from the training's step.
+
+    Their progress is that of the last evaluation with the numbers of steps, ``seconds`` of the run and recent
+    steps of now.
+    """
     states = replicas.states(training.states)
     return StateReached(
         {
@@ -197,7 +214,20 @@ def _state_reached(replicas: ReplicaSet, training: _Training, seconds: float) ->
 
 
 def _evaluate(replicas: ReplicaSet, training: _Training, begin: float) -> _Events:
-    """Evaluate all replicas that are still training, ``begin`` being the time of the run's first second."""
+    """Evaluate all replicas that are still training; end those whose parameters or losses are not finite.
+
+    The events are ``Diverged`` for each replica that ends, ``Evaluated``, and ``StateReached``: after the
+    evaluation at a multiple of ``eval_freq``, otherwise before it, since a run that goes on has no evaluation
+    there.
+
+    Args:
+        replicas: the replicas.
+        training: the training after a step.
+        begin: ``time.perf_counter()`` at which the run would have begun without interruptions.
+
+    Returns:
+        The training with new progress and empty recent steps.
+    """
     seconds, step = time.perf_counter() - begin, training.step
     is_regular = step % replicas.config.training.eval_freq == 0
     if not is_regular:

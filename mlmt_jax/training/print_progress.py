@@ -73,7 +73,10 @@ class ProgressPrinter:
         self._printed_time = time.perf_counter()
 
     def _print_step(self, event: StepTaken) -> None:
-        """Move the bar, or print a line if the interval is over and a loss is known."""
+        """Show a step: on a terminal by the bar, else by a line if the interval is over and its loss is known.
+
+        The line has the steps a second since the last line.
+        """
         if self._compiling:
             self._end_compiling()
         if self._bar is not None:
@@ -91,7 +94,11 @@ class ProgressPrinter:
             self._printed_time, self._printed_step = now, event.step
 
     def _evaluation(self, evaluations: Mapping[int, ReplicaEvaluation], replicas: int) -> str:
-        """Return the text of an evaluation: all scores of a run alone, the target's of several replicas."""
+        """Return the text after "step N, S s" for an evaluation; empty without evaluations.
+
+        A run alone gets all scores in a table, several replicas a table of the target's development scores.
+        Both mark what is the best so far.
+        """
         if not evaluations:
             return ""
         if replicas == 1:

@@ -71,7 +71,12 @@ class Program:
         return compiled(*arguments[self._static :])
 
     def _submit(self, arguments: tuple, submit: Callable[..., Future]) -> Future[Callable[..., Any]]:
-        """Return the program for these arguments, which ``submit`` compiles if it is new."""
+        """Return the future of the program for the static arguments, structure and shapes of some arguments.
+
+        Args:
+            arguments: the arguments; dtypes are not compared.
+            submit: calls a function with arguments, and returns a future; used if the program is new.
+        """
         leaves, structure = jax.tree.flatten(arguments[self._static :])
         key = arguments[: self._static], structure, tuple(map(np.shape, leaves))
         with self._lock:

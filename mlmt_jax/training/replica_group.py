@@ -199,7 +199,11 @@ class ReplicaGroup:
         return jax.tree.leaves(jax.tree.map(self._put, stacked))
 
     def place(self, batch: Batch | FlatBatch) -> Batch | FlatBatch:
-        """Return a batch of NumPy arrays as a step takes it: spread over the devices if there are several."""
+        """Return a batch of NumPy arrays as ``step`` takes it.
+
+        On one device it is the same batch. On a mesh a flat batch is unpacked, and the arrays are spread over
+        the devices.
+        """
         if self._mesh is None:
             return batch
         batch = unflatten(batch) if isinstance(batch, FlatBatch) else batch
@@ -239,7 +243,13 @@ class ReplicaGroup:
         return leaves, metrics
 
     def copy_replica(self, leaves: Leaves, source: int, target: int) -> Leaves:
-        """Return the states with one replica replaced by a copy of another; ``leaves`` are donated."""
+        """Return the states with one replica replaced by a copy of another.
+
+        Args:
+            leaves: states of a group of several replicas; they are donated.
+            source: number in the group of the replica that is copied.
+            target: number in the group of the replica that is replaced, in all of its places.
+        """
         places = np.array([i for i, replica in enumerate(self._places) if replica == target])
         copy = jax.jit(
             lambda leaves: [x.at[places].set(x[source]) for x in leaves],
@@ -258,7 +268,10 @@ class ReplicaGroup:
         return [resize(state, replica.shapes) for state, replica in zip(states, self.replicas, strict=True)]
 
     def params(self, leaves: Leaves) -> list[Params]:
-        """Return the up-to-date, padded parameters of each replica; on the host if there are several."""
+        """Return the parameters of each replica with the pending updates of word rows applied.
+
+        They are padded, and on the host if there are several replicas. ``leaves`` do not change.
+        """
         state: RunState = self._structure.unflatten(leaves)
         params = dict(state.params)
         for name, users in self._users.items():

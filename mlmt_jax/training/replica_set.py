@@ -124,7 +124,16 @@ class ReplicaSet:
     def step(
         self, states: Sequence[Leaves], task: str, batches: Sequence[Any]
     ) -> tuple[list[Leaves], list[StepMetrics]]:
-        """Start a step of all replicas; return states and metrics by group. ``states`` are donated."""
+        """Start a step of all replicas; the results may not be computed yet.
+
+        Args:
+            states: states of each group; those that the step touches are donated.
+            task: name of the task model.
+            batches: placed batch of each group.
+
+        Returns:
+            The states and the metrics of each group.
+        """
         steps = [
             group.step(leaves, task, batch)
             for group, leaves, batch in zip(self._groups, states, batches, strict=True)

@@ -94,7 +94,10 @@ def _end_replica(folders: Sequence[RunFolder], event: Diverged) -> None:
 def _finished_summary(
     replicas: ReplicaSet, start: Start, folders: Sequence[RunFolder]
 ) -> dict[str, Any] | None:
-    """Return the summary of a run that was resumed after its end, if its scores are stored; else None."""
+    """Return the stored summary of a run that is resumed after its end.
+
+    None means that there is something to do: the run has not ended, or a replica's summary is missing.
+    """
     if not (replicas.length.is_over(start.step, start.task_steps) or _have_all_ended(replicas.config, start)):
         return None
     return _stored_summary(
