@@ -73,7 +73,7 @@ class ProgressPrinter:
         self._printed_time = time.perf_counter()
 
     def _print_step(self, event: StepTaken) -> None:
-        """Show a step: on a terminal by the bar, else by a line if the interval is over and its loss is known.
+        """Show a step: on a terminal by the bar, else by a line if the interval is over and its loss known.
 
         The line has the steps a second since the last line.
         """

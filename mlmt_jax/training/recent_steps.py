@@ -56,7 +56,7 @@ class RecentSteps(NamedTuple):
 def restore_recent_steps(window: Mapping[str, Any]) -> RecentSteps:
     """Return the steps that ``Progress.window`` holds; an empty one holds none.
 
-    Their time begins so long before now as they had taken. Which step was the latest is not known: it is None.
+    Their time begins so long before now as they had taken. The latest step is not known: it is None.
     """
     return RecentSteps(
         {name: tuple(losses) for name, losses in window.get("losses", {}).items()},
