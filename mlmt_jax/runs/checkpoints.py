@@ -91,15 +91,7 @@ class Checkpoints:
     def _write(self, checkpoint: _Checkpoint, earlier: list[Future[None]]) -> None:
         """Write and seal a checkpoint in the writer thread, then delete old ones.
 
-        A checkpoint that exists already is not written again. An unfinished one has a name of its own, and is
-        deleted if writing fails.
-
-        Args:
-            checkpoint: arrays on the host, with their path.
-            earlier: writes that must have succeeded before; their errors are raised again.
-
-        Raises:
-            RunError: if it cannot be written, or the disk has too little room.
+        One that exists already is not written again. Errors of ``earlier`` writes are raised again.
         """
         for write in earlier:
             write.result()  # If the best parameters are lost, their state must not be saved either.
@@ -199,13 +191,9 @@ class Checkpoints:
         return _read_best(self._best / str(step), self._run_id, like)
 
     def drop_after(self, progress: Progress) -> None:
-        """Delete the checkpoints after a state from which the run is resumed: the run writes them again.
+        """Delete later states, best parameters after ``progress.best_step``, and unfinished checkpoints.
 
-        These are states of later steps, best parameters of later steps than ``progress.best_step`` (all of
-        them if it is None), and unfinished checkpoints.
-
-        Raises:
-            RunError: if something cannot be deleted.
+        The run is resumed from that progress, and writes them again.
         """
         for folder, step in ((self._last, progress.step), (self._best, progress.best_step or 0)):
             with write_errors(folder):
