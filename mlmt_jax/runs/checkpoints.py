@@ -232,15 +232,9 @@ def load_best_params(folder: Path, run_id: str, like: Mapping[str, Any]) -> Para
 
 
 def _read_best(path: Path, run_id: str, like: Mapping[str, Any]) -> Params:
-    """Restore best parameters to the device.
+    """Restore best parameters of the shapes and dtypes of ``like`` to the device.
 
-    Args:
-        path: folder of the checkpoint.
-        run_id: id of the run, which the checkpoint's seal must have.
-        like: arrays, or ``jax.ShapeDtypeStruct``, with the shapes and dtypes to restore.
-
-    Raises:
-        RunError: if the seal is broken or of another run, files cannot be read, or shapes differ.
+    Raise RunError if the seal is broken or of another run, files cannot be read, or shapes differ.
     """
     problem = seal_problem(path, run_id)
     if problem:
@@ -323,10 +317,7 @@ def _on_device(tree: Any) -> Any:
 def _steps(folder: Path) -> list[int]:
     """Return the steps of the checkpoints in a folder, ascending; empty if the folder does not exist.
 
-    Entries whose names are not numbers are ignored.
-
-    Raises:
-        RunError: if the folder or the one that holds it is a symbolic link.
+    Raise RunError if the folder or the one that holds it is a symbolic link.
     """
     for path in (folder.parent, folder):
         check_no_link(path)
