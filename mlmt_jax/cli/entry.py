@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
@@ -31,10 +31,12 @@ def run(main: Callable[[], None]) -> None:
     environment.drop_jax_settings()
     environment.enable_compilation_cache()
     environment.keep_freed_memory()
+    # If SIGINT has another handler than Python's, it stays.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
     try:
-        with _interruptible():
-            main()
-            sys.stdout.flush()
+        main()
+        sys.stdout.flush()
     except InputError as error:
         _exit(2, f"error: {error}")
     except KeyboardInterrupt:
@@ -50,19 +52,6 @@ def run(main: Callable[[], None]) -> None:
         except OSError:
             _discard_output()
         _exit(2, f"error: {_system_error(error)}")
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Make Ctrl-C end the process at any time, unless SIGINT has another handler than Python's."""
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield
-        return
-    signal.signal(signal.SIGINT, _interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:

@@ -1,5 +1,7 @@
 """The conversion of a checkpoint of the original to a run: config, vocabulary and parameters."""
 
+import contextlib
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,13 +10,18 @@ import numpy as np
 
 from mlmt_jax.config import Config, parse_config
 from mlmt_jax.convert.torch_file import MODELS, Checkpoint, Place
-from mlmt_jax.convert.weights import Rows, task_params
+from mlmt_jax.convert.weights import task_params
 from mlmt_jax.corpus.corpora import Corpus
 from mlmt_jax.corpus.dataset import Dataset
 from mlmt_jax.corpus.vocabulary import CharacterVocab, Vocabulary, WordVocab
 from mlmt_jax.errors import RunError
 from mlmt_jax.model.build import gate_name
+from mlmt_jax.runs.atomic_files import write_errors
+from mlmt_jax.runs.checkpoints import Checkpoints
+from mlmt_jax.runs.folder import RunFolder
+from mlmt_jax.runs.same_run import data_records
 from mlmt_jax.text.tag_schemes import is_bioes
+from mlmt_jax.training.device import versions
 from mlmt_jax.types import Params
 
 _UNKNOWN = 1  # row of the unknown word or character in the original's tables; row 0 is padding
@@ -27,15 +34,6 @@ ACTIVATIONS = {
     "logsigmoid": "log_sigmoid",
     "softplus": "softplus",
     "softsign": "soft_sign",
-}
-
-# Keys of a task and the flags of the original scripts.
-_TASK_FLAGS = {
-    "learning_rate": "lr",
-    "momentum": "momentum",
-    "decay_rate": "decay_rate",
-    "decay_step": "decay_step",
-    "gradient_clipping": "grad_clipping",
 }
 
 
@@ -77,8 +75,8 @@ def convert_checkpoint(checkpoint: Checkpoint, output: Path) -> Run:
         place = MODELS[key]
         tokens = _indices(checkpoint, "token" if is_single else f"token_{place.language}", _UNKNOWN + 1)
         labels = _indices(checkpoint, "label" if is_single else f"label_{place.kind}", 0)
-        rows = Rows(*(list(indices.values()) for indices in (tokens, characters, labels)))
-        parts = task_params(f"{checkpoint.path}: model.{key}", tensors, rows)
+        rows = (list(indices.values()) for indices in (tokens, characters, labels))
+        parts = task_params(f"{checkpoint.path}: model.{key}", tensors, *rows)
         task = _task(place, parts)
         tasks.append(task)
         for role, subtree in parts.items():
@@ -179,8 +177,12 @@ def _config(checkpoint: Checkpoint, tasks: Sequence[_Task], params: Params, outp
         components[task.components["word_embed"]]["language"] = task.language
     # The single-task script has the flags --train, ..., the others --train_tgt, ...
     has_suffix = "lstm_crf" not in checkpoint.models or "train_tgt" in args
+    optimization = _settings(
+        args, "momentum", "decay_rate", "decay_step", learning_rate="lr", gradient_clipping="grad_clipping"
+    )
+    dropout = _settings(args, "embed_dropout", "lstm_dropout") | _settings(args, embed_dropout="feat_dropout")
     return {
-        "training": {"output": str(output), "max_epoch": 1, **_settings(args, {"max_epoch": "max_epoch"})},
+        "training": {"output": str(output), "max_epoch": 1, **_settings(args, "max_epoch")},
         "datasets": [_dataset(task, f"_{task.name}" if has_suffix else "", args) for task in tasks],
         "tasks": [
             {
@@ -189,12 +191,8 @@ def _config(checkpoint: Checkpoint, tasks: Sequence[_Task], params: Params, outp
                 "task": task.kind,
                 "dataset": task.name,
                 "ref": task.name == tasks[0].name,
-                **_settings(args, _TASK_FLAGS),
-                "model": {
-                    **{role: name for role, name in task.components.items() if role != "gate"},
-                    **_settings(args, {"embed_dropout": "embed_dropout"}),
-                    **_settings(args, {"embed_dropout": "feat_dropout", "lstm_dropout": "lstm_dropout"}),
-                },
+                **optimization,
+                "model": {role: name for role, name in task.components.items() if role != "gate"} | dropout,
             }
             for task in tasks
         ],
@@ -202,19 +200,21 @@ def _config(checkpoint: Checkpoint, tasks: Sequence[_Task], params: Params, outp
     }
 
 
-def _settings(args: Mapping[str, Any], flags: Mapping[str, str]) -> dict[str, Any]:
+def _settings(args: Mapping[str, Any], *same: str, **renamed: str) -> dict[str, Any]:
     """Return the values of the original's flags by key of the config; absent flags are left out.
 
     Args:
         args: arguments of the original script.
-        flags: flag of each key.
+        same: keys that have the names of their flags.
+        renamed: flags of other keys.
     """
+    flags = {**dict(zip(same, same, strict=True)), **renamed}
     return {key: args[flag] for key, flag in flags.items() if args.get(flag) is not None}
 
 
 def _dataset(task: _Task, suffix: str, args: Mapping[str, Any]) -> dict[str, Any]:
     """Return the config of a task model's data set; ``suffix`` is that of its flags."""
-    files = _settings(args, {split: f"{split}{suffix}" for split in ("train", "dev", "test")})
+    files = _settings(args, **{split: f"{split}{suffix}" for split in ("train", "dev", "test")})
     return {
         "name": task.name,
         "language": task.language,
@@ -222,7 +222,7 @@ def _dataset(task: _Task, suffix: str, args: Mapping[str, Any]) -> dict[str, Any
         # The second kind of tags is parts of speech, in CoNLL-U.
         "parser": {"token_col": 1, "label_col": 3} if task.kind == "task_2" else {},
         "files": {"train": "unknown", "dev": "unknown", **files},
-        **_settings(args, {"batch_size": "batch_size"}),
+        **_settings(args, "batch_size"),
     }
 
 
@@ -258,3 +258,34 @@ def _component(role: str, subtree: Params, checkpoint: Checkpoint) -> dict[str, 
             return {"model": "crf", "constrain": False}
     hidden = [len(layer["bias"]) for name, layer in subtree.items() if name.startswith("hidden_")]
     return {"model": "linear", "hidden": hidden}
+
+
+def write_run(run: Run, checkpoint: Checkpoint, output: Path) -> None:
+    """Write a run completely or not at all: to a temporary sibling folder, which is then moved.
+
+    Args:
+        run: content of the run folder.
+        checkpoint: its source, for ``summary.json``.
+        output: the run folder, which is empty or does not exist.
+
+    Raises:
+        RunError: the folder cannot be written.
+    """
+    plain = (str, int, float, bool, type(None))
+    args = {key: value for key, value in checkpoint.args.items() if isinstance(value, plain)}
+    summary = {
+        "target": run.config.target.name,
+        "converted": {"file": checkpoint.path, "args": args},
+        "versions": versions(),
+        "scores": {},
+    }
+    with write_errors(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as temporary:
+            folder = RunFolder(Path(temporary) / "run")
+            folder.create(run.config, [(run.config, data_records(run.config, run.corpus))])
+            with contextlib.closing(Checkpoints(folder.checkpoints, folder.id)) as checkpoints:
+                checkpoints.save_best(0, run.params)
+                checkpoints.wait()
+            folder.write("summary.json", summary)
+            folder.path.replace(output)

@@ -107,24 +107,16 @@ def backward_pass(
         (inputs, activations.h, weights.kernel, dz)
         for (inputs, weights, activations, _), (_, _, dz) in zip(directions, states, strict=True)
     ]
-    return _gradients(step_starts, arrays)
-
-
-def _gradients(
-    step_starts: jax.Array, directions: Sequence[tuple[jax.Array, ...]]
-) -> list[tuple[jax.Array, LSTMWeights]]:
-    """Apply ``lstm_cell.gradients`` to each direction's arguments, without most of the padding."""
     P = directions[0][0].shape[1]
 
-    def on_first(
-        size: int, directions: Sequence[tuple[jax.Array, ...]]
-    ) -> list[tuple[jax.Array, LSTMWeights]]:
+    def gradients_of_first(size: int, arrays: Sequence[tuple[jax.Array, ...]]):
         results = []
-        for inputs, h, kernel, dz in directions:
+        for inputs, h, kernel, dz in arrays:
             d_inputs, d_weights = lstm_cell.gradients(inputs[:, :size], h[:, :size], kernel, dz[:, :size])
             results.append((jnp.pad(d_inputs, [(0, 0), (0, P - size), (0, 0)]), d_weights))
         return results
 
+    # Most of the padding is left out.
     sizes = [P * k // _PARTS for k in range(1, _PARTS + 1)]
     smallest = jnp.sum(step_starts[-1] > jnp.array(sizes), dtype=jnp.int32)
-    return jax.lax.switch(smallest, [partial(on_first, size) for size in sizes], directions)
+    return jax.lax.switch(smallest, [partial(gradients_of_first, size) for size in sizes], arrays)

@@ -1,4 +1,4 @@
-"""Masks from lengths, and dropout that does not depend on padding."""
+"""Dropout that does not depend on padding."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -8,11 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from mlmt_jax.types import Array
-
-
-def length_mask(length: Array, size: int) -> jax.Array:
-    """Return True for the first ``length`` of ``size`` positions, (...) int32 -> (..., size) bool."""
-    return jnp.arange(size) < length[..., None]
 
 
 def random_bytes(key: jax.Array, dropout_ids: Array, sizes: Sequence[int]) -> list[jax.Array]:

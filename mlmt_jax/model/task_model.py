@@ -8,7 +8,7 @@ after Lin, Yang, Stoyanov & Ji (ACL 2018), equations 1 to 6.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
@@ -56,8 +56,7 @@ class TaskModel:
     @property
     def parts(self) -> dict[str, Part]:
         """The parts that the task model has, by role."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {role: value for role, value in values.items() if isinstance(value, Part)}
+        return {role: value for role, value in vars(self).items() if isinstance(value, Part)}
 
     def select(self, params: Params) -> Params:
         """Return the sub-dict of the components that this task model uses."""
@@ -90,13 +89,15 @@ def sentence_emissions(
     task: TaskModel, params: Params, x: Array, sentences: PackedSentences, key: jax.Array | None = None
 ) -> jax.Array:
     """Compute ``emissions`` from the features of packed words (P, d)."""
-    bits = _DropoutBits() if key is None else _draw_bits(task, key, sentences.dropout_ids)
-    x = dropout(jnp.asarray(x), task.embed_dropout, bits.embed)
+    embed_bits, lstm_bits, linear_bits, *between_bits = _draw_bits(
+        task, key, x.shape[-1], sentences.dropout_ids
+    )
+    x = dropout(jnp.asarray(x), task.embed_dropout, embed_bits)
     rows = sentences.packed_index.shape[0]
-    h = task.lstm(params, x, sentences.reversal, sentences.step_starts, rows, bits.between)
-    h = dropout(h, task.lstm_dropout, bits.lstm)
+    h = task.lstm(params, x, sentences.reversal, sentences.step_starts, rows, between_bits)
+    h = dropout(h, task.lstm_dropout, lstm_bits)
     e = tag_scores(task, params, h)  # (P, t)
-    e = dropout(e, task.linear_dropout, bits.linear)
+    e = dropout(e, task.linear_dropout, linear_bits)
     return e.at[sentences.packed_index].get(mode="fill", fill_value=0.0)
 
 
@@ -114,28 +115,27 @@ def tag_scores(task: TaskModel, params: Params, h: jax.Array) -> jax.Array:
     return gate * specific + (1.0 - gate) * universal
 
 
-class _DropoutBits(NamedTuple):
-    """Random bits (P, d) uint8 for each site of dropout; None if nothing is dropped."""
+def _draw_bits(
+    task: TaskModel, key: jax.Array | None, inputs: int, dropout_ids: Array
+) -> Sequence[jax.Array | None]:
+    """Draw the bits of all sites that have a dropout rate above 0.
 
-    embed: jax.Array | None = None
-    lstm: jax.Array | None = None
-    linear: jax.Array | None = None
-    between: Sequence[jax.Array] = ()  # between the layers of the LSTM
+    Args:
+        task: the task model.
+        key: random key; None for no dropout.
+        inputs: number of features of a word.
+        dropout_ids: (P,) uint32, as in ``PackedSentences``.
 
-
-def _draw_bits(task: TaskModel, key: jax.Array, dropout_ids: Array) -> _DropoutBits:
-    """Draw the bits of all sites that have a dropout rate above 0."""
+    Returns:
+        (P, d) uint8 for the features, the LSTM's states, the tag scores, and between the layers of the LSTM;
+        three times None if nothing is dropped.
+    """
     lstm = task.lstm.module
-    chars = 0 if task.char_embed is None else task.char_embed.module.features
-    inputs = task.word_embed.module.dimension + chars
     between = lstm.num_layers - 1 if lstm.dropout else 0
     rates = task.embed_dropout, task.lstm_dropout, task.linear_dropout, *[lstm.dropout] * between
     sizes = inputs, lstm.features, len(task.crf.module.tag_names), *[lstm.features] * between
     sizes = [size if rate else 0 for rate, size in zip(rates, sizes, strict=True)]
-    if not any(sizes):
-        return _DropoutBits()
-    embed, lstm_outputs, linear, *between_layers = random_bytes(key, dropout_ids, sizes)
-    return _DropoutBits(embed, lstm_outputs, linear, between_layers)
+    return random_bytes(key, dropout_ids, sizes) if key is not None and any(sizes) else [None] * 3
 
 
 def sentence_losses(task: TaskModel, params: Params, batch: Batch, key: jax.Array | None = None) -> jax.Array:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, groupby
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -58,13 +58,12 @@ class TaskContext(NamedTuple):
         return self.vocabulary.training_words.get(self.task.dataset)
 
 
-class SentenceModel(Protocol):
-    """A probability distribution over the tag sequences of sentences."""
+class TrainedModel(NamedTuple):
+    """The distribution of one task model's CRF."""
 
-    @property
-    def context(self) -> TaskContext:
-        """The task model whose vocabulary and tags the distribution uses."""
-        ...
+    context: TaskContext
+    task_model: TaskModel
+    params: Params
 
     def read(self, reader: Reader, sentences: Tokens, gold: Tokens | None = None) -> SentenceArrays:
         """Compute the arrays of a reader of `mlmt_jax.model` for each sentence.
@@ -77,18 +76,6 @@ class SentenceModel(Protocol):
         Raises:
             TypeError: if a sentence is a string, or a token is not one.
         """
-        ...
-
-
-class TrainedModel(NamedTuple):
-    """The distribution of one task model's CRF, a `SentenceModel`."""
-
-    context: TaskContext
-    task_model: TaskModel
-    params: Params
-
-    def read(self, reader: Reader, sentences: Tokens, gold: Tokens | None = None) -> SentenceArrays:
-        """Compute the arrays of a reader for each sentence, as `SentenceModel.read`."""
         context = self.context
         encoded = encode_sentences(context.vocabulary, context.task.model.word_embed, sentences)
         if gold is not None:
@@ -123,7 +110,7 @@ class TrainedModel(NamedTuple):
 
 
 class MeanModel(NamedTuple):
-    """The Markov chain with the mean marginals of several models, a `SentenceModel`.
+    """The Markov chain with the mean marginals of several models.
 
         P(tags) = P(tag_1) * prod_i P(tag_i, tag_i+1) / P(tag_i)
 
@@ -136,7 +123,7 @@ class MeanModel(NamedTuple):
     members: Sequence[TrainedModel]
 
     def read(self, reader: Reader, sentences: Tokens, gold: Tokens | None = None) -> SentenceArrays:
-        """Compute the arrays of a reader for each sentence, as `SentenceModel.read`."""
+        """Compute the arrays of a reader for each sentence, as `TrainedModel.read`."""
         names = self.context.tags.names
         tags = [None] * len(sentences) if gold is None else [encode_tags(names, row) for row in gold]
         sizes = np.cumsum([len(tokens) * len(names) ** 2 for tokens in sentences])
@@ -172,15 +159,13 @@ def mean_model(members: Sequence[TrainedModel]) -> MeanModel:
     names = tags_of_task(
         {tag for member in members for tag in member.context.tags.names}, spans=context.tags.are_spans
     )
-    words_by_dataset = {
-        name: words for name, words in vocabulary.training_words.items() if name != task.dataset
-    }
+    words_by_dataset = dict(vocabulary.training_words)
+    words_by_dataset.pop(task.dataset, None)
     training_words = [words for member in members if (words := member.context.training_words) is not None]
     if len(training_words) == len(members):
         words_by_dataset[task.dataset] = frozenset().union(*training_words)
-    vocabulary = replace(
-        vocabulary, training_words=words_by_dataset, tags={**vocabulary.tags, task.task: names}
-    )
+    tags = {**vocabulary.tags, task.task: names}
+    vocabulary = replace(vocabulary, training_words=words_by_dataset, tags=tags)
     return MeanModel(context._replace(vocabulary=vocabulary), tuple(members))
 
 

@@ -18,7 +18,7 @@ from mlmt_jax.model import Reader, build_model, export_programs, init_params, re
 from mlmt_jax.runs.checkpoints import load_best_params
 from mlmt_jax.runs.folder import RunFolder
 from mlmt_jax.runs.replica_choice import choose_replica, usable_replicas
-from mlmt_jax.tagger.sentence_models import Schemes, SentenceModel, TaskContext, TrainedModel, mean_model
+from mlmt_jax.tagger.sentence_models import MeanModel, Schemes, TaskContext, TrainedModel, mean_model
 from mlmt_jax.text.columns import ColumnFormat, Sentence
 from mlmt_jax.text.decoded import RankedTags, TaggedSentence, TaggedText, TagWriter
 from mlmt_jax.text.tokenizer import tokenise
@@ -27,12 +27,12 @@ from mlmt_jax.types import Params
 
 
 class SentenceTagger:
-    """Tagging with the distribution of a sentence model.
+    """Tagging with the distribution of a trained model, or with the mean of several.
 
     A tagger is immutable: several threads may use one.
     """
 
-    def __init__(self, model: SentenceModel):
+    def __init__(self, model: TrainedModel | MeanModel):
         self.model = model
         scheme = model.context.file_scheme
         self._writer = TagWriter(self.tag_names, scheme["scheme"], bare=scheme["bare"])

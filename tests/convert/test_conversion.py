@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from mlmt_jax import Tagger, evaluate
 from mlmt_jax.batches.encode import encode_sentences
-from mlmt_jax.convert import main
+from mlmt_jax.convert.__main__ import main
 from mlmt_jax.convert.conversion import ACTIVATIONS
 from mlmt_jax.model import best_tags, build_model, emissions, init_params
 from mlmt_jax.runs.checkpoints import load_best_params
