@@ -64,7 +64,7 @@ def score_summary(results: Results) -> str:
 
 def speed_summary(results: Results) -> str:
     """Return README.md's table of speeds."""
-    train, tag, start = results["train"], results["tag"], results["start"]
+    train, tag = results["train"], results["tag"]
     tagging_rates = [_best_rate(tag, side) for side in ("ours", "PyTorch")]
     rows = [
         ("", "mlmt_jax", "the same model in PyTorch"),
@@ -75,8 +75,11 @@ def speed_summary(results: Results) -> str:
         ),
         ("tagging, sentences per second", *(f"{rate:,.0f}" for rate in tagging_rates)),
         ("tagging one sentence, ms", *(f"{tag['latency ms'][x]['median']:.1f}" for x in ("ours", "PyTorch"))),
-        ("from the command to the first training step, s", f"{start['cold']['median']:.0f}", "-"),
-        ("the same, programs compiled before, s", f"{start['warm']['median']:.1f}", "-"),
+        (
+            "from the command to all scores, 1,000 steps of four tasks, s",
+            *_walls(results, "cold", "PyTorch"),
+        ),
+        ("the same, programs compiled before, s", *_walls(results, "warm", "PyTorch")),
     ]
     return _table(rows)
 
@@ -132,24 +135,32 @@ def training_speed(results: Results) -> str:
         ("share of the rate of a large matrix product", "of matmul rate", 2),
     ):
         rows.append((row, *(f"{train[side][key]:.{digits}f}" for side in sides)))
-    parts = train["parts"]["milliseconds"]
-    split = [("part of one step, alone", "ms"), *((part, f"{ms:.1f}") for part, ms in parts.items())]
     notes = _paragraph(
         f"The matrix product reaches {train['matmul GFLOP/s']:.0f} GFLOP/s.",
         f"mlmt_jax compiles {train['programs']} programs in {train['compile seconds']['ours']:.0f} s",
         f"and needs {train['peak MiB']['ours']:.0f} MiB of memory at most.",
     )
+    parts = train["parts"]["milliseconds"]
+    split = [("part of one step, alone", "ms"), *((part, f"{ms:.1f}") for part, ms in parts.items())]
     return f"{_table(rows)}\n\n{notes}\n\n{_table(split)}"
 
 
 def start_speed(results: Results) -> str:
     """Return bench/README.md's figures of the start of a run."""
     start = results["start"]
-    return _paragraph(
-        f"`python -m mlmt_jax.train configs/{start['config']}` finishes its first step after",
-        f"{start['cold']['median']:.0f} s, or after {start['warm']['median']:.1f} s if the compiled programs",
-        "are in the cache.",
-    )
+    medians = start["medians"]
+    peer = medians["1,000 steps, PyTorch"]["wall"]
+    rows = [("", "wall, s", "CPU, s", "wall, relative to PyTorch", "peak MiB")]
+    for row, cost in medians.items():
+        figures = f"{cost['wall']:.1f}", f"{cost['cpu']:.1f}", f"{cost['wall'] / peer:.2f}"
+        rows.append((row, *figures, f"{cost['mebibytes']:.0f}"))
+    return _table(rows)
+
+
+def _walls(results: Results, *rows: str) -> list[str]:
+    """Return the wall seconds of runs of 1,000 steps."""
+    medians = results["start"]["medians"]
+    return [f"{medians[f'1,000 steps, {row}']['wall']:.0f}" for row in rows]
 
 
 def vocabulary_speed(results: Results) -> str:

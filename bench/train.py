@@ -235,7 +235,7 @@ def measure(setup: Setup, steps: int, *, compiled: bool, limit: float) -> dict[s
     batches, training = batches_by_shape(setup, steps), JaxTraining(setup)
     params = jax.device_get(training.params)
     results: dict[str, Any] = {"compile seconds": {"ours": burn_in(training, batches)}}
-    results |= {"programs": len(batches), "peak MiB": {"ours": peak_mebibytes()}}
+    results |= {"programs": len({shape for _, shape in batches}), "peak MiB": {"ours": peak_mebibytes()}}
     sides: dict[str, Training] = {"ours": training, "PyTorch": TorchTraining(setup, params)}
     burn_in(sides["PyTorch"], batches)
     if compiled:

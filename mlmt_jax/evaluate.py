@@ -10,6 +10,7 @@ from mlmt_jax.cli.entry import run
 
 
 def _parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line: RUN, FILE, options for tagger, columns and calibration."""
     parser = argparse.ArgumentParser(prog="python -m mlmt_jax.evaluate", description=__doc__)
     add_tagger_arguments(parser)
     parser.add_argument("file", help="labelled sentences, in the format of the task's training file")
@@ -28,14 +29,17 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Print the scores of a run on a labelled file.
+    """Print the scores of a run on a labelled file, and warnings about the file to standard error.
+
+    Args:
+        argv: command-line arguments without the program's name; None for those of the process.
 
     Raises:
-        InputError: if the run or the file cannot be used.
+        InputError: if the run or the file cannot be used, or JAX finds no device.
+        SystemExit: if the arguments are wrong (status 2), or help was asked for (0).
     """
     args = _parser().parse_args(argv)
-    from mlmt_jax.check.input_layout import find_foreign_letters, find_other_layout
-    from mlmt_jax.check.unknown_tags import find_unknown_tags
+    from mlmt_jax.check.input_layout import find_foreign_letters, find_other_layout, find_unknown_tags
     from mlmt_jax.corpus.dataset import bioes_sentences
     from mlmt_jax.tag_files.score_tables import calibration_table, type_table, word_table
     from mlmt_jax.text.columns import read_conll

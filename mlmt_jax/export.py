@@ -7,6 +7,7 @@ from mlmt_jax.cli.entry import run
 
 
 def _parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line: RUN, FILE, --task and --replica."""
     parser = argparse.ArgumentParser(prog="python -m mlmt_jax.export", description=__doc__)
     parser.add_argument("run", help="the run folder")
     parser.add_argument("file", help="the file to write; an existing file is replaced")
@@ -16,10 +17,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Write a run's tagger as StableHLO programs, parameters and vocabulary.
+    """Write a run's tagger as StableHLO programs, parameters and vocabulary; print the task and the file.
+
+    Args:
+        argv: command-line arguments without the program's name; None for those of the process.
 
     Raises:
-        InputError: if the run cannot be used or the file cannot be written.
+        InputError: if the run cannot be used, JAX finds no device, or the file cannot be written.
+        SystemExit: if the arguments are wrong (status 2), or help was asked for (0).
     """
     args = _parser().parse_args(argv)
     from mlmt_jax.tagger import Tagger

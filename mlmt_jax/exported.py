@@ -48,6 +48,14 @@ class ExportedTagger:
     """
 
     def __init__(self, about: Mapping[str, Any], programs: Mapping[str, export.Exported], params: list[Any]):
+        """Build the tagger from the parts of a file, without checks; `load` reads them.
+
+        Args:
+            about: the object of `about.json`: "task", "batch_size", "scheme", "bare" and "vocabulary", with
+                one table of words and one task.
+            programs: the programs "features", "emissions" and "tags".
+            params: the arrays of the first argument of each program.
+        """
         self.task: str = about["task"]
         self._batch_size = about["batch_size"]
         self._vocabulary = Vocabulary.from_json(about["vocabulary"])
@@ -66,10 +74,14 @@ class ExportedTagger:
 
     @classmethod
     def load(cls, path: str | Path) -> "ExportedTagger":
-        """Read an exported tagger.
+        """Read an exported tagger. No program is compiled yet.
+
+        Args:
+            path: the file that `Tagger.export` wrote.
 
         Raises:
-            RunError: if the file is not one, or is one of another version of this package or of JAX.
+            RunError: if the file cannot be read, is damaged or is no exported tagger, or is one of another
+                version of this package or of JAX.
         """
         try:
             with zipfile.ZipFile(path) as archive:
@@ -92,7 +104,13 @@ class ExportedTagger:
             raise RunError(f"{path}: not an exported tagger that can be read here: {reason}") from error
 
     def tag(self, sentences: Iterable[Sequence[str]]) -> list[list[str]]:
-        """Tag tokenized sentences, as `Tagger.tag` does: one tag for each token, in the files' scheme.
+        """Tag tokenized sentences, as `Tagger.tag` does.
+
+        Args:
+            sentences: the tokens of each sentence; an empty sentence gets no tags.
+
+        Returns:
+            One tag for each token of each sentence, in the scheme of the task's training file.
 
         Raises:
             TypeError: if a sentence is a string, or a token is not one.
@@ -107,6 +125,9 @@ def write_exported(
 ) -> None:
     """Write an exported tagger atomically; an existing file is replaced.
 
+    The temporary file is `.NAME.part` in the same folder, which must exist. That programs and parameters fit
+    each other is not checked.
+
     Args:
         path: the file.
         about: `task`, `batch_size`, `scheme`, `bare`, and the `vocabulary` of the one task and its one word
@@ -116,6 +137,7 @@ def write_exported(
 
     Raises:
         RunError: if the file cannot be written.
+        KeyError: if a program is missing.
     """
     path = Path(path)
     temporary = path.parent / f".{path.name}.part"

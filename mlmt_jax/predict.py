@@ -26,6 +26,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!$)")
 
 
 def _parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line: RUN, FILE (default "-") and the options of `predict`."""
     parser = argparse.ArgumentParser(prog="python -m mlmt_jax.predict", description=__doc__)
     add_tagger_arguments(parser)
     parser.add_argument("file", nargs="?", default="-", help="the file to tag (default: standard input)")
@@ -76,7 +77,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _sequence_count(text: str) -> int:
-    """Return the argument of --n-best as a number; raise argparse's error if it is none or out of range."""
+    """Return the argument of --n-best as a number from 1 to 1000, written in ASCII digits.
+
+    Raises:
+        argparse.ArgumentTypeError: for any other text.
+    """
     count = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
     if not 1 <= count <= _MAX_SEQUENCES:
         message = f"got {text[:60]!r}; expected a whole number from 1 to {_MAX_SEQUENCES}"
@@ -85,12 +90,18 @@ def _sequence_count(text: str) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Write tagged sentences to standard output, in the order of the input.
+    """Write tagged sentences to standard output, in the order of the input, in UTF-8.
 
-    Complete sentences of standard input are tagged and written before more input is waited for.
+    Complete sentences of standard input are tagged and written before more input is waited for. Warnings
+    about the input go to standard error at the end. Standard output is reconfigured.
+
+    Args:
+        argv: command-line arguments without the program's name; None for those of the process.
 
     Raises:
-        InputError: if the run or the input cannot be used. Sentences before an unreadable line are written.
+        InputError: if options do not fit each other, or the run or the input cannot be used. Sentences before
+            an unreadable line are written.
+        SystemExit: if the arguments are wrong (status 2), or help was asked for (0).
     """
     args = _parser().parse_intermixed_args(argv)
     if args.pre_tokenized and args.input != "text":

@@ -12,7 +12,11 @@ from mlmt_jax.config import load_config
 
 
 def _parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line."""
+    """Return the parser of the command line.
+
+    Arguments are CONFIG, --set, --output, --replicas, --distributed, --resume and --check.
+    --resume and --check exclude each other. --output and --replicas are None if they are not used.
+    """
     parser = argparse.ArgumentParser(prog="python -m mlmt_jax.train", description=__doc__)
     add_config_arguments(parser)
     parser.add_argument("--output", metavar="FOLDER", help="the run folder (training.output)")
@@ -34,10 +38,17 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Train the run that a config describes.
+    """Train the run that a config describes; with --check only check its data and print tables.
+
+    --output and --replicas override the config and --set.
+
+    Args:
+        argv: command-line arguments without the program's name; None for those of the process.
 
     Raises:
         InputError: if anything in config, data or run folder cannot be used.
+        SystemExit: if the arguments are wrong or --check finds errors (status 2); if a signal stopped the
+            training after it saved its state (128 + number of the signal); or help was asked for (0).
     """
     args = _parser().parse_args(argv)
     flags = [] if args.replicas is None else [f"training.replicas={args.replicas}"]

@@ -1,10 +1,13 @@
 # pyright: reportMissingImports=false
 """The device of the peers in PyTorch."""
 
-import jax
+import sys
+
 import torch
 
 
 def device() -> torch.device:
-    """Return the GPU if JAX uses one and PyTorch can, otherwise the CPU."""
-    return torch.device("cuda" if jax.default_backend() == "gpu" and torch.cuda.is_available() else "cpu")
+    """Return the GPU if PyTorch can use one, and JAX does or is not loaded; otherwise the CPU."""
+    jax = sys.modules.get("jax")
+    is_gpu = torch.cuda.is_available() and (jax is None or jax.default_backend() == "gpu")
+    return torch.device("cuda" if is_gpu else "cpu")

@@ -204,11 +204,11 @@ class Trainer:
             if part is not None:
                 part.compile(dynamic=True)
 
-    def train_step(self, batch: Batch) -> float:
+    def train_step(self, batch: Batch | Sentences) -> float:
         """Train one step with dropout; return the loss before it, nats per sentence."""
         self.module.train()
         self._optimizer.zero_grad()
-        loss = self.module(sentences(batch))
+        loss = self.module(sentences(batch) if isinstance(batch, Batch) else batch)
         loss.backward()
         nn.utils.clip_grad_norm_(self._clipped, self._clipping)
         self._optimizer.step()

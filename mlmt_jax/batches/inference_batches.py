@@ -1,7 +1,7 @@
 """Batches for evaluation and tagging in few shapes: distinct words in blocks, sentences sorted by length."""
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -9,11 +9,29 @@ from mlmt_jax.batches.encoded_sentences import EncodedSentences, distinct_words
 from mlmt_jax.batches.packing import pack_sentences, pack_words
 from mlmt_jax.types import DistinctWords, PackedSentences
 
-# Sentences are padded to the next power of two of words from 16 on.
-_SMALLEST_WORDS = 16
+#: The most words of a sentence that is encoded at once.
+LONGEST = 512
 
 # Distinct words of a block, and characters per word.
-_BLOCK_SIZES, _CHARS_PER_WORD = (16, 64, 256, 1024), 8
+_BLOCK_SIZES, _CHARS_PER_WORD = (64, 1024), 8
+
+# Words of a short sentence. The loops of a CPU end with the longest sentence of a batch, so that padding
+# beyond it costs little.
+_SHORT = 64
+
+# Rows of the batches of few sentences.
+_FEW_ROWS = (1, 16)
+
+# Packed words of a batch for each of its rows: about the mean length of a sentence.
+_WORDS_PER_ROW = 16
+
+
+class BatchShape(NamedTuple):
+    """The shape of inference batches."""
+
+    rows: int  # B, sentences
+    sentence_words: int  # n, words to which each sentence is padded
+    packed_words: int  # words of all sentences together for which there is room
 
 
 def word_blocks(words: DistinctWords) -> Iterator[tuple[int, DistinctWords]]:
@@ -42,47 +60,53 @@ def word_blocks(words: DistinctWords) -> Iterator[tuple[int, DistinctWords]]:
             return
 
 
+def batch_shapes(count: int, batch_size: int) -> tuple[BatchShape, BatchShape]:
+    """Return the shapes of batches of short and of long sentences, which have fewer rows and equal room.
+
+    Args:
+        count: number of sentences; few sentences get few rows.
+        batch_size: the largest number of sentences of a batch.
+    """
+    rows = next((rows for rows in _FEW_ROWS if count <= rows < batch_size), batch_size)
+    words = _WORDS_PER_ROW * rows
+    few_rows = max(1, rows * _SHORT // LONGEST)
+    return BatchShape(rows, _SHORT, max(_SHORT, words)), BatchShape(few_rows, LONGEST, max(LONGEST, words))
+
+
+def example_batches(
+    sentences: EncodedSentences, shapes: Sequence[BatchShape]
+) -> Iterator[tuple[np.ndarray, PackedSentences]]:
+    """Yield an empty batch of each shape that ``sorted_batches`` uses: ``word_ids`` and ``sentences``."""
+    order = np.sort(sentences.lengths)
+    ends = np.searchsorted(order, [shape.sentence_words for shape in shapes], "right")
+    for (rows, n, room), count in zip(shapes, np.diff(ends, prepend=0), strict=True):
+        if count:
+            yield pack_sentences(sentences.select([]), rows, n, room + rows)
+
+
 def sorted_batches(
-    sentences: EncodedSentences, batch_size: int, share: float = 0.75, full: int = 32
+    sentences: EncodedSentences, shapes: Sequence[BatchShape]
 ) -> Iterator[tuple[np.ndarray, np.ndarray, PackedSentences]]:
     """Yield every sentence once, in batches of similar length.
 
-    A full batch has room for fewer words than for its sentences at their padded length, so that it closes
-    when either is full. So all full batches of one padded length use one program. A batch with fewer
-    sentences is padded to the next power of four of rows, so that one sentence costs less than a whole batch.
+    A batch closes when its rows or its packed words are full, or if the next sentence needs another shape.
 
     Args:
         sentences: in any order.
-        batch_size: the largest number of sentences of a batch, if they are padded to at most ``full`` words.
-            Batches of longer sentences have proportionally fewer: all wait for the longest one.
-        share: share of a full batch's padded words for which there is room.
-        full: see ``batch_size``.
+        shapes: ascending by ``sentence_words``; each sentence gets the first that it fits.
 
     Yields:
         The indices of the batch's sentences, ``Batch.word_ids`` and ``Batch.sentences``.
     """
     lengths, bounds = sentences.lengths.astype(np.int64), sentences.bounds
     order = np.argsort(lengths, kind="stable")
+    ends = np.searchsorted(lengths[order], [shape.sentence_words for shape in shapes], "right")
     first = 0
-    while first < len(order):
-        last = min(first + batch_size, len(order))
-        n = padded_words(int(lengths[order[last - 1]]))
-        most = max(1, batch_size * full // max(n, full))
-        last = min(last, first + most)
-        rows = _padded_rows(last - first, most)
-        room = rows * n if rows < most or rows == 1 else math.ceil(share * rows * n)
-        last = first + int(np.searchsorted(np.cumsum(lengths[order[first:last]]), room, "right"))
-        indices = order[first:last]
-        first = last
-        selected = sentences.select([bounds[i] for i in indices])
-        yield indices, *pack_sentences(selected, rows, n, room + rows)
-
-
-def _padded_rows(count: int, batch_size: int) -> int:
-    """Return the rows of a batch of ``count`` sentences: the next power of four, at most ``batch_size``."""
-    return min(batch_size, next(4**k for k in range(16) if 4**k >= count))
-
-
-def padded_words(n: int) -> int:
-    """Return the number of words to which a sentence of ``n`` words is padded."""
-    return max(_SMALLEST_WORDS, 1 << max(n - 1, 0).bit_length())
+    for (rows, n, room), end in zip(shapes, ends.tolist(), strict=True):
+        while first < end:
+            total_words = np.cumsum(lengths[order[first : min(end, first + rows)]])
+            indices = order[first : first + int(np.searchsorted(total_words, room, "right"))]
+            first += len(indices)
+            selected = sentences.select([bounds[i] for i in indices])
+            # The LSTM's last window begins behind the last word, and has a row for every sentence.
+            yield indices, *pack_sentences(selected, rows, n, room + rows)

@@ -7,23 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from mlmt_jax.batches.encoded_sentences import EncodedSentences
-from mlmt_jax.batches.shapes import Shape
+from mlmt_jax.batches.shapes import Needs, Shape
 from mlmt_jax.types import Array, Batch, DistinctWords, PackedSentences
-
-
-class Needs(NamedTuple):
-    """The least sizes that a batch must have."""
-
-    lengths: np.ndarray  # (B,) int32, words of the sentences, in descending order
-    distinct_words: int
-    chars: int  # characters of the distinct words
-
-    def shape(self, parts: int = 1) -> Shape:
-        """Return the smallest shape of a batch whose sentences are dealt out to ``parts`` (``assemble``)."""
-        slots = self.lengths[::parts]  # the longest sentence in each row of any part
-        # The LSTM's last window begins at most here, and has a row for every sentence.
-        packed_words = int(slots.sum()) + len(slots)
-        return Shape(int(self.lengths.max(initial=0)), packed_words, self.distinct_words, self.chars)
 
 
 def batch_needs(sentences: EncodedSentences, rows: int) -> Needs:

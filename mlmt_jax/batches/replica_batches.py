@@ -1,11 +1,14 @@
 """The training batches of several replicas as one batch: one shape, and a leading axis of replicas."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from copy import copy
+from functools import cached_property
+from typing import Self
 
 import numpy as np
 
 from mlmt_jax.batches.packing import SharedLayout, assemble, batch_needs, largest_needs
-from mlmt_jax.batches.shapes import Shape, choose_shapes, fit
+from mlmt_jax.batches.shapes import Padding, TaskNeeds, choose_padding, fit
 from mlmt_jax.batches.training_batches import TrainingBatches
 from mlmt_jax.types import Batch
 
@@ -18,14 +21,27 @@ class StackedBatches:
     """
 
     def __init__(self, replicas: Sequence[TrainingBatches], parts: int | None = None):
-        """Choose the shapes; ``parts`` is the number of devices to which a batch is dealt out, if any."""
+        """Keep the batches; ``parts`` is the number of devices to which a batch is dealt out, if any."""
         self._replicas, self._parts = replicas, parts
-        multiple = parts or 1
-        self.rows = -(-max(batches.rows for batches in replicas) // multiple) * multiple
-        steps = zip(*(batches.first_epoch for batches in replicas), strict=True)
-        needed = [largest_needs(needs).shape(multiple) for needs in steps]
-        most = largest_needs([batches.most for batches in replicas]).shape(multiple)
-        self.shapes: tuple[Shape, ...] = choose_shapes(needed, most, self.rows, replicas[0].expected_steps)
+
+    @cached_property
+    def needs(self) -> TaskNeeds:
+        """The needs of the batches of all replicas together."""
+        replicas = [batches.needs for batches in self._replicas]
+        steps = zip(*(needs.batches for needs in replicas), strict=True)
+        batches, most = [largest_needs(needs) for needs in steps], [needs.most for needs in replicas]
+        return TaskNeeds(batches, largest_needs(most), replicas[0].steps)
+
+    @cached_property
+    def padding(self) -> Padding:
+        """The sizes to which the batches are padded: by default those that suit this task model alone."""
+        return choose_padding([self.needs], self._parts or 1)
+
+    def padded(self, padding: Padding) -> Self:
+        """Return the same batches, padded to other sizes."""
+        batches = copy(self)
+        batches.padding = padding
+        return batches
 
     def batch(self, step: int) -> Batch:
         """Assemble batch ``step`` (from 0) of all replicas.
@@ -33,13 +49,21 @@ class StackedBatches:
         All arrays but ``step_starts`` have a leading axis R. If sentences are dealt out to parts, arrays that
         belong to sentences or packed words have the parts as second axis.
         """
-        sentences = [batches.sentences(step) for batches in self._replicas]
-        needs = largest_needs([batch_needs(replica, self.rows) for replica in sentences])
-        shape = fit(needs.shape(self._parts or 1), self.shapes)
+        sentences, (rows, shapes) = [batches.sentences(step) for batches in self._replicas], self.padding
+        needs = largest_needs([batch_needs(replica, rows) for replica in sentences])
+        shape = fit(needs.shape(rows, self._parts or 1), shapes)
         layout = SharedLayout(needs.lengths, self._parts)
-        batches = [assemble(replica, self.rows, shape, layout) for replica in sentences]
-        stacked = Batch.from_arrays(
-            [np.stack(arrays) for arrays in zip(*(b.arrays for b in batches), strict=True)]
-        )
-        shared = stacked.sentences._replace(step_starts=batches[0].sentences.step_starts)
-        return stacked._replace(sentences=shared)
+        return _stack([assemble(replica, rows, shape, layout) for replica in sentences])
+
+    def examples(self) -> Iterator[Batch]:
+        """Yield a batch without sentences of each shape."""
+        replicas = [batches.padded(self.padding).examples() for batches in self._replicas]
+        yield from map(_stack, zip(*replicas, strict=True))
+
+
+def _stack(batches: Sequence[Batch]) -> Batch:
+    """Return batches of one layout as one, with a leading axis for all arrays but ``step_starts``."""
+    arrays = zip(*(batch.arrays for batch in batches), strict=True)
+    stacked = Batch.from_arrays([np.stack(same) for same in arrays])
+    shared = stacked.sentences._replace(step_starts=batches[0].sentences.step_starts)
+    return stacked._replace(sentences=shared)

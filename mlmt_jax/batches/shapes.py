@@ -1,7 +1,12 @@
-"""The few shapes to which a task's training batches are padded: each is a program to compile."""
+"""The few shapes to which training batches are padded: each is a program to compile.
 
-from collections.abc import Iterator, Sequence
-from itertools import combinations
+All sizes of a shape follow from its packed words, which are one of a fixed ladder of sizes. So other data of
+about the same sizes needs no other programs, and task models that share a program share its shapes.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
@@ -16,22 +21,54 @@ class Shape(NamedTuple):
     chars: int  # C
 
 
-# Microseconds on two CPU cores at the published sizes (hidden 171, 60 filters): of a step for a padded word
-# of a sentence, a packed word, a distinct word, a character; and of compiling a program.
-_COSTS = np.array([1.0, 30.0, 6.0, 0.6])
-_PROGRAM_COST = 5.5e6
+class Needs(NamedTuple):
+    """The least sizes that a batch must have."""
 
-_MULTIPLES = np.array([4, 16, 16, 64])
-_MOST_SHAPES = 4
+    lengths: np.ndarray  # (B,) int32, words of the sentences, in descending order
+    distinct_words: int
+    chars: int  # characters of the distinct words
 
-# The batches of other epochs are a little larger here and there.
-_MARGINS = np.array([1.0, 1.03, 1.05, 1.05])
+    def shape(self, rows: int = 0, parts: int = 1) -> Shape:
+        """Return the smallest shape of a batch with these needs.
 
-# If there are more sizes, only so many are considered: the choice must not take noticeable time.
-_MOST_CANDIDATES = 12
+        Args:
+            rows: number of sentences of the batch, further ones being empty; at least that of ``lengths``.
+            parts: number of parts, at least 1, to which sentences are dealt out in turn (``SharedLayout``).
+                The room for packed words is that of one part; the other sizes do not depend on it.
+        """
+        slots = self.lengths[::parts]  # the longest sentence in each row of any part
+        # The LSTM's last window begins at most here, and has a row for every sentence.
+        packed_words = int(slots.sum()) + -(-max(rows, len(self.lengths)) // parts)
+        return Shape(int(self.lengths.max(initial=0)), packed_words, self.distinct_words, self.chars)
 
 
-def fit(need: Shape, shapes: Sequence[Shape]) -> Shape:
+class TaskNeeds(NamedTuple):
+    """The needs of a task model's training batches."""
+
+    batches: Sequence[Needs]  # of the first epoch
+    most: Needs  # that no batch of any epoch exceeds
+    steps: float  # expected number of steps of the task model
+
+
+class Padding(NamedTuple):
+    """The sizes to which training batches are padded."""
+
+    rows: int  # sentences of a batch
+    shapes: tuple[Shape, ...]  # ascending; a batch uses the first that it fits
+
+
+# Microseconds of a step for each packed word of its shape, with what belongs to it, and of compiling a
+# program: on two CPU cores at the published sizes (hidden 171, 60 filters).
+_WORD_COST, _PROGRAM_COST = 25.0, 5.5e6
+
+# The ladder is 16 * 2^(k/4), rounded up to multiples of 16.
+_MULTIPLE, _RUNGS = 16, 4
+
+# Words to which a sentence is padded, relative to the mean room of a sentence.
+_LONGEST_SENTENCE = 2.5
+
+
+def fit(need: Shape, shapes: Iterable[Shape]) -> Shape:
     """Return the first of the shapes that is at least ``need`` in every size.
 
     Raises:
@@ -40,48 +77,40 @@ def fit(need: Shape, shapes: Sequence[Shape]) -> Shape:
     return next(shape for shape in shapes if all(a <= b for a, b in zip(need, shape, strict=True)))
 
 
-def choose_shapes(needed: Sequence[Shape], most: Shape, rows: int, steps: float) -> tuple[Shape, ...]:
-    """Choose the shapes with the least time for computing and compiling together.
+def choose_padding(tasks: Sequence[TaskNeeds], parts: int = 1) -> Padding:
+    """Choose one or two shapes for the batches of all task models together.
+
+    The larger shape fits every batch. The smaller one is the size of the ladder with the least time for
+    computing and compiling together, if that is less than with the larger shape alone.
 
     Args:
-        needed: the least shape of each batch of an epoch.
-        most: a shape that every batch of any epoch fits.
-        rows: sentences per batch.
-        steps: number of batches on which the run is expected to train.
-
-    Returns:
-        Ascending shapes. A batch uses the first that it fits; the last one is ``most``, rounded up.
+        tasks: needs of the task models that share programs, at least one.
+        parts: number of parts to which the sentences of a batch are dealt out.
     """
-    limit = _rounded(np.array(most))
-    sizes = np.minimum(_rounded(np.array(needed) * _MARGINS), limit)
-    costs = _COSTS * [rows, 1, 1, 1]
+    rows = -(-max(len(task.most.lengths) for task in tasks) // parts) * parts
+    batches = [needs for task in tasks for needs in task.batches]
+    words = sum(int(needs.lengths.sum()) for needs in batches)
+    word_chars = math.ceil(sum(needs.chars for needs in batches) / max(words, 1)) or 1
 
-    def cost(shapes: np.ndarray) -> float:
-        fitting = np.argmax(np.all(sizes[:, None] <= shapes, -1), 1)
-        return float(np.mean(shapes[fitting] @ costs)) * steps + _PROGRAM_COST * len(shapes)
+    def shape(packed_words: int) -> Shape:
+        """Return the shape with this number of packed words."""
+        all_words = packed_words * parts
+        n = -(-math.ceil(_LONGEST_SENTENCE * all_words / rows) // 8) * 8
+        return Shape(n, packed_words, all_words, word_chars * all_words)
 
-    best = min(_choices(sizes, limit), key=cost)
-    return tuple(Shape(*shape) for shape in best.tolist())
+    def least_words(needs: Needs) -> int:
+        """Return the packed words of the smallest shape of the ladder that fits."""
+        shapes = (shape(_MULTIPLE * math.ceil(2 ** (k / _RUNGS))) for k in count())
+        return fit(needs.shape(rows, parts), shapes).packed_words
 
+    largest = max(least_words(task.most) for task in tasks)
+    needed = np.array([min(least_words(needs), largest) for needs in batches])
+    steps = np.concatenate([np.full(len(task.batches), task.steps / len(task.batches)) for task in tasks])
 
-def _rounded(sizes: np.ndarray) -> np.ndarray:
-    """Round sizes (..., 4), at least 1, up to ``_MULTIPLES``."""
-    return (np.ceil(np.maximum(sizes, 1) / _MULTIPLES) * _MULTIPLES).astype(int)
+    def cost(small: int) -> float:
+        """Return the microseconds of a run whose small shape has these packed words."""
+        used = np.where(needed <= small, small, largest)
+        return _WORD_COST * float(used @ steps) + _PROGRAM_COST * (small < largest)
 
-
-def _choices(sizes: np.ndarray, limit: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield sets of ascending shapes (k, 4) that end with ``limit``.
-
-    A set divides the batches by their packed words. Each shape of it is the least that fits its batches.
-
-    Args:
-        sizes: the least shape of each batch (batches, 4).
-        limit: a shape that all of them fit (4,).
-    """
-    packed = np.unique(sizes[:, 1])
-    if len(packed) > _MOST_CANDIDATES:
-        packed = packed[np.linspace(0, len(packed) - 1, _MOST_CANDIDATES).round().astype(int)]
-    candidates = [sizes[sizes[:, 1] <= size].max(0) for size in packed]
-    for count in range(_MOST_SHAPES):
-        for chosen in combinations(candidates, count):
-            yield np.array([*(shape for shape in chosen if np.any(shape != limit)), limit])
+    small = min((*map(int, np.unique(needed)), largest), key=cost)
+    return Padding(rows, tuple(shape(words) for words in sorted({small, largest})))

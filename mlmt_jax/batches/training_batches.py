@@ -1,14 +1,16 @@
 """The training batches of one task model, in an order that is a pure function of (seed, task, step)."""
 
 import zlib
+from collections.abc import Iterator
+from copy import copy
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
 from mlmt_jax.batches.encoded_sentences import EncodedSentences, from_spellings
-from mlmt_jax.batches.packing import Needs, assemble, batch_needs
-from mlmt_jax.batches.shapes import Shape, choose_shapes, fit
+from mlmt_jax.batches.packing import assemble, batch_needs
+from mlmt_jax.batches.shapes import Needs, Padding, TaskNeeds, choose_padding, fit
 from mlmt_jax.corpus import random_streams as streams
 from mlmt_jax.types import Batch
 
@@ -44,8 +46,9 @@ class TrainingBatches:
 
         Args:
             name: of the task model; the random streams of two task models differ.
-            sentences: all training sentences.
-            batch_size: the largest number of sentences of a batch.
+            sentences: all training sentences, at least one.
+            batch_size: the largest number of sentences of a batch, at least 1. Batches are cut evenly, so
+                that all may be smaller.
             seed: of the run.
             oov: replacement of rare words and characters.
             expected_steps: how often the task is likely to be drawn; the padding depends on it.
@@ -53,30 +56,31 @@ class TrainingBatches:
         self.batches_per_epoch = -(-len(sentences.lengths) // batch_size)
         # No batch of an even cut is larger: 40 sentences in batches of at most 19 need 14 rows.
         self.rows = -(-len(sentences.lengths) // self.batches_per_epoch)
-        self.expected_steps = expected_steps
+        self._expected_steps = expected_steps
         self._sentences, self._bounds = sentences, sentences.bounds
         self._seed, self._name_hash, self._oov = seed, zlib.crc32(name.encode()), oov
         self._epochs: dict[int, list[np.ndarray]] = {}
 
-    @property
-    def first_epoch(self) -> list[Needs]:
-        """The needs of each batch of the first epoch, before any replacement by OOV words."""
-        return [batch_needs(self._selected(indices), self.rows) for indices in self._epoch(0)]
-
-    @property
-    def most(self) -> Needs:
-        """The needs that no batch of any epoch exceeds."""
+    @cached_property
+    def needs(self) -> TaskNeeds:
+        """The needs of the batches, before any replacement by OOV words."""
         sizes = np.diff(self._sentences.words.segment_ends, prepend=0)[self._sentences.word_ids]
         chars = np.array([sizes[start:end].sum() for start, end in self._bounds])
         lengths = np.sort(self._sentences.lengths)[::-1][: self.rows]
-        return Needs(lengths, int(lengths.sum()), int(np.sort(chars)[::-1][: self.rows].sum()))
+        most = Needs(lengths, int(lengths.sum()), int(np.sort(chars)[::-1][: self.rows].sum()))
+        batches = [batch_needs(self._selected(indices), self.rows) for indices in self._epoch(0)]
+        return TaskNeeds(batches, most, self._expected_steps)
 
     @cached_property
-    def shapes(self) -> tuple[Shape, ...]:
-        """The shapes of the batches: a run compiles at most one program for each."""
-        # Computed late: replicas use the shapes that are chosen for all of them together.
-        needed = [needs.shape() for needs in self.first_epoch]
-        return choose_shapes(needed, self.most.shape(), self.rows, self.expected_steps)
+    def padding(self) -> Padding:
+        """The sizes to which the batches are padded: by default those that suit this task model alone."""
+        return choose_padding([self.needs])
+
+    def padded(self, padding: Padding) -> Self:
+        """Return the same batches, padded to other sizes."""
+        batches = copy(self)
+        batches.padding = padding
+        return batches
 
     def indices(self, step: int) -> np.ndarray:
         """Return the indices of the sentences of the task's batch ``step`` (from 0)."""
@@ -84,8 +88,13 @@ class TrainingBatches:
 
     def batch(self, step: int) -> Batch:
         """Assemble the task's batch ``step`` (from 0)."""
-        sentences = self.sentences(step)
-        return assemble(sentences, self.rows, fit(batch_needs(sentences, self.rows).shape(), self.shapes))
+        sentences, (rows, shapes) = self.sentences(step), self.padding
+        return assemble(sentences, rows, fit(batch_needs(sentences, rows).shape(rows), shapes))
+
+    def examples(self) -> Iterator[Batch]:
+        """Yield a batch without sentences of each shape."""
+        for shape in self.padding.shapes:
+            yield assemble(self._selected(np.array([], int)), self.padding.rows, shape)
 
     def sentences(self, step: int) -> EncodedSentences:
         """Return the sentences of the task's batch ``step``, with its OOV replacements."""

@@ -16,9 +16,18 @@ class FlatBatch:
     values: Any  # (L,) int32, a NumPy or JAX array
     shapes: tuple[tuple[int, ...], ...]  # shape of each array, in the order of ``Batch.arrays``
 
+    @property
+    def first(self) -> Any:
+        """The first array, ``DistinctWords.table_rows``."""
+        return self.values[: prod(self.shapes[0])].reshape(self.shapes[0])
+
 
 def flatten(batch: Batch) -> FlatBatch:
-    """Concatenate the arrays of a batch of NumPy arrays; all have four bytes per element."""
+    """Concatenate the bits of a batch's NumPy arrays as int32, in the order of ``Batch.arrays``.
+
+    Every array must have four bytes per element, which is not checked. The dtypes are not kept: ``unflatten``
+    knows them.
+    """
     arrays = [np.asarray(array) for array in batch.arrays]
     values = np.concatenate([array.reshape(-1).view(np.int32) for array in arrays])
     return FlatBatch(values, tuple(array.shape for array in arrays))

@@ -9,19 +9,22 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mlmt_jax.batches.encoded_sentences import EncodedSentences
-from mlmt_jax.batches.inference_batches import padded_words, sorted_batches, word_blocks
+from mlmt_jax.batches.inference_batches import (
+    LONGEST,
+    BatchShape,
+    batch_shapes,
+    sorted_batches,
+    word_blocks,
+)
 from mlmt_jax.types import DistinctWords, PackedSentences
-
-#: The most words of a sentence that is encoded at once. A batch takes memory for all its sentences at the
-#: padded length of the longest, and each power of two of words is one more program.
-LONGEST = 512
 
 #: Words of context on either side of the words whose emissions a window keeps, if the sentence has them. An
 #: LSTM forgets: the emissions of the bundled run change by 0.09 nats at most with 16 words, 6e-5 with 64.
 CONTEXT = 64
 
-# Windows of a batch: bounds the memory of one long sentence.
-_WINDOW_BATCH_SIZE = 16
+# Windows of a batch bound the memory of one long sentence. Nearly all have one length: there is room for all
+# their words.
+_WINDOW_SHAPE = BatchShape(16, LONGEST, 16 * LONGEST)
 
 # Concurrent batches: with one, cores are idle between its larger operations, and while its results are read.
 _CONCURRENT_BATCHES = 2
@@ -75,7 +78,9 @@ def run_programs(
     features, bounds = _word_features(sentences.words, programs), sentences.bounds
     results: list[tuple[np.ndarray, ...]] = [()] * len(bounds)
     short = np.flatnonzero(sentences.lengths <= LONGEST)
-    batches = sorted_batches(sentences.select([bounds[i] for i in short]), batch_size)
+    batches = sorted_batches(
+        sentences.select([bounds[i] for i in short]), batch_shapes(len(short), batch_size)
+    )
     # Features are gathered when a batch is run: those of all batches together would take much memory.
     program = lambda word_ids, batch: programs.read_batch(features[word_ids], batch)
     for indices, arrays in _run_batches(program, batches):
@@ -84,7 +89,7 @@ def run_programs(
     for group in _window_groups(sentences.lengths):
         for i, emissions in _window_emissions(sentences, features, group, programs):
             start, end = bounds[i]
-            padding = (0, padded_words(end - start) - (end - start))
+            padding = (0, (1 << (end - start - 1).bit_length()) - (end - start))  # few lengths: few programs
             emissions, gold = np.pad(emissions, (padding, (0, 0))), np.pad(sentences.tags[start:end], padding)
             arrays = programs.read_emissions(emissions[None], np.array([end - start], np.int32), gold[None])
             results[i] = tuple(np.asarray(array)[0] for array in arrays)
@@ -124,7 +129,7 @@ def _window_groups(lengths: np.ndarray) -> Iterator[dict[int, list[Window]]]:
     group: dict[int, list[Window]] = {}
     for i in np.flatnonzero(lengths > LONGEST).tolist():
         group[i] = cut(int(lengths[i]))
-        if sum(map(len, group.values())) >= _WINDOW_BATCH_SIZE:
+        if sum(map(len, group.values())) >= _WINDOW_SHAPE.rows:
             yield group
             group = {}
     if group:
@@ -146,8 +151,7 @@ def _window_emissions(
     windows = [(bounds[i][0], window) for i, several in group.items() for window in several]
     pieces = sentences.select([(start + window.start, start + window.end) for start, window in windows])
     kept: list[Any] = [None] * len(windows)
-    # Nearly all windows have one length: there is room for all their words.
-    batches = sorted_batches(pieces, _WINDOW_BATCH_SIZE, share=1.0, full=LONGEST)
+    batches = sorted_batches(pieces, [_WINDOW_SHAPE])
     program = lambda word_ids, batch: (programs.emissions(features[word_ids], batch),)
     for indices, [emissions] in _run_batches(program, batches):
         for row, i in enumerate(indices):

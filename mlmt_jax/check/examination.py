@@ -1,11 +1,9 @@
 """The examination of all files of a config: errors that training refuses, and warnings."""
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple
 
 from mlmt_jax.check.scan import Scan, scan_file
 from mlmt_jax.check.splits import find_between_datasets, find_between_splits, find_long_sentences
@@ -23,8 +21,6 @@ from mlmt_jax.text.columns import ColumnFormat, cell_column
 from mlmt_jax.text.findings import Finding, Findings
 from mlmt_jax.text.lines import open_text
 from mlmt_jax.training.plan import check_weights, task_weights
-
-_AFTER_FILE = re.compile(r"(?::([0-9]+))?: (.*)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -63,47 +59,40 @@ def examine(config: Config, source: str) -> Examination:
     for problem in missing_files(config):
         missing.refuse(f"{format_path(problem.path)}: {problem.message}")
     scans = {spec.name: _scan_files(config, spec) for spec in config.datasets}
-    built = {spec.name: _build_dataset(config, spec, scans[spec.name]) for spec in config.datasets}
-    datasets = {name: dataset for name, dataset in built.items() if dataset is not None}
-    tasks = _examine_tasks(config, datasets, source)
+    datasets: dict[str, Dataset] = {}  # those that have training sentences
+    for spec in config.datasets:
+        sentences = {split: scan.sentences for split, scan in scans[spec.name].items()}
+        if sentences.get("train"):
+            whole = make_dataset(config, spec, sentences)
+            datasets[spec.name] = draw_sample(whole, spec, config.training.effective_sample_seed)
+    tags, spans, task_findings = _examine_tasks(config, datasets, source)
     findings = [*missing]
     for spec in config.datasets:
-        form, dataset = column_format(spec), built[spec.name]
         of_dataset = [finding for scan in scans[spec.name].values() for finding in scan.findings]
-        if dataset is not None:
+        if dataset := datasets.get(spec.name):
             of_dataset += _examine_dataset(spec, dataset, scans[spec.name])
-            unknown = find_unseen_tags(config, {spec.name: dataset}, tasks.tags, tasks.spans)
-            of_dataset += _with_tag_columns(unknown, form)
+            unknown = find_unseen_tags(config, {spec.name: dataset}, tags, spans)
+            of_dataset += _with_tag_columns(unknown, column_format(spec))
         same_task = [other.name for other in config.datasets if other.task == spec.task]
         of_dataset += find_between_datasets(scans, spec.name, same_task)
         order = [str(config.path(file)) for file in spec.files.by_split.values()]
-        findings += sorted(
-            of_dataset, key=lambda f: (order.index(f.path), f.line is None, f.line, f.column or 0)
-        )
+        of_dataset.sort(key=lambda f: (order.index(f.path), f.line is None, f.line, f.column or 0))
+        findings += of_dataset
     files = {scan.path for splits in scans.values() for scan in splits.values()}
     for spec in config.components:
         if isinstance(spec, EmbeddingConfig) and spec.file and os.path.isfile(config.path(spec.file)):
             files.add(str(config.path(spec.file)))
             findings += _examine_vectors(config, spec, datasets)
     # Findings are equal if a file serves two data sets.
-    return Examination(list(dict.fromkeys([*findings, *tasks.findings])), len(files))
+    return Examination(list(dict.fromkeys([*findings, *task_findings])), len(files))
 
 
 def _scan_files(config: Config, spec: DatasetConfig) -> dict[str, Scan]:
     """Scan the files of a data set that exist, by split."""
     files = {split: config.path(file) for split, file in spec.files.by_split.items()}
     # os.path.isfile is False for a name that is too long; Path.is_file raises an error.
-    return {
-        split: scan_file(file, column_format(spec)) for split, file in files.items() if os.path.isfile(file)
-    }
-
-
-def _build_dataset(config: Config, spec: DatasetConfig, scans: Mapping[str, Scan]) -> Dataset | None:
-    """Build a data set with its training sample from its scanned files; None without training sentences."""
-    if "train" not in scans or not scans["train"].sentences:
-        return None
-    whole = make_dataset(config, spec, {split: scan.sentences for split, scan in scans.items()})
-    return draw_sample(whole, spec, config.training.effective_sample_seed)
+    existing = {split: file for split, file in files.items() if os.path.isfile(file)}
+    return {split: scan_file(file, column_format(spec)) for split, file in existing.items()}
 
 
 def _examine_dataset(spec: DatasetConfig, dataset: Dataset, scans: Mapping[str, Scan]) -> Iterator[Finding]:
@@ -130,33 +119,31 @@ def _with_tag_columns(findings: Iterable[Finding], form: ColumnFormat) -> Iterat
         yield finding
 
 
-class _Tasks(NamedTuple):
-    """The tags of all tasks that have training data."""
-
-    tags: dict[str, tuple[str, ...]]  # by task
-    spans: dict[str, bool]  # by task: whether its tags are spans
-    findings: Findings  # errors about settings that do not fit the data
-
-
-def _examine_tasks(config: Config, datasets: Mapping[str, Dataset], source: str) -> _Tasks:
+def _examine_tasks(
+    config: Config, datasets: Mapping[str, Dataset], source: str
+) -> tuple[dict[str, tuple[str, ...]], dict[str, bool], Findings]:
     """Collect the tags of each task, and check the settings that depend on the data.
 
     Args:
         config: the config.
         datasets: the data sets that have training sentences, by name.
         source: path of the config, for the findings.
+
+    Returns:
+        By task with training data, its tags, and whether they are spans; errors about settings that do not
+        fit the data.
     """
-    tasks = _Tasks({}, {}, Findings(source, collect_errors=True))
-    errors: list[InputError] = []
+    tags: dict[str, tuple[str, ...]] = {}
+    spans: dict[str, bool] = {}
+    findings, errors = Findings(source, collect_errors=True), list[InputError]()
     for task in dict.fromkeys(dataset.task for dataset in datasets.values()):
         try:
-            tags, spans = task_tags({name: part for name, part in datasets.items() if part.task == task})
+            inventory = task_tags({name: part for name, part in datasets.items() if part.task == task})
+            tags |= inventory[0]
+            spans |= inventory[1]
         except DataError as error:
             errors.append(error)
-        else:
-            tasks.tags.update(tags)
-            tasks.spans.update(spans)
-    errors += tag_errors(config, tasks.spans)
+    errors += tag_errors(config, spans)
     if len(datasets) == len(config.datasets):
         counts = {task.name: len(datasets[task.dataset].splits["train"]) for task in config.tasks}
         try:
@@ -165,8 +152,8 @@ def _examine_tasks(config: Config, datasets: Mapping[str, Dataset], source: str)
             errors.append(error)
     for message in dict.fromkeys(map(str, errors)):
         text, _, advice = message.partition("\n")
-        tasks.findings.refuse(text, advice=advice)
-    return tasks
+        findings.refuse(text, advice=advice)
+    return tags, spans, findings
 
 
 def _examine_vectors(
@@ -178,9 +165,8 @@ def _examine_vectors(
         return build_word_table(spec, counts, read_component_vectors(config, spec, counts)).findings
     except DataError as error:
         findings = Findings(config.path(spec.file or ""), collect_errors=True)
-        # The message begins with the file and, in a text file, the line.
-        match = _AFTER_FILE.fullmatch(str(error).removeprefix(findings.path))
-        line, message = match.groups() if match else (None, str(error))
+        # The message begins with the file and, in a text file, the line: "path:7: problem".
+        line, _, message = str(error).removeprefix(findings.path).partition(": ")
         text, _, advice = message.partition("\n")
-        findings.refuse(text, int(line) if line else None, advice=advice)
+        findings.refuse(text, int(line[1:]) if line else None, advice=advice)
         return findings

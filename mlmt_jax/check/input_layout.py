@@ -1,13 +1,19 @@
-"""Input of a trained run whose layout or letters differ from the run's training file."""
+"""Input of a trained run whose layout, letters or tags differ from the run's training file."""
 
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
+from typing import TYPE_CHECKING
 
 from mlmt_jax.check.wrong_columns import MIN_LETTERS, odd_tokens
+from mlmt_jax.metrics.spans import OUTSIDE, split_tag
 from mlmt_jax.text.column_guess import SPAN_TAG
-from mlmt_jax.text.columns import split_columns
+from mlmt_jax.text.columns import Sentence, split_columns
 from mlmt_jax.text.findings import Findings, join_examples
+
+if TYPE_CHECKING:
+    from mlmt_jax.training.split_scores import TaskTags
 
 _MIN_WORDS = 4  # of fewer words nothing is said
 _MIN_CELLS = 3  # a line of running text has more cells on average; column files often have two
@@ -53,15 +59,48 @@ def find_foreign_letters(
         sentences: the tokens of its first sentences, or of all.
         known: the characters of the training data.
     """
-    letters = Counter(
-        char for sentence in sentences for token in sentence for char in token if char.isalpha()
-    )
+    words = (word for sentence in sentences for word in sentence)
+    letters = Counter(filter(str.isalpha, chain.from_iterable(words)))
     unknown = [char for char, _ in letters.most_common() if known.isdisjoint(_forms(char))]
     count, total = sum(letters[char] for char in unknown), letters.total()
     if total < MIN_LETTERS or 2 * count <= total:
         return
     text = f"{count / total:.0%} of the letters are not in the training data: {join_examples(unknown)}"
     findings.note(text, advice="the tags are unreliable; is it another language or encoding?")
+
+
+def find_unknown_tags(findings: Findings, sentences: Sequence[Sentence], tags: "TaskTags", task: str) -> None:
+    """Note the tags of a labelled file that a task model does not know.
+
+    Args:
+        findings: of the file, to be added to.
+        sentences: of the file, with span tags in BIOES.
+        tags: the tags of the task model.
+        task: the name of the task model.
+
+    Raises:
+        DataError: if the task model knows none of the file's tags but O.
+    """
+    known = set(tags.names)
+    types = {split_tag(tag)[1] for tag in known}
+    first_lines: dict[str, int] = {}  # by unknown tag, or by its span type if the type is unknown
+    for sentence in sentences:
+        for tag, line in zip(sentence.tags, sentence.lines, strict=True):
+            if tag not in known:
+                span_type = split_tag(tag)[1]
+                is_type = tags.are_spans and span_type not in types
+                first_lines.setdefault(span_type if is_type else tag, line)
+    if not first_lines:
+        return
+    count = sum(not known.issuperset(sentence.tags) for sentence in sentences)
+    kind = "spans of types" if tags.are_spans else "tags"
+    text = f"{count} of {len(sentences)} sentences have {kind} that {task!r} does not know"
+    text += f": {join_examples(sorted(first_lines))}"
+    first = min(first_lines.values())
+    if known.isdisjoint(tag for sentence in sentences for tag in sentence.tags if tag != OUTSIDE):
+        columns = "--token-col, --label-col and --separator choose the columns"
+        findings.refuse(text, first, advice=f"expected tags that it knows; {columns}")
+    findings.note(text, first, advice="they count as wrong, and have no loss")
 
 
 def _forms(char: str) -> set[str]:

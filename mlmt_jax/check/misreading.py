@@ -4,15 +4,9 @@ import codecs
 import re
 from collections.abc import Iterable
 
-
-def _as_cp1252(byte: int) -> str:
-    """Return the character of a byte in cp1252, or in latin-1 if cp1252 has none."""
-    return bytes([byte]).decode("cp1252", "ignore") or chr(byte)
-
-
-_BYTES = {_as_cp1252(byte): byte for byte in range(0x80, 0x100)} | {
-    chr(byte): byte for byte in range(0x80, 0xC0)
-}
+# The byte of each character: in latin-1, and in cp1252, which lacks a few bytes.
+_BYTES = {chr(byte): byte for byte in range(0x80, 0x100)}
+_BYTES |= {bytes([byte]).decode("cp1252", "ignore") or chr(byte): byte for byte in range(0x80, 0x100)}
 _NEXT = "[" + re.escape("".join(char for char, byte in _BYTES.items() if byte < 0xC0)) + "]"
 _LETTER = f"(?:[\xc2-\xdf]{_NEXT}|[\xe0-\xef]{_NEXT}{{2}}|[\xf0-\xf4]{_NEXT}{{3}})"
 # A single misread letter is recognised if it was of Latin-1 (now Â, Ã), of Latin Extended-A (Ä, Å, inside a

@@ -39,21 +39,13 @@ class _Row(NamedTuple):
     tag: str
 
 
-class _MiscountedId(NamedTuple):
-    """The id of a word that is not the number of the word in its sentence."""
-
-    line: int  # 1-based
-    word_id: str
-    expected: int
-
-
 def scan_file(path: str | os.PathLike[str], form: ColumnFormat) -> Scan:
     """Read a labelled file to its end; errors are among the findings and are not raised."""
     findings = Findings(path, collect_errors=True)
     sentences: list[Sentence] = []
     rows: list[_Row] = []
     separators: dict[str, list[tuple[int, int]]] = {"\t": [], " ": []}
-    ids: list[_MiscountedId | None] = []
+    ids: list[tuple[int, str] | None] = []
     # Blocks are not kept: the garbage collector takes a third of the time for those of a large file.
     for block in iter_blocks(open_text(findings, form.encoding), form, findings, labelled=True):
         if block.rows:
@@ -105,38 +97,36 @@ def _find_misread_utf8(rows: Sequence[_Row], form: ColumnFormat, findings: Findi
     rows = [row for row in rows if not row.token.isascii()]
     texts = reread_as_utf8([row.token for row in rows], form.encoding)
     if texts:
+        first, utf8 = rows[0], texts[0]
         text = f"a token that is UTF-8 and is read as {form.encoding}"
         advice = 'the wrong letters are read as they are; set parser.encoding to "utf-8"'
-        column, example = (
-            _difference_column(rows[0], texts[0], form),
-            f"{rows[0].token!r}, perhaps {texts[0]!r}",
-        )
-        findings.note(text, rows[0].number, column=column, example=example, advice=advice, count=len(texts))
+        column, example = _difference_column(first, utf8, form), f"{first.token!r}, perhaps {utf8!r}"
+        findings.note(text, first.number, column=column, example=example, advice=advice, count=len(texts))
     return bool(texts)
 
 
-def _miscounted_id(block: Block, form: ColumnFormat) -> list[_MiscountedId | None]:
+def _miscounted_id(block: Block, form: ColumnFormat) -> list[tuple[int, str] | None]:
     """Return the first id of a sentence that does not count 1, 2, 3.
 
     Returns:
-        One item, None if all ids are right; empty if the first column is read, which then holds no ids.
+        One item, its line and a description, or None if all ids are right; empty if the first column is
+        read, which then holds no ids.
     """
     cells = [split_columns(block.lines[row], form.separator) for row in block.rows]
     if is_first_read(cells[0], form):
         return []
     for expected, (row, (word_id, *_)) in enumerate(zip(block.rows, cells, strict=True), 1):
         if word_id != str(expected):
-            return [_MiscountedId(block.line + row, word_id, expected)]
+            return [(block.line + row, f"{word_id!r} where {expected} was expected")]
     return [None]
 
 
-def _find_miscounted_ids(ids: Sequence[_MiscountedId | None], findings: Findings) -> None:
+def _find_miscounted_ids(ids: Sequence[tuple[int, str] | None], findings: Findings) -> None:
     """Note that the ids of some sentences do not count 1, 2, 3, if those of most sentences do."""
     miscounted = [place for place in ids if place is not None]
     if miscounted and 2 * len(miscounted) < len(ids):
-        line, word_id, expected = miscounted[0]
+        line, example = miscounted[0]
         text = "a sentence whose words' ids do not count 1, 2, 3"
-        example = f"{word_id!r} where {expected} was expected"
         advice = "it is read as it is; is a line or an empty line missing, or is there one too many?"
         findings.note(text, line, column=1, example=example, advice=advice, count=len(miscounted))
 

@@ -57,9 +57,9 @@ def find_between_datasets(
         same_task: the data sets of its task.
     """
     for other, other_scans in scans.items():
-        if other == name or "train" not in other_scans:
+        source = other_scans.get("train")
+        if other == name or source is None:
             continue
-        source = other_scans["train"]
         lines = {sentence.tokens: sentence.line for sentence in reversed(source.sentences)}
         for split, scan in scans[name].items():
             places = [

@@ -5,14 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from mlmt_jax.check.scan import Scan
-from mlmt_jax.metrics.spans import (
-    OUTSIDE,
-    PREFIXES,
-    Scheme,
-    count_ill_formed,
-    ill_formed_words,
-    split_tag,
-)
+from mlmt_jax.metrics.spans import OUTSIDE, PREFIXES, Scheme, count_ill_formed, ill_formed_words, split_tag
 from mlmt_jax.text.column_guess import SPAN_TAG
 from mlmt_jax.text.findings import Finding, join_examples
 from mlmt_jax.text.tag_schemes import detect_scheme

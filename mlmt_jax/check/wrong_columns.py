@@ -34,18 +34,15 @@ def find_wrong_columns(scan: Scan, form: ColumnFormat, *, are_spans: bool) -> It
     if words < _MIN_WORDS:
         return
     first = scan.sentences[0]
-    odd = odd_tokens(sentences)
-    if odd:
-        text = f"the tokens (token_col {form.token_col}) {odd.text}"
-        yield Finding(
-            scan.path, first.line, text, words, None, repr(first.tokens[0]), _advice(scan, form, odd)
-        )
     tokens = {token for sentence in sentences for token in sentence}
     odd_tags = None if are_spans else _odd_tags(tokens, {tag for s in scan.sentences for tag in s.tags})
-    if odd_tags:
-        text = f"the tags (label_col {form.label_col}) {odd_tags.text}"
-        advice = _advice(scan, form, odd_tags)
-        yield Finding(scan.path, first.line, text, words, None, repr(first.tags[0]), advice)
+    for name, oddity, cell in (
+        (f"tokens (token_col {form.token_col})", odd_tokens(sentences), first.tokens[0]),
+        (f"tags (label_col {form.label_col})", odd_tags, first.tags[0]),
+    ):
+        if oddity:
+            text, advice = f"the {name} {oddity.text}", _advice(scan, form, oddity)
+            yield Finding(scan.path, first.line, text, words, None, repr(cell), advice)
 
 
 class Oddity(NamedTuple):
@@ -90,7 +87,11 @@ def _odd_tags(tokens: set[str], tags: set[str]) -> Oddity | None:
 
 
 def _advice(scan: Scan, form: ColumnFormat, oddity: Oddity) -> str:
-    """Return the advice of a finding: the consequence, the remedy if there is one, and the likely columns."""
+    """Return the advice of a finding: the consequence, the remedy if there is one, and the likely columns.
+
+    The columns are guessed from the file, which is read again. They are left out if the guess fails or agrees
+    with ``form``.
+    """
     advice = "training uses them as they are" + (f"; {oddity.remedy}" if oddity.remedy else "")
     try:
         guess = guess_format(scan.path, form.encoding)

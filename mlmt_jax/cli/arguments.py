@@ -10,7 +10,11 @@ _SEPARATORS = {"tab": "\t", "space": " ", "any": None}
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the config file, and the option that overrides its values, as `config` and `overrides`."""
+    """Add the positional `config` (a path) and the option --set PATH=VALUE, which may be repeated.
+
+    The parsed arguments have `config`, a string, and `overrides`, a list of the strings "PATH=VALUE" in order
+    ([] by default). Both fit `load_config`; values are not checked here.
+    """
     parser.add_argument("config", help="the JSON config file")
     parser.add_argument(
         "--set",
@@ -23,7 +27,11 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_tagger_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the run folder, and the options that choose one of its taggers for `load_tagger`."""
+    """Add the positional `run`, and the options --task, --vectors, --replica and --ensemble.
+
+    `load_tagger` uses them. --replica (an integer, not checked further) and --ensemble exclude each other.
+    The default of `task`, `vectors` and `replica` is None, that of `ensemble` False.
+    """
     parser.add_argument("run", help="the run folder")
     parser.add_argument("--task", metavar="NAME", help="a task of the run (default: its target)")
     parser.add_argument("--vectors", metavar="FILE", help="vectors of words that the run does not know")
@@ -40,7 +48,13 @@ def add_tagger_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_column_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options for a file whose columns are not those of the training file, for `chosen_columns`."""
+    """Add the options --token-col, --separator and --no-comments, for `chosen_columns`.
+
+    They describe a file whose columns are not those of the task's training file. The parsed arguments have
+    `token_col` (an integer), `separator` ("tab", "space" or "any") and `skip_comment` (False with
+    --no-comments). None means as in the training file. There is no option for the column of the tags or the
+    encoding.
+    """
     parser.add_argument(
         "--token-col",
         type=int,
@@ -63,7 +77,17 @@ def add_column_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def chosen_columns(args: argparse.Namespace) -> dict[str, Any]:
-    """Return the fields of `ColumnFormat` that the options set."""
+    """Return the fields of `ColumnFormat` that the options set, to replace those of the training file.
+
+    Options that are None are left out; without any the result is {}. `separator` becomes the string itself,
+    and None for "any".
+
+    Args:
+        args: with the options of `add_column_arguments`; `label_col` and `encoding` are used if it has them.
+
+    Returns:
+        Some of "token_col", "label_col", "skip_comment", "encoding" and "separator", with their values.
+    """
     names = ("token_col", "label_col", "skip_comment", "encoding")
     fields = {name: value for name in names if (value := getattr(args, name, None)) is not None}
     if args.separator is not None:
@@ -74,8 +98,13 @@ def chosen_columns(args: argparse.Namespace) -> dict[str, Any]:
 def load_tagger(args: argparse.Namespace) -> "Tagger | Ensemble":
     """Load the tagger that the options of `add_tagger_arguments` choose from the run folder `args.run`.
 
+    Returns:
+        With --ensemble the `Ensemble` of all replicas; otherwise the `Tagger` of one replica, by default the
+        best. --task chooses the task model, by default the target.
+
     Raises:
-        InputError: if JAX finds no device, or as in `Tagger.load`.
+        InputError: if JAX finds no device, --ensemble is used for a run without replicas, or as in
+            `Tagger.load`.
     """
     from mlmt_jax.tagger import Ensemble, Tagger
     from mlmt_jax.training.processes import first_device

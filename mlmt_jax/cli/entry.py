@@ -19,10 +19,15 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def run(main: Callable[[], None]) -> None:
-    """Prepare the process and call `main`. Errors of input and system become a message and an exit status.
+    """Prepare the process and call `main` without arguments. Errors become a message and an exit status.
 
     The status is 2 for `InputError` and for an error of the system, 130 for an interruption (Ctrl-C), and 141
-    if the reader of standard output is gone. Other exceptions pass through.
+    if the reader of standard output is gone. Messages go to standard error; 141 has none. Other exceptions
+    pass through, `SystemExit` of `main` too. After success the function returns. It changes environment
+    variables and the standard streams of the process; call it before JAX is imported.
+
+    Raises:
+        SystemExit: with one of these statuses.
     """
     environment.open_standard_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -58,7 +63,11 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
     """Raise KeyboardInterrupt, or end the process at once where the exception would be lost.
 
     A module that is being imported may turn the exception into another error. Python drops exceptions in
-    JAX's callback of the garbage collector.
+    JAX's callback of the garbage collector. In these two cases the process ends with status 130.
+
+    Args:
+        signum: number of the signal.
+        frame: what was being executed; its callers are searched for the two cases.
     """
     caller = frame
     while caller is not None:
@@ -71,24 +80,31 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
 
 
 def _exit(status: int, message: str) -> NoReturn:
-    """Print a message to standard error, and exit."""
+    """Print a message to standard error, and raise SystemExit with the status."""
     _print_error(message)
     sys.exit(status)
 
 
 def _print_error(text: str) -> None:
-    """Print to standard error. Names from files may hold control characters; they are escaped."""
+    """Print a text and a newline to standard error, with control characters escaped.
+
+    Names from files may hold them. Tabs and newlines stay. A failure of the output is ignored.
+    """
     with contextlib.suppress(OSError):  # the exit status reports the error too
         print(_CONTROL.sub(escaped, text), file=sys.stderr)
 
 
 def escaped(match: re.Match[str]) -> str:
-    r"""Return a matched control character as text, such as "\x1b"."""
+    r"""Return a matched control character, at most U+00FF (not checked), as text, such as "\x1b"."""
     return f"\\x{ord(match[0]):02x}"
 
 
 def _system_error(error: OSError) -> str:
-    """Return one line about an error of the system, such as a full disk or a name that is too long."""
+    """Return one line about an error of the system, such as a full disk.
+
+    It has the name of the file, if known, and the reason. If the disk or a quota is full, the line says that
+    the file, or "the output", cannot be written.
+    """
     reason = error.strerror or str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"{error.filename or 'the output'}: cannot be written: {reason}"
@@ -96,5 +112,5 @@ def _system_error(error: OSError) -> str:
 
 
 def _discard_output() -> None:
-    """Discard buffered standard output, which the interpreter would otherwise fail to write at its exit."""
+    """Redirect standard output to the null device, so that writing its buffer at exit does not fail."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -35,7 +35,10 @@ def open_standard_streams() -> None:
 
 
 def drop_jax_settings() -> None:
-    """Remove settings of JAX that would change the numbers of a run from the environment."""
+    """Remove settings of JAX that would change the numbers of a run, listed above, from the environment.
+
+    It has no effect on JAX if JAX is imported already.
+    """
     for name in _JAX_SETTINGS:
         os.environ.pop(name, None)
 
@@ -43,9 +46,11 @@ def drop_jax_settings() -> None:
 def enable_compilation_cache() -> None:
     """Make JAX, which must not be imported yet, keep compiled programs for later processes.
 
-    The folder is MLMT_JAX_CACHE, else `mlmt_jax` in the user's cache folder; MLMT_JAX_CACHE=off keeps none.
-    If JAX_COMPILATION_CACHE_DIR is set, JAX's own settings apply. If the folder cannot be written, every
-    process compiles anew.
+    The folder is MLMT_JAX_CACHE, else `mlmt_jax` in the user's cache folder (XDG_CACHE_HOME or ~/.cache), and
+    in it one for each kind of processor; MLMT_JAX_CACHE=off keeps none. If JAX_COMPILATION_CACHE_DIR is set,
+    JAX's own settings apply. If the folder cannot be written, every process compiles anew, without an error.
+
+    It sets environment variables, creates the folder, and deletes damaged programs and those beyond 1 GiB.
     """
     setting = os.environ.get("MLMT_JAX_CACHE", "")
     if setting.lower() == "off" or "JAX_COMPILATION_CACHE_DIR" in os.environ:
@@ -70,7 +75,8 @@ def _delete_damaged(folder: Path) -> None:
     """Delete cached programs that were written in part, which JAX would neither read nor replace.
 
     A process may have been killed, or the disk full. Each program is read once, by the first process that
-    starts 5 s or more after it was written: until then another process may still write it.
+    starts 5 s or more after it was written: until then another process may still write it. The names of whole
+    programs are kept in `whole.txt` in the folder. Errors of the system end the search silently.
     """
     record = folder / "whole.txt"  # the names of programs found whole
     with contextlib.suppress(OSError, ValueError):  # another process may do the same
@@ -100,7 +106,10 @@ def _is_whole(program: bytes) -> bool:
 
 
 def _delete_oldest(folder: Path) -> None:
-    """Delete the least recently used programs until at most `_MAX_CACHE_BYTES` are left."""
+    """Delete the least recently used files of a folder until at most `_MAX_CACHE_BYTES` (1 GiB) are left.
+
+    Subfolders do not count. An error of the system ends it silently.
+    """
     with contextlib.suppress(OSError):  # another process may do the same
         files = [(file.stat(), file) for file in folder.iterdir() if file.is_file()]
         size = sum(status.st_size for status, _ in files)
@@ -129,7 +138,7 @@ def keep_freed_memory() -> None:
 
 
 def _machine() -> str:
-    """Return a name for this kind of processor.
+    """Return a name for this kind of processor, such as x86_64-0123456789ab.
 
     Programs use its instructions, and machines of several kinds may share a home folder.
     """

@@ -86,10 +86,9 @@ def _mislabelled_tasks(config: Config) -> Iterator[Problem]:
         for key in ("language", "task"):
             value, expected = getattr(task, key), getattr(dataset, key)
             if value != expected:
+                message = f"not the {key} of data set {quoted(dataset.name)}"
                 values = f"got {quoted(value)}, expected {quoted(expected)}"
-                yield Problem(
-                    ("tasks", i, key), f"not the {key} of data set {quoted(dataset.name)} ({values})"
-                )
+                yield Problem(("tasks", i, key), f"{message} ({values})")
         table = config.component(task.model.word_embed)
         if isinstance(table, EmbeddingConfig) and table.language not in (None, task.language):
             languages = f"got {quoted(table.language)}, expected {quoted(task.language)}"
@@ -124,10 +123,9 @@ def _contradictions(config: Config) -> Iterator[Problem]:
     if config.training.max_step is None and config.training.max_epoch is None:
         yield Problem(("training", "max_step"), "missing (expected max_step, max_epoch or both)")
     for i, dataset in enumerate(config.datasets):
-        if dataset.parser.token_col == dataset.parser.label_col:
-            message = (
-                f"the token is in the same column (got {dataset.parser.label_col}, expected another one)"
-            )
+        column = dataset.parser.label_col
+        if dataset.parser.token_col == column:
+            message = f"the token is in the same column (got {column}, expected another one)"
             yield Problem(("datasets", i, "parser", "label_col"), message)
     for i, component in enumerate(config.components):
         if isinstance(component, LSTMConfig) and component.dropout and component.num_layers == 1:
@@ -148,10 +146,9 @@ def _shared_component_conflicts(config: Config) -> Iterator[Problem]:
             for aspect, value in _requirements(config, task, role):
                 first_path, first_value = first.setdefault((name, aspect), (path, value))
                 if value != first_value:
-                    message = (
-                        f"{quoted(name)} is shared, but its {aspect} is {value} here and {first_value} in"
-                    )
-                    yield Problem(path, f"{message} {format_path(first_path)}")
+                    place = f"{first_value} in {format_path(first_path)}"
+                    message = f"{quoted(name)} is shared, but its {aspect} is {value} here and {place}"
+                    yield Problem(path, message)
 
 
 def _requirements(config: Config, task: TaskConfig, role: str) -> Iterator[tuple[str, str]]:

@@ -36,9 +36,8 @@ def _check_encoding(name: str) -> str:
         # Not the empty string: Python skips the codec for an empty one.
         "x".encode(name)
     except (LookupError, ValueError):
-        raise PydanticCustomError(
-            "encoding", "the name of a text encoding that Python knows, such as utf-8 or latin-1"
-        ) from None
+        expected = "the name of a text encoding that Python knows, such as utf-8 or latin-1"
+        raise PydanticCustomError("encoding", expected) from None
     return name
 
 

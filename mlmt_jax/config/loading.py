@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -10,9 +11,16 @@ from pydantic import ValidationError
 
 from mlmt_jax.config.blocks import Config
 from mlmt_jax.config.consistency import missing_files, reference_problems
-from mlmt_jax.config.overrides import Override, apply_override, parse_override
 from mlmt_jax.config.problems import JsonPath, Problem, field_problems, format_path, quoted
 from mlmt_jax.errors import ConfigError
+
+
+class Override(NamedTuple):
+    """A value and the place in the config that it replaces."""
+
+    text: str  # the argument of --set
+    path: JsonPath
+    value: Any  # JSON value
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = (), *, check_files: bool = True) -> Config:
@@ -31,9 +39,9 @@ def load_config(path: str | Path, overrides: Sequence[str] = (), *, check_files:
     """
     path = Path(path)
     source, data = str(path), _read_json(path)
-    settings = [parse_override(text) for text in overrides]
+    settings = [_parse_override(text) for text in overrides]
     for setting in settings:
-        apply_override(data, setting)
+        _apply_override(data, setting)
     config = _validate(data, source, settings)
     is_root_overridden = any(setting.path == ("data_root",) for setting in settings)
     config = _resolve_root(config, Path.cwd() if is_root_overridden else path.parent)
@@ -59,6 +67,54 @@ def parse_config(data: dict[str, Any], source: str = "config") -> Config:
         ConfigError: the config cannot be used; the message has ``source`` and the JSON path.
     """
     return _resolve_root(_validate(data, source), Path.cwd())
+
+
+def _parse_override(text: str) -> Override:
+    """Parse ``path=value``.
+
+    Args:
+        text: a path whose indices are written ``.0`` or ``[0]``, and a value in JSON; a value that is not
+            JSON is a string.
+
+    Raises:
+        ConfigError: there is no "=", or no path before it.
+    """
+    key, equals, value = text.partition("=")
+    parts = re.findall(r"[^.\[\]]+", key.strip())
+    if not equals or not parts:
+        raise ConfigError(f"--set {text}: expected PATH=VALUE, such as training.max_step=200")
+    # No list has an index of more than 18 digits, and Python refuses to parse thousands of digits.
+    path = tuple(int(part) if part.isdecimal() and len(part) <= 18 else part for part in parts)
+    try:
+        return Override(text, path, json.loads(value))
+    except (ValueError, RecursionError):
+        return Override(text, path, value)
+
+
+def _apply_override(data: Any, override: Override) -> None:
+    """Set the value in a config's JSON values, in place; missing objects on the path are added.
+
+    Unknown keys are not checked here.
+
+    Raises:
+        ConfigError: the path leads through a value that is neither object nor list, or beyond a list's end.
+    """
+    parent, value, keys = data, data, list[Any](override.path)
+    for depth, key in enumerate(override.path):
+        parent, place = value, format_path(override.path[:depth]) or "the file"
+        if isinstance(parent, dict):
+            keys[depth] = str(key)
+            value = parent.setdefault(str(key), {})
+        elif not isinstance(parent, list):
+            problem = f"{place} is {quoted(parent)}, which has no entry {quoted(key)}"
+            raise ConfigError(f"--set {override.text}: {problem}")
+        elif isinstance(key, int) and key < len(parent):
+            value = parent[key]
+        else:
+            entries = f"0 to {len(parent) - 1}" if parent else "none"
+            problem = f"{place} has no entry {quoted(key)}; known: {entries}"
+            raise ConfigError(f"--set {override.text}: {problem}")
+    parent[keys[-1]] = override.value
 
 
 def _resolve_root(config: Config, folder: Path) -> Config:

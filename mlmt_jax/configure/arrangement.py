@@ -27,11 +27,6 @@ def build_config(args: argparse.Namespace, sources: Sequence[Source], folder: Pa
     languages = list(dict.fromkeys(source.language for source in sources))
     steps_per_epoch = math.ceil(sources[0].sentence_count / max(1, args.batch_size))
     epochs = max(EPOCHS, math.ceil(MIN_STEPS / steps_per_epoch))
-    training = {
-        "max_epoch": getattr(args, "max_epoch", epochs),
-        "eval_freq": max(_MIN_EVAL_FREQ, steps_per_epoch),
-        "gpu": args.gpu or None,
-    }
     components = [_embedding(args, i, language, folder) for i, language in enumerate(languages, 1)]
     char_cnn = {"dimension": args.char_embed_dim, "filters": args.charcnn_filters}
     components.append(_component("char_embed", "char_cnn", **char_cnn))
@@ -45,20 +40,28 @@ def build_config(args: argparse.Namespace, sources: Sequence[Source], folder: Pa
         if len(languages) > 1:
             components += [_component(f"{task}_{language}_linear", "linear") for language in languages]
         components.append(_component(f"{task}_crf", "crf"))
-    return {
-        "training": _without_none(training),
+    config = {
+        "training": {
+            "max_epoch": getattr(args, "max_epoch", epochs),
+            "eval_freq": max(_MIN_EVAL_FREQ, steps_per_epoch),
+            "gpu": args.gpu or None,
+        },
         "datasets": [_dataset(args, source, folder) for source in sources],
         "tasks": [_task(args, source, len(languages) > 1, source is sources[0]) for source in sources],
         "components": components,
     }
+    return _without_none(config)
 
 
-def _without_none(values: Json) -> Json:
-    return {key: value for key, value in values.items() if value is not None}
+def _without_none(value: Any) -> Any:
+    """Return JSON values without the keys whose value is None, at any depth."""
+    if isinstance(value, dict):
+        return {key: _without_none(child) for key, child in value.items() if child is not None}
+    return [_without_none(child) for child in value] if isinstance(value, list) else value
 
 
 def _component(name: str, kind: str, **settings: Any) -> Json:
-    return {"name": name, "model": kind, **_without_none(settings)}
+    return {"name": name, "model": kind, **settings}
 
 
 def _embedding(args: argparse.Namespace, number: int, language: str, folder: Path) -> Json:
@@ -89,21 +92,20 @@ def _embedding(args: argparse.Namespace, number: int, language: str, folder: Pat
 def _dataset(args: argparse.Namespace, source: Source, folder: Path) -> Json:
     """Return the config of the data set of a task model."""
     columns = source.columns
-    parser = {
-        "format": "conll",
-        "token_col": columns.token_col,
-        "label_col": columns.label_col,
-        "separator": columns.separator,
-        # Tags of single words stay "auto": if they may be spans after all, `check` reports it.
-        "scheme": None if source.scheme == "none" else source.scheme,
-        "encoding": None if columns.encoding == "utf-8" else columns.encoding,
-    }
     return {
         "name": f"{source.language}_{source.task}",
         "language": source.language,
         "type": "sequence",
         "task": source.task,
-        "parser": _without_none(parser),
+        "parser": {
+            "format": "conll",
+            "token_col": columns.token_col,
+            "label_col": columns.label_col,
+            "separator": columns.separator,
+            # Tags of single words stay "auto": if they may be spans after all, `check` reports it.
+            "scheme": None if source.scheme == "none" else source.scheme,
+            "encoding": None if columns.encoding == "utf-8" else columns.encoding,
+        },
         "batch_size": args.batch_size,
         "files": {split: _relative(path, folder) for split, path in source.files.items()},
     }
@@ -112,21 +114,7 @@ def _dataset(args: argparse.Namespace, source: Source, folder: Path) -> Json:
 def _task(args: argparse.Namespace, source: Source, is_multilingual: bool, is_target: bool) -> Json:
     """Return the config of a task model."""
     task, language = source.task, source.language
-    model = {
-        "model": "lstm_crf",
-        "word_embed": f"{language}_word_embed",
-        "char_embed": "char_embed",
-        "char_highway": "char_highway" if args.use_highway else None,
-        "lstm": "lstm",
-        "univ_layer": f"{task}_univ_linear",
-        # With one language, a specific layer has the same training data as the universal layer.
-        "spec_layer": f"{task}_{language}_linear" if is_multilingual else None,
-        "crf": f"{task}_crf",
-        "embed_dropout": args.feat_dropout,
-        "lstm_dropout": args.lstm_dropout,
-        "linear_dropout": args.linear_dropout,
-    }
-    entry = {
+    return {
         "name": f"{language} {task}",
         "language": language,
         "task": task,
@@ -137,9 +125,21 @@ def _task(args: argparse.Namespace, source: Source, is_multilingual: bool, is_ta
         "decay_step": args.decay_step,
         "momentum": args.momentum,
         "gradient_clipping": args.grad_clipping,
-        "model": _without_none(model),
+        "model": {
+            "model": "lstm_crf",
+            "word_embed": f"{language}_word_embed",
+            "char_embed": "char_embed",
+            "char_highway": "char_highway" if args.use_highway else None,
+            "lstm": "lstm",
+            "univ_layer": f"{task}_univ_linear",
+            # With one language, a specific layer has the same training data as the universal layer.
+            "spec_layer": f"{task}_{language}_linear" if is_multilingual else None,
+            "crf": f"{task}_crf",
+            "embed_dropout": args.feat_dropout,
+            "lstm_dropout": args.lstm_dropout,
+            "linear_dropout": args.linear_dropout,
+        },
     }
-    return _without_none(entry)
 
 
 def _relative(path: str, folder: Path) -> str:

@@ -89,13 +89,9 @@ def _add_file_flags(command: argparse.ArgumentParser, slots: tuple[Slot, ...]) -
     # With a default of None, argparse would print "(default: None)".
     file: dict[str, Any] = {"type": _existing_file, "default": argparse.SUPPRESS, "metavar": "FILE"}
     for suffix, _, _, description in slots:
-        command.add_argument(
-            f"--train{suffix}", help=f"training file of {description}", required=True, **file
-        )
-        command.add_argument(
-            f"--dev{suffix}", help=f"development file of {description}", required=True, **file
-        )
-        command.add_argument(f"--test{suffix}", help=f"test file of {description}", **file)
+        for split, name in (("train", "training"), ("dev", "development"), ("test", "test")):
+            text, is_required = f"{name} file of {description}", split != "test"
+            command.add_argument(f"--{split}{suffix}", help=text, required=is_required, **file)
     if any(slot.language for slot in slots):
         command.add_argument("--word_embed_1", help="word vectors of the target's language", **file)
         command.add_argument("--word_embed_2", help="word vectors of the other language", **file)

@@ -47,8 +47,8 @@ def read_sources(args: argparse.Namespace) -> list[Source]:
     sources = []
     kinds: dict[int, str] = {}
     for slot in slots:
-        paths = {split: getattr(args, f"{split}{slot.suffix}", None) for split in ("train", "dev", "test")}
-        files = {split: path for split, path in paths.items() if path is not None}
+        flags = {split: f"{split}{slot.suffix}" for split in ("train", "dev", "test")}
+        files = {split: getattr(args, flag) for split, flag in flags.items() if flag in args}
         columns = guess_format(files["train"], args.encoding)
         sentences = {split: read_conll(path, columns)[0] for split, path in files.items()}
         scheme = detect_scheme(**{split: [s.tags for s in read] for split, read in sentences.items()})

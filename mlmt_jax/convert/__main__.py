@@ -11,13 +11,15 @@ from mlmt_jax.errors import RunError
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Write the run folder of a checkpoint and print its tasks.
+    """Convert a checkpoint to a run folder and print its tasks, with their numbers of tags and words.
 
     Args:
-        argv: command-line arguments; None for those of the process.
+        argv: command-line arguments (the checkpoint file, the run folder); None for those of the process.
 
     Raises:
-        InputError: the file cannot be converted, or the run folder exists and is not empty.
+        InputError: the file cannot be read or converted, the run folder exists and is not an empty folder or
+            cannot be written, or JAX finds no device.
+        SystemExit: the arguments are wrong (status 2), or help was asked for (0).
     """
     parser = argparse.ArgumentParser(
         prog="python -m mlmt_jax.convert",

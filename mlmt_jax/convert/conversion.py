@@ -55,14 +55,19 @@ class _Task(NamedTuple):
 
 
 def convert_checkpoint(checkpoint: Checkpoint, output: Path) -> Run:
-    """Convert all task models of a checkpoint.
+    """Convert all task models of a checkpoint; nothing is written.
 
     Args:
         checkpoint: content of the original's file.
-        output: run folder, which the config names.
+        output: run folder, which the config names as ``training.output``.
+
+    Returns:
+        Config, corpus and parameters, NumPy float32 by component name, then by parameter. The target is the
+        first task. The corpus has the vocabulary, and data sets without sentences.
 
     Raises:
-        RunError: a part of the checkpoint has no counterpart here.
+        RunError: a part of the checkpoint has no counterpart here, a vocabulary is missing or does not fit
+            its table, or two task models differ in a component that they share by its name.
         ConfigError: the training arguments are invalid in a config.
     """
     tasks, params, words, tags = [], {}, {}, {}
@@ -94,15 +99,17 @@ def convert_checkpoint(checkpoint: Checkpoint, output: Path) -> Run:
 
 
 def _indices(checkpoint: Checkpoint, key: str, first: int) -> dict[str, int]:
-    """Return the indices of a vocabulary's names in ascending order.
+    """Return the indices of a vocabulary's names, ``{name: index}`` in ascending order of the indices.
+
+    The padding label of a label vocabulary is left out. Indices need not be consecutive.
 
     Args:
         checkpoint: content of the original's file.
-        key: name of the vocabulary.
+        key: name of the vocabulary, such as "token_1", "label" or "char".
         first: smallest index to keep; smaller ones are those of padding and the unknown.
 
     Raises:
-        RunError: the vocabulary is missing or empty, or two names have one index.
+        RunError: the vocabulary is missing, no name is kept, or two kept names have one index.
     """
     place = f"{checkpoint.path}: vocab.{key}"
     if key not in checkpoint.vocab:
@@ -121,7 +128,15 @@ def _indices(checkpoint: Checkpoint, key: str, first: int) -> dict[str, int]:
 
 
 def _task(place: Place, roles: Mapping[str, Params]) -> _Task:
-    """Return the names of a task model and of its components; `roles` are those that it has."""
+    """Return the names of a task model and of its components.
+
+    Task models of one language share the word table, those of one kind of tags the CRF and the universal
+    layer, and all share characters, highway and LSTM. The gate belongs to one task model.
+
+    Args:
+        place: the task model's place.
+        roles: its parameters by role; only these roles get names.
+    """
     names = {
         "word_embed": f"word_embed_{place.language}",
         "char_embed": "char_embed",
@@ -137,19 +152,22 @@ def _task(place: Place, roles: Mapping[str, Params]) -> _Task:
 
 
 def _are_equal(a: Any, b: Any) -> bool:
-    """Return True if two trees of dicts and arrays are equal."""
+    """Return True if two trees of dicts and arrays have equal keys, shapes and values."""
     if isinstance(a, Mapping):
         return a.keys() == b.keys() and all(_are_equal(a[key], b[key]) for key in a)
     return np.array_equal(a, b)
 
 
 def _are_bioes(labels: Sequence[str]) -> bool:
-    """Return True if the labels mark spans in BIOES, the scheme of span scores."""
+    """Return True if all labels are BIOES, and at least one begins with E or S: the tags of a span task."""
     return all(map(is_bioes, labels)) and any(label[0] in "ES" for label in labels)
 
 
 def _corpus(tasks: Sequence[_Task], vocabulary: Vocabulary) -> Corpus:
-    """Return a corpus without sentences, with a data set for each task model."""
+    """Return a corpus without sentences, with a data set for each task model, named as the task model.
+
+    Each data set has an empty "train" split alone; its scheme is "bioes" for spans, else "none".
+    """
     datasets = {
         task.name: Dataset(
             name=task.name,
@@ -167,7 +185,24 @@ def _corpus(tasks: Sequence[_Task], vocabulary: Vocabulary) -> Corpus:
 
 
 def _config(checkpoint: Checkpoint, tasks: Sequence[_Task], params: Params, output: Path) -> dict[str, Any]:
-    """Return the config as JSON values; training settings come from the arguments that the checkpoint has."""
+    """Return the config as JSON values; training settings come from the arguments that the checkpoint has.
+
+    Arguments that are absent or None are left to the config's defaults; ``max_epoch`` is then 1. Values are
+    not checked here.
+
+    Args:
+        checkpoint: content of the original's file.
+        tasks: the task models, the target first.
+        params: parameters by component, from which sizes are read.
+        output: the run folder.
+
+    Returns:
+        "training", "datasets", "tasks" and "components" of a config. Each task model has a data set of its
+        name.
+
+    Raises:
+        RunError: the activation function of the highway layers has no counterpart here.
+    """
     args = checkpoint.args
     components: dict[str, dict[str, Any]] = {}
     for task in tasks:
@@ -201,19 +236,29 @@ def _config(checkpoint: Checkpoint, tasks: Sequence[_Task], params: Params, outp
 
 
 def _settings(args: Mapping[str, Any], *same: str, **renamed: str) -> dict[str, Any]:
-    """Return the values of the original's flags by key of the config; absent flags are left out.
+    """Return the values of the original's flags by key of the config, without flags that are absent or None.
 
     Args:
-        args: arguments of the original script.
-        same: keys that have the names of their flags.
-        renamed: flags of other keys.
+        args: arguments of the original script, by flag without dashes at its start.
+        same: keys of the config that have the names of their flags.
+        renamed: flags of other keys of the config.
     """
     flags = {**dict(zip(same, same, strict=True)), **renamed}
     return {key: args[flag] for key, flag in flags.items() if args.get(flag) is not None}
 
 
 def _dataset(task: _Task, suffix: str, args: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the config of a task model's data set; ``suffix`` is that of its flags."""
+    """Return the config of a task model's data set as JSON values, named as the task model.
+
+    Files come from the flags train, dev and test, each followed by ``suffix``, and the batch size from
+    batch_size. A train or dev file that is missing or None becomes "unknown"; a missing test file or batch
+    size is left out. The columns of the second kind of tags are those of parts of speech in CoNLL-U.
+
+    Args:
+        task: the task model.
+        suffix: suffix of its flags, such as "_tgt"; "" for those of the single-task script.
+        args: arguments of the original script.
+    """
     files = _settings(args, **{split: f"{split}{suffix}" for split in ("train", "dev", "test")})
     return {
         "name": task.name,
@@ -227,7 +272,17 @@ def _dataset(task: _Task, suffix: str, args: Mapping[str, Any]) -> dict[str, Any
 
 
 def _component(role: str, subtree: Params, checkpoint: Checkpoint) -> dict[str, Any]:
-    """Return the config of a component, without its name, from its role and the shapes of its parameters."""
+    """Return the config of a component without its name, from its role and the shapes of its parameters.
+
+    Args:
+        role: "word_embed", "char_embed", "char_highway", "lstm" or "crf"; any other is a linear layer.
+        subtree: its converted parameters.
+        checkpoint: its arguments tell ``word_ignore_case`` (default False) and ``charhw_func`` (default
+            "selu").
+
+    Raises:
+        RunError: ``charhw_func`` is not in ``ACTIVATIONS``.
+    """
     args = checkpoint.args
     match role:
         case "word_embed":
@@ -262,6 +317,9 @@ def _component(role: str, subtree: Params, checkpoint: Checkpoint) -> dict[str, 
 
 def write_run(run: Run, checkpoint: Checkpoint, output: Path) -> None:
     """Write a run completely or not at all: to a temporary sibling folder, which is then moved.
+
+    The parameters become the best checkpoint, of step 0. ``summary.json`` has no scores; of the original's
+    arguments it has those that are strings, numbers, booleans or None. Missing parents are created.
 
     Args:
         run: content of the run folder.

@@ -44,12 +44,16 @@ class Checkpoint(NamedTuple):
 def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """Read a checkpoint of the original ``train_single.py`` or of a multi-task script.
 
+    State dicts with other keys than those of ``MODELS`` are ignored. Names and shapes of tensors are not
+    checked here.
+
     Args:
         path: the ``.mdl`` file.
 
     Raises:
-        RunError: PyTorch is not installed; the file cannot be read, is damaged or is no such checkpoint; or
-            its pickle has anything but tensors and plain values.
+        RunError: PyTorch is not installed; the file cannot be read, is damaged or is no such checkpoint; its
+            pickle has anything but tensors and plain values; a tensor is not dense, float and finite; or a
+            vocabulary does not map strings to indices of at least 0.
     """
     name = os.fspath(path)
     state = _load(name)
@@ -70,12 +74,25 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
 
 
 def _check_dict(place: str, value: Any, expected: str) -> None:
+    """Raise ``RunError`` unless ``value`` is a mapping.
+
+    Args:
+        place: file and key, which begin the message.
+        value: the value to check; its keys and values are not.
+        expected: description of what was expected, for the message.
+    """
     if not isinstance(value, Mapping):
         raise RunError(f"{place}: wrong type (got {type(value).__name__}, expected {expected})")
 
 
 def _load(path: str) -> Any:
-    """Return the unpickled content of a file; PyTorch refuses everything but tensors and plain values."""
+    """Return the unpickled content of a file, of any type; PyTorch refuses all but tensors and plain values.
+
+    Tensors are on the CPU.
+
+    Raises:
+        RunError: PyTorch is not installed, or the file cannot be read, is damaged or has other content.
+    """
     try:
         import torch
     except ImportError:
@@ -93,7 +110,13 @@ def _load(path: str) -> Any:
 
 
 def _refusal(path: str, text: str, error_type: str) -> RunError:
-    """Return the error for a file that PyTorch does not load, from the text and type of PyTorch's error."""
+    """Return the error for a file that PyTorch does not load; it is not raised.
+
+    Args:
+        path: the file, for the message.
+        text: message of PyTorch's error; if it names a refused global, so does the result.
+        error_type: name of the type of PyTorch's error.
+    """
     if refused_name := re.search(r"GLOBAL (\S+)", text):
         return RunError(
             f"{path}: refused, and nothing in it was executed (got {refused_name[1]} in its pickle,\n"
@@ -106,11 +129,14 @@ def _refusal(path: str, text: str, error_type: str) -> RunError:
 
 
 def _arrays(place: str, tensors: Any) -> dict[str, np.ndarray]:
-    """Return a state dict as float32 arrays; raise ``RunError`` unless all are dense, finite float tensors.
+    """Return a state dict as NumPy float32 arrays by key; floats of other precision are converted.
 
     Args:
         place: file and key, for messages.
-        tensors: the state dict.
+        tensors: the state dict, of any type.
+
+    Raises:
+        RunError: it is no mapping, or a value is not a dense tensor of finite floats.
     """
     import torch
 
@@ -129,11 +155,14 @@ def _arrays(place: str, tensors: Any) -> dict[str, np.ndarray]:
 
 
 def _indices(place: str, table: Any) -> dict[str, int]:
-    """Return a vocabulary; raise ``RunError`` unless it maps strings of valid Unicode to indices >= 0.
+    """Return a copy of a vocabulary, ``{name: index}``; that indices differ is not checked.
 
     Args:
         place: file and key, for messages.
-        table: the vocabulary.
+        table: the vocabulary, of any type.
+
+    Raises:
+        RunError: it is no mapping, or does not map strings of valid Unicode to integers of at least 0.
     """
     _check_dict(place, table, "a dict of indices by name")
     for name, index in table.items():

@@ -20,15 +20,17 @@ def task_params(
     Args:
         place: file and key, for messages.
         tensors: state dict of an ``LstmCrf``, float32.
-        words: rows of the words, without the unknown word.
-        characters: rows of the characters, without the unknown character.
-        tags: rows of the tags.
+        words: rows of the words, without the unknown word; not empty.
+        characters: rows of the characters, without the unknown character; not empty.
+        tags: rows of the tags; not empty.
 
     Returns:
-        Parameters by role; "gate" is a role of models with a specific layer.
+        Parameters by role, then by name: "word_embed", "char_embed", "lstm", "univ_layer", "crf", and where
+        the model has them "char_highway", "spec_layer" and "gate". Arrays are NumPy float32. Row 0 of both
+        tables is the unknown word or character; the others are those of ``rows``, in order, and so are tags.
 
     Raises:
-        RunError: a tensor is missing, has another shape, or has no counterpart here.
+        RunError: a tensor is missing, has another shape or too few rows, or has no counterpart here.
     """
     state = _State(place, tensors)
     table = state.table("word_embedding.weight", words)
@@ -56,6 +58,7 @@ class _State:
     """A state dict that checks the tensors that are read and remembers which ones are."""
 
     def __init__(self, place: str, arrays: dict[str, np.ndarray]):
+        """Wrap the state dict ``arrays``; ``place`` (file and key) begins all messages."""
         self._place, self._arrays = place, arrays
         self._read: set[str] = set()
 
@@ -64,14 +67,21 @@ class _State:
         return any(key.startswith(prefix) for key in self._arrays)
 
     def layer_count(self, prefix: str, suffix: str = ".") -> int:
-        """Return the number of layers i = 0, 1, ... with tensors named ``{prefix}{i}{suffix}...``."""
+        """Return the number of layers i = 0, 1, ... with tensors named ``{prefix}{i}{suffix}...``.
+
+        It stops at the first i without one, so it is 0 if there is no layer 0.
+        """
         return next(i for i in itertools.count() if not self.has(f"{prefix}{i}{suffix}"))
 
     def array(self, key: str, *shape: int | None) -> np.ndarray:
-        """Return a tensor; None in ``shape`` stands for any size from 1.
+        """Return a tensor and mark it as read.
+
+        Args:
+            key: name of the tensor.
+            shape: size of each axis; None stands for any size from 1.
 
         Raises:
-            RunError: the tensor is missing or has another shape.
+            RunError: the tensor is missing, or has another number of axes or another size.
         """
         if key not in self._arrays:
             raise RunError(f"{self._place}: {key} is missing (expected an LSTM-CRF of the original)")
@@ -85,13 +95,24 @@ class _State:
         return array
 
     def table(self, key: str, rows: list[int]) -> np.ndarray:
-        """Return the unknown row of a table, then the given rows: (1 + rows, d)."""
+        """Return the unknown row (1) of a table, then the given rows: (1 + rows, d).
+
+        Args:
+            key: name of a tensor of two axes.
+            rows: indices of rows, not empty.
+
+        Raises:
+            RunError: the table is missing, has another number of axes or too few rows.
+        """
         array = self.array(key, None, None)
         self.check_indices(key, rows, len(array))
         return array[[1, *rows]]
 
     def check_indices(self, key: str, indices: list[int], size: int) -> None:
-        """Raise ``RunError`` if an index of the vocabulary is not less than ``size``."""
+        """Raise ``RunError`` if the largest index is not less than ``size``.
+
+        ``key`` names the tensor in the message. ``indices`` must not be empty; negative ones are not checked.
+        """
         if max(indices) >= size:
             message = f"got {size} rows, expected more than {max(indices)} for the vocabulary"
             raise RunError(f"{self._place}: {key} is too short ({message})")
@@ -107,7 +128,19 @@ class _State:
 
 
 def _char_cnn(state: _State, characters: list[int]) -> Params:
-    """Convert the character CNN: kernels (width, d, filters)."""
+    """Convert the character CNN.
+
+    Args:
+        state: the state dict.
+        characters: rows of the original's table to keep after the unknown one.
+
+    Returns:
+        "table" (1 + characters, d), and for each filter width i "kernel_i" (width, d, filters) and "bias_i"
+        (filters,).
+
+    Raises:
+        RunError: a tensor is missing or has another shape.
+    """
     table = state.table("char_embedding.embedding.weight", characters)
     params: Params = {"table": table}
     for i in range(max(1, state.layer_count("char_embedding.convs."))):
@@ -119,7 +152,14 @@ def _char_cnn(state: _State, characters: list[int]) -> Params:
 
 
 def _highway(state: _State, features: int) -> Params:
-    """Convert the highway layers; return {} if there are none."""
+    """Convert the highway layers; return {} if there are none.
+
+    Returns:
+        "gate_i" and "transform_i" of each layer i, each a dict of "kernel" (features, features) and "bias".
+
+    Raises:
+        RunError: a tensor of a layer is missing or has another shape.
+    """
     # The two published versions spell the name differently.
     transform = "non_linear" if state.has("char_highway.non_linear.") else "nonlinear"
     params: Params = {}
@@ -130,7 +170,15 @@ def _highway(state: _State, features: int) -> Params:
 
 
 def _lstm(state: _State, features: int) -> Params:
-    """Convert the LSTM: kernels (directions, features, 4 * size), with the gates in the order i, f, g, o."""
+    """Convert the LSTM, whose first layer has ``features`` inputs.
+
+    Returns:
+        For each layer i "kernel_i" (directions, inputs, 4 * size), "recurrent_i" (directions, size, 4 * size)
+        and "bias_i" (directions, 4 * size), with the gates in the order i, f, g, o; direction 0 is forward.
+
+    Raises:
+        RunError: a tensor is missing or has another shape; all layers must have one size.
+    """
     directions = ("", "_reverse") if state.has("lstm.weight_ih_l0_reverse") else ("",)
 
     def stacked(name: str, *shape: int) -> np.ndarray:
@@ -149,14 +197,38 @@ def _lstm(state: _State, features: int) -> Params:
 
 
 def _linear(state: _State, name: str, shape: Shape, kept: list[int] | slice = slice(None)) -> Params:
-    """Convert a linear layer; ``kept`` selects the outputs to keep."""
+    """Convert a linear layer to "kernel" (inputs, kept) and "bias" (kept,).
+
+    Args:
+        state: the state dict.
+        name: name of the layer, without ".weight".
+        shape: (inputs, outputs) in the original.
+        kept: the outputs to keep, in order; all by default.
+
+    Raises:
+        RunError: weight or bias is missing or has another shape.
+    """
     inputs, outputs = shape
     kernel = state.array(f"{name}.weight", outputs, inputs).T
     return {"kernel": kernel[:, kept], "bias": state.array(f"{name}.bias", outputs)[kept]}
 
 
 def _head(state: _State, name: str, shape: Shape, kept: list[int]) -> Params:
-    """Convert a layer of tag scores: a linear layer, or hidden layers and an output layer."""
+    """Convert a layer of tag scores: a linear layer, or hidden layers and an output layer.
+
+    Args:
+        state: the state dict.
+        name: name of the layer.
+        shape: (inputs, all tags of the original).
+        kept: the tags to keep, in order.
+
+    Returns:
+        "kernel" and "bias"; or with hidden layers "hidden_0", ..., "output", each a dict of "kernel" and
+        "bias".
+
+    Raises:
+        RunError: a tensor is missing or has another shape.
+    """
     layers = state.layer_count(f"{name}.linears.")
     if not layers:
         return _linear(state, name, shape, kept)
@@ -170,7 +242,16 @@ def _head(state: _State, name: str, shape: Shape, kept: list[int]) -> Params:
 
 
 def _crf(state: _State, tag_count: int, kept: list[int]) -> Params:
-    """Convert the CRF: transitions[from, to], start and end scores of the tags to keep."""
+    """Convert the CRF to "transitions" [from, to], "start" and "end" scores of the tags to keep.
+
+    Args:
+        state: the state dict.
+        tag_count: tags of the original, without its states start and end.
+        kept: the tags to keep, in order.
+
+    Raises:
+        RunError: the transitions are missing, or not (tag_count + 2, tag_count + 2).
+    """
     # In the original, transition[to, from].
     transition = state.array("crf.transition", tag_count + 2, tag_count + 2)
     between = transition[np.ix_(kept, kept)].T

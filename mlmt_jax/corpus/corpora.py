@@ -1,5 +1,6 @@
 """The corpus of a run: its data sets, vocabularies and word vectors, loaded from the files of a config."""
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -57,7 +58,7 @@ def load_corpora(configs: Sequence[Config]) -> list[Corpus]:
     embeddings = {spec.name: spec for spec in config.components if isinstance(spec, EmbeddingConfig)}
 
     @cache
-    def read_file(name: str) -> VectorFile | None:
+    def read_file(name: str) -> VectorFile:
         """Read the vectors of a component's file that any of the samples needs."""
         words = {word for datasets in samples.values() for word in word_counts(config, name, datasets)}
         return read_component_vectors(config, embeddings[name], words)
@@ -67,27 +68,26 @@ def load_corpora(configs: Sequence[Config]) -> list[Corpus]:
 
 
 def _build_corpus(
-    config: Config, datasets: dict[str, Dataset], read_file: Callable[[str], VectorFile | None]
+    config: Config, datasets: dict[str, Dataset], read_file: Callable[[str], VectorFile]
 ) -> Corpus:
     """Build the corpus of the data sets of one sample; `read_file` returns at least the needed vectors."""
     tags, spans = task_tags(datasets)
     for error in tag_errors(config, spans):
         raise error
-    characters = Counter(
-        char for dataset in datasets.values() for word in dataset.training_words for char in word
-    )
+    words = (word for dataset in datasets.values() for word in dataset.training_words)
+    characters = Counter(itertools.chain.from_iterable(words))
     tables = {
         spec.name: build_word_table(spec, word_counts(config, spec.name, datasets), read_file(spec.name))
         for spec in config.components
         if isinstance(spec, EmbeddingConfig)
     }
-    words = {name: table.vocab for name, table in tables.items()}
+    word_vocabs = {name: table.vocab for name, table in tables.items()}
     character_vocab = CharacterVocab(tuple(sorted(characters)))
     training_words = {name: frozenset(dataset.training_words) for name, dataset in datasets.items()}
     is_rare = [characters[char] == 1 for char in character_vocab.characters]
     return Corpus(
         datasets,
-        Vocabulary(words, character_vocab, tags, spans, training_words),
+        Vocabulary(word_vocabs, character_vocab, tags, spans, training_words),
         pretrained={name: table.pretrained for name, table in tables.items() if table.pretrained},
         rare_words={name: table.rare for name, table in tables.items()},
         rare_characters=np.array([False, False, *is_rare]),

@@ -42,8 +42,9 @@ def read_oov_vectors(path: str | Path, vocabulary: WordVocab, table: np.ndarray)
     vectors, _ = read_vectors(path, table.shape[1], max_words=sys.maxsize, skip=skip)
     is_new = np.array([word not in common for word in vectors.words], bool)
     if len(common) >= _MIN_COMPARED:
-        cosines = _cosines(table[list(common.values())], vectors.matrix[~is_new])
-        cosine = np.quantile(cosines, _QUANTILE)
+        pairs = table[list(common.values())], vectors.matrix[~is_new]
+        lengths = np.prod(np.linalg.norm(pairs, axis=2), 0)
+        cosine = np.quantile(np.prod(pairs, 0).sum(1) / np.where(lengths > 0, lengths, 1), _QUANTILE)
         if cosine < _MIN_COSINE:
             raise DataError(
                 f"{path}: its vectors are of another training than the run's: of {len(common)} words that "
@@ -51,9 +52,3 @@ def read_oov_vectors(path: str | Path, vocabulary: WordVocab, table: np.ndarray)
                 f"expected one in ten with at least {_MIN_COSINE}"
             )
     return Vectors(list(itertools.compress(vectors.words, is_new)), vectors.matrix[is_new])
-
-
-def _cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the cosines (n,) of the rows of two (n, d) arrays."""
-    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    return (a * b).sum(1) / np.where(lengths > 0, lengths, 1)

@@ -37,9 +37,8 @@ def task_tags(datasets: Mapping[str, Dataset]) -> tuple[dict[str, tuple[str, ...
         training_tags = {tag for sentence in sentences for tag in sentence.tags}
         if not training_tags:
             names = ", ".join(dataset.name for dataset in members)
-            raise DataError(
-                f"task {task!r} has no training sentence at all (data sets: {names}); expected one or more"
-            )
+            problem = f"task {task!r} has no training sentence at all (data sets: {names})"
+            raise DataError(f"{problem}; expected one or more")
         spans[task] = kinds == {False}
         tags[task] = tags_of_task(training_tags, spans=spans[task])
     return tags, spans

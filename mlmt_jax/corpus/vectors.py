@@ -102,18 +102,16 @@ def _select(
 
 def _decode(record: Record, findings: Findings) -> str | None:
     """Return the word of a record; None and a finding if it is empty, too long or not UTF-8."""
-    if not record.word:
-        findings.note("a vector without a word was left out", record.line)
-        return None
+    text, example = "a vector without a word was left out", ""
     if len(record.word) > MAX_WORD_BYTES:
-        text = f"a word of more than {MAX_WORD_BYTES} bytes was left out"
-        findings.note(text, record.line, example=clip(record.word))
-        return None
-    try:
-        return record.word.decode()
-    except UnicodeDecodeError:
-        findings.note("a word that is not UTF-8 was left out", record.line)
-        return None
+        text, example = f"a word of more than {MAX_WORD_BYTES} bytes was left out", clip(record.word)
+    elif record.word:
+        try:
+            return record.word.decode()
+        except UnicodeDecodeError:
+            text = "a word that is not UTF-8 was left out"
+    findings.note(text, record.line, example=example)
+    return None
 
 
 def _parse_block(records: Sequence[Record], dimension: int, is_binary: bool) -> np.ndarray:

@@ -72,7 +72,7 @@ class WordVocab:
 
     @property
     def size(self) -> int:
-        """The number of rows of the table, the OOV word and the extension included."""
+        """The number of rows of the table: the OOV word, ``words``, and then those of the extension."""
         return 1 + len(self.words) + (len(self.extension.words) if self.extension else 0)
 
     def row(self, word: str) -> int:

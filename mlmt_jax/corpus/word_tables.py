@@ -33,22 +33,22 @@ class WordTable(NamedTuple):
     findings: list[Finding]  # about the vector file
 
 
-def read_component_vectors(config: Config, spec: EmbeddingConfig, words: Iterable[str]) -> VectorFile | None:
+def read_component_vectors(config: Config, spec: EmbeddingConfig, words: Iterable[str]) -> VectorFile:
     """Read the first `max_words` vectors of a component's file, and those of the fallback forms of words.
 
     Returns:
-        Vectors and findings of the file; None if the component has no file.
+        Vectors and findings of the file; none of either if the component has no file.
 
     Raises:
         DataError: if the file cannot be read as vectors of the component's dimension.
     """
     if spec.file is None:
-        return None
+        return Vectors([], np.empty((0, spec.dimension), np.float32)), Findings("")
     path = config.path(spec.file)
     return read_vectors(path, spec.dimension, max_words=spec.max_words, extra_words=_forms(words))
 
 
-def build_word_table(spec: EmbeddingConfig, counts: Counter[str], file: VectorFile | None) -> WordTable:
+def build_word_table(spec: EmbeddingConfig, counts: Counter[str], file: VectorFile) -> WordTable:
     """Build the word table of an embedding component.
 
     The words of the file come first, in its order, unless `spec.vocabulary` is "data". Then come the other
@@ -60,9 +60,7 @@ def build_word_table(spec: EmbeddingConfig, counts: Counter[str], file: VectorFi
         counts: the training words of its tasks, and how often each occurs.
         file: result of `read_component_vectors` for these words or more; further vectors are dropped.
     """
-    vectors = Vectors([], np.empty((0, spec.dimension), np.float32))
-    if file is not None:
-        vectors = _needed_vectors(file[0], spec.max_words, counts)
+    vectors = _needed_vectors(file[0], spec.max_words, counts)
     normal = str.lower if spec.ignore_case else str
     training = Counter()
     for word, count in counts.items():
@@ -74,20 +72,15 @@ def build_word_table(spec: EmbeddingConfig, counts: Counter[str], file: VectorFi
     sources = WordVocab(tuple(vectors.words)).rows(vocab.words)  # row among the words of the file; 0: none
     rows = 1 + np.flatnonzero(sources)
     pretrained = PretrainedRows(rows, vectors.matrix[sources[rows - 1] - 1]) if len(rows) else None
-    occurrences = np.zeros(vocab.size, np.int64)
-    for word, count in counts.items():
-        occurrences[vocab.row(word)] += count
-    findings = []
-    if file is not None:
-        findings = [*file[1]]
-        covered, total = int(occurrences[rows].sum()), sum(counts.values())
-        if covered < _MIN_COVERAGE * total:
-            text = (
-                f"vectors cover {covered / total:.1%} of the {total} training words of {spec.name!r}: "
-                "another language, script or tokenisation? "
-                f"(the file has {vectors.words[0]!r}, the data {next(iter(counts))!r})"
-            )
-            findings.append(Finding(file[1].path, None, text))
+    occurrences = np.bincount(vocab.rows(counts), list(counts.values()), vocab.size)
+    findings, covered, total = [*file[1]], occurrences[rows].sum(), counts.total()
+    if vectors.words and covered < _MIN_COVERAGE * total:
+        text = (
+            f"vectors cover {covered / total:.1%} of the {total} training words of {spec.name!r}: "
+            "another language, script or tokenisation? "
+            f"(the file has {vectors.words[0]!r}, the data {next(iter(counts))!r})"
+        )
+        findings.append(Finding(file[1].path, None, text))
     return WordTable(vocab, pretrained, occurrences == 1, findings)
 
 

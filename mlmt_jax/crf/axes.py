@@ -31,20 +31,22 @@ class Sentences(NamedTuple):
 def over_batch(function: Callable[..., Any], sentences: Sentences, shared: tuple = (), **static: Any) -> Any:
     """Call ``function`` on sentences whose leading axes are flattened to one batch axis B.
 
-    The call is ``function(emissions, chain, lengths, [tags], [allowed], *shared, **static)``. Emissions and
-    chain are cast to their common dtype, at least float32. Lengths and tags are cast to int32.
+    The call is ``function(emissions, chain, lengths, [tags], [allowed], *shared, **static)``, compiled by
+    jit; arguments in brackets are left out if ``sentences`` has None. Emissions and chain are cast to their
+    common dtype, at least float32. Lengths and tags are cast to int32. Values are not checked: tags in [0, t)
+    and lengths in [0, n] are the caller's duty.
 
     Args:
         function: takes one batch. It must be a module-level function, because jit caches by its identity.
         sentences: the arguments as the caller passed them.
         shared: further arrays that have no batch axis.
-        static: further keyword arguments of ``function``; each value compiles a program.
+        static: further keyword arguments of ``function``, hashable; each value compiles a program.
 
     Returns:
-        The result of ``function``, with the leading axes in place of B in every array.
+        The result of ``function``, with the leading axes in place of its first axis, B, in every array.
 
     Raises:
-        ValueError: at trace time, if a rank or a size does not fit.
+        ValueError: at trace time, if a rank or a size does not fit, or n or t is 0.
         TypeError: at trace time, if a dtype does not fit.
     """
     emissions, chain = jnp.asarray(sentences.emissions), Chain(*map(jnp.asarray, sentences.chain))
@@ -65,7 +67,16 @@ def over_batch(function: Callable[..., Any], sentences: Sentences, shared: tuple
 def _call_flat(
     function: Callable, static: tuple, emissions: Array, chain: Chain, per_sentence: list, shared: tuple
 ) -> Any:
-    """Flatten the leading axes, call ``function`` and restore them; ``per_sentence[0]`` are the lengths."""
+    """Flatten the leading axes, call ``function`` and restore them.
+
+    Args:
+        function: takes one batch.
+        static: its keyword arguments, as (name, value) pairs.
+        emissions: (..., n, t) float.
+        chain: one chain, which is not flattened.
+        per_sentence: arrays with the leading axes, the lengths (...) first.
+        shared: arrays that are passed on as they are.
+    """
     lead = per_sentence[0].shape
     flat = lambda x: x.reshape(-1, *x.shape[len(lead) :])
     out = function(flat(emissions), chain, *map(flat, per_sentence), *shared, **dict(static))
@@ -73,7 +84,13 @@ def _call_flat(
 
 
 def _check_scores(emissions: Array, chain: Chain) -> None:
-    """Raise if emissions or chain are not floating point, or if their shapes do not fit each other."""
+    """Check rank, sizes and dtypes of emissions (..., n, t) and chain; values are not checked.
+
+    Raises:
+        ValueError: if emissions have less than two axes, n or t is 0, or a shape of the chain is not that of
+            t tags.
+        TypeError: if emissions or a part of the chain are not floating point.
+    """
     if emissions.ndim < 2 or 0 in emissions.shape[-2:]:
         raise ValueError(f"emissions have shape {emissions.shape}, expected (..., n, t), n and t at least 1")
     if not jnp.issubdtype(emissions.dtype, jnp.floating):
@@ -87,7 +104,18 @@ def _check_scores(emissions: Array, chain: Chain) -> None:
 
 
 def _checked(name: str, value: ArrayLike, shape: tuple[int, ...], kind: Any) -> Array:
-    """Return an argument as an int32 or bool array; raise if its shape or kind (of ``_KINDS``) differs."""
+    """Return an argument as an int32 or bool array; its values are not checked.
+
+    Args:
+        name: name of the argument, for messages.
+        value: the argument.
+        shape: the exact shape that is expected.
+        kind: ``jnp.integer`` or ``jnp.bool_``.
+
+    Raises:
+        ValueError: if the shape differs.
+        TypeError: if the dtype is not of the kind; bool does not count as integer.
+    """
     array = jnp.asarray(value)
     kind_name, dtype = _KINDS[kind]
     if array.shape != shape:
@@ -114,6 +142,16 @@ def time_first(emissions: Array, lengths: Array) -> tuple[Array, Array]:
 
 
 def batch_last(emissions: Array, lengths: Array) -> tuple[Array, Array]:
-    """Do as ``time_first``, with shapes (n, t, B) and (n, 1, B): CPU vectors then run over the batch."""
+    """Move the batch axis to the end and set emissions beyond the lengths to 0.
+
+    The vectors of a CPU then run over the batch.
+
+    Args:
+        emissions: (B, n, t) float.
+        lengths: (B,) int32.
+
+    Returns:
+        Emissions (n, t, B), and the mask (n, 1, B) bool of the words within the lengths.
+    """
     inside = (jnp.arange(emissions.shape[1])[:, None] < lengths[None])[:, None]
     return jnp.where(inside, jnp.transpose(emissions, (1, 2, 0)), 0.0), inside

@@ -37,14 +37,16 @@ def constraints(tag_names: Sequence[str], scheme: str) -> Chain:
     """Return the chain that allows exactly the well-formed tag sequences of a scheme.
 
     Args:
-        tag_names: the t tags by index, each "O" or PREFIX-TYPE.
+        tag_names: the t tags by index, each "O" or PREFIX-TYPE with a prefix of the scheme (not L, U or M)
+            and a type that is not empty. Repeated names are not checked.
         scheme: "bioes", "iob2", "iob1" or "io".
 
     Returns:
-        ``Chain`` of float32 arrays: 0 allows a transition, a start or an end, and ``-inf`` forbids it.
+        ``Chain`` of NumPy float32 arrays, transitions[from, to]: 0 allows a transition, a start or an end,
+        and ``-inf`` forbids it.
 
     Raises:
-        ValueError: if the scheme is unknown or does not have a tag.
+        ValueError: if the scheme is unknown ("none" too), or a tag is not one of the scheme.
     """
     if scheme not in _SCHEMES:
         raise ValueError(f"scheme is {scheme!r}, expected one of {sorted(_SCHEMES)}")

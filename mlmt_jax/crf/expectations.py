@@ -25,14 +25,17 @@ class ExpectedTransitions(NamedTuple):
     rest: Array  # (B, t, t)
 
     def dot(self, scores: Array) -> Array:
-        """Return the expected sum of scores (t, t) over each sentence's transitions, (B,)."""
+        """Return the expected sum of scores (t, t), [from, to], over each sentence's transitions, (B,).
+
+        Scores must be finite: ``-inf`` times an expectation of 0 is NaN.
+        """
         rest = jnp.matmul(self.rest.reshape(-1, scores.size), scores.reshape(-1), precision="highest")
         # Only the CPU runs ``scaled``, so the factors are 0 elsewhere.
         nothing = lambda scores: jnp.zeros_like(rest)
         return rest + jax.lax.platform_dependent(scores, cpu=self._dot_of_factors, default=nothing)
 
     def _dot_of_factors(self, scores: Array) -> Array:
-        """Return the part of ``dot`` that comes from the factors, (B,)."""
+        """Return the part of ``dot`` that comes from E, ``left`` and ``right``: scores (t, t) -> (B,)."""
         weighted = self.E * scores
         n, t, B = self.left.shape
         if B < _MANY_SENTENCES and n * t * t <= _MOST_COPIED:

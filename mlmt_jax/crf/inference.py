@@ -18,35 +18,35 @@ def log_partition(emissions: ArrayLike, chain: Chain, lengths: ArrayLike) -> Arr
     """Compute log Z = log sum over y of exp(score(y)), over all tag sequences y (Lafferty et al. 2001).
 
     Args:
-        emissions: (..., n, t) float, nats.
-        chain: transitions (t, t), start (t,), end (t,), nats; ``-inf`` forbids.
-        lengths: (...) integer; emissions beyond a length never affect the result.
+        emissions: (..., n, t) float, nats, n and t at least 1.
+        chain: transitions (t, t), [from, to], start (t,), end (t,), nats; ``-inf`` forbids.
+        lengths: (...) integer, in [0, n], not checked; emissions beyond a length never affect the result.
 
     Returns:
         (...) nats per sentence, float32, or float64 if an argument is. 0 for length 0. If no sequence is
         allowed, ``-inf`` with a gradient of 0.
 
     Raises:
-        ValueError: if shapes do not fit each other.
+        ValueError: if shapes do not fit each other, or n or t is 0.
         TypeError: if scores are not floating point or lengths are not integers.
     """
     return over_batch(posteriors.log_partition, Sentences(emissions, chain, lengths))
 
 
 def score(emissions: ArrayLike, tags: ArrayLike, chain: Chain, lengths: ArrayLike) -> Array:
-    """Compute the score of one tag sequence: start + emissions + transitions + end.
+    """Compute the score of one tag sequence: start + emissions + transitions + end. It is not normalized.
 
     Args:
-        emissions: (..., n, t) float, nats.
-        tags: (..., n) integer, in [0, t) within the length.
-        chain: transitions (t, t), start (t,), end (t,), nats.
-        lengths: (...) integer.
+        emissions: (..., n, t) float, nats, n and t at least 1.
+        tags: (..., n) integer, in [0, t) within the length, not checked; never used beyond it.
+        chain: transitions (t, t), [from, to], start (t,), end (t,), nats.
+        lengths: (...) integer, in [0, n]; not checked.
 
     Returns:
-        (...) nats per sentence; 0 for length 0.
+        (...) nats per sentence; 0 for length 0, ``-inf`` if the chain forbids the sequence.
 
     Raises:
-        ValueError: if shapes do not fit each other.
+        ValueError: if shapes do not fit each other, or n or t is 0.
         TypeError: if scores are not floating point, or tags or lengths are not integers.
     """
     return over_batch(_score, Sentences(emissions, chain, lengths, tags=tags))
@@ -56,16 +56,17 @@ def log_likelihood(emissions: ArrayLike, tags: ArrayLike, chain: Chain, lengths:
     """Compute log P(tags | emissions) = score(tags) - log Z (Lafferty et al. 2001).
 
     Args:
-        emissions: (..., n, t) float, nats.
-        tags: (..., n) integer, in [0, t) within the length.
-        chain: transitions (t, t), start (t,), end (t,), nats; ``-inf`` forbids.
-        lengths: (...) integer.
+        emissions: (..., n, t) float, nats, n and t at least 1.
+        tags: (..., n) integer, in [0, t) within the length, not checked; never used beyond it.
+        chain: transitions (t, t), [from, to], start (t,), end (t,), nats; ``-inf`` forbids.
+        lengths: (...) integer, in [0, n]; not checked.
 
     Returns:
-        (...) nats per sentence; 0 for length 0. If the tags are forbidden, ``-inf`` with a gradient of 0.
+        (...) nats per sentence, a sum over its words and not a mean; 0 for length 0. If the tags are
+        forbidden, ``-inf`` with a gradient of 0.
 
     Raises:
-        ValueError: if shapes do not fit each other.
+        ValueError: if shapes do not fit each other, or n or t is 0.
         TypeError: if scores are not floating point, or tags or lengths are not integers.
     """
     return over_batch(_log_likelihood, Sentences(emissions, chain, lengths, tags=tags))
@@ -75,15 +76,16 @@ def marginals(emissions: ArrayLike, chain: Chain, lengths: ArrayLike) -> Array:
     """Compute P(tag at each word | emissions), the gradient of log Z with respect to the emissions.
 
     Args:
-        emissions: (..., n, t) float, nats.
-        chain: transitions (t, t), start (t,), end (t,), nats; ``-inf`` forbids.
-        lengths: (...) integer.
+        emissions: (..., n, t) float, nats, n and t at least 1.
+        chain: transitions (t, t), [from, to], start (t,), end (t,), nats; ``-inf`` forbids.
+        lengths: (...) integer, in [0, n]; not checked.
 
     Returns:
-        (..., n, t) probabilities; 0 beyond the length, and everywhere if no sequence is allowed.
+        (..., n, t) probabilities, not logarithms; 0 beyond the length, and everywhere if no sequence is
+        allowed.
 
     Raises:
-        ValueError: if shapes do not fit each other.
+        ValueError: if shapes do not fit each other, or n or t is 0.
         TypeError: if scores are not floating point or lengths are not integers.
     """
     return over_batch(_marginals, Sentences(emissions, chain, lengths))
@@ -93,16 +95,16 @@ def pair_marginals(emissions: ArrayLike, chain: Chain, lengths: ArrayLike) -> Ar
     """Compute P(tag of a word, tag of the next word | emissions) for all neighbouring words.
 
     Args:
-        emissions: (..., n, t) float, nats.
-        chain: transitions (t, t), start (t,), end (t,), nats; ``-inf`` forbids.
-        lengths: (...) integer.
+        emissions: (..., n, t) float, nats, n and t at least 1.
+        chain: transitions (t, t), [from, to], start (t,), end (t,), nats; ``-inf`` forbids.
+        lengths: (...) integer, in [0, n]; not checked.
 
     Returns:
-        (..., n - 1, t, t) probabilities, [word, from, to]; 0 beyond the length, and everywhere if no
-        sequence is allowed.
+        (..., n - 1, t, t) probabilities, [word, from, to]; 0 if the next word is beyond the length, and
+        everywhere if no sequence is allowed.
 
     Raises:
-        ValueError: if shapes do not fit each other.
+        ValueError: if shapes do not fit each other, or n or t is 0.
         TypeError: if scores are not floating point or lengths are not integers.
     """
     return over_batch(_pair_marginals, Sentences(emissions, chain, lengths))
@@ -112,15 +114,15 @@ def entropy(emissions: ArrayLike, chain: Chain, lengths: ArrayLike) -> Array:
     """Compute the entropy of P(tags | emissions), by the recursion of Hernando et al. (2005).
 
     Args:
-        emissions: (..., n, t) float, nats.
-        chain: transitions (t, t), start (t,), end (t,), nats; ``-inf`` forbids.
-        lengths: (...) integer.
+        emissions: (..., n, t) float, nats, n and t at least 1.
+        chain: transitions (t, t), [from, to], start (t,), end (t,), nats; ``-inf`` forbids.
+        lengths: (...) integer, in [0, n]; not checked.
 
     Returns:
-        (...) nats per sentence; 0 for length 0 and if no sequence is allowed.
+        (...) nats per sentence, of its whole tag sequence; 0 for length 0 and if no sequence is allowed.
 
     Raises:
-        ValueError: if shapes do not fit each other.
+        ValueError: if shapes do not fit each other, or n or t is 0.
         TypeError: if scores are not floating point or lengths are not integers.
     """
     return over_batch(_entropy, Sentences(emissions, chain, lengths))
@@ -130,16 +132,17 @@ def span_log_probability(emissions: ArrayLike, chain: Chain, lengths: ArrayLike,
     """Compute log P(every word has an allowed tag), for example of a span (Culotta & McCallum 2004).
 
     Args:
-        emissions: (..., n, t) float, nats.
-        chain: transitions (t, t), start (t,), end (t,), nats; ``-inf`` forbids.
-        lengths: (...) integer.
-        allowed: (..., n, t) bool; entries beyond a length never affect the result.
+        emissions: (..., n, t) float, nats, n and t at least 1.
+        chain: transitions (t, t), [from, to], start (t,), end (t,), nats; ``-inf`` forbids.
+        lengths: (...) integer, in [0, n]; not checked.
+        allowed: (..., n, t) bool, True for each tag that a word may have; all True for words that may have
+            any. Entries beyond a length never affect the result.
 
     Returns:
-        (...) nats per sentence; 0 for length 0, ``-inf`` if no sequence is allowed.
+        (...) nats per sentence, at most 0; 0 for length 0, ``-inf`` if no sequence is allowed.
 
     Raises:
-        ValueError: if shapes do not fit each other.
+        ValueError: if shapes do not fit each other, or n or t is 0.
         TypeError: if scores are not floating point, lengths not integers, or ``allowed`` not bool.
     """
     return over_batch(_span_log_probability, Sentences(emissions, chain, lengths, allowed=allowed))
@@ -165,6 +168,7 @@ def _tag_emissions(emissions: Array, tags: Array) -> Array:
 
 @_tag_emissions.defjvp
 def _(primals, tangents):
+    """Compute ``_tag_emissions`` and its tangent (B, n); tags have no tangent."""
     emissions, tags = primals
     # The transpose of this sum is a mask, which XLA fuses into the sum of all gradients. A gather's transpose
     # is a scatter.

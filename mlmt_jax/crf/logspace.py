@@ -23,7 +23,7 @@ def _peak(x: Array, axis: int | tuple[int, ...]) -> Array:
 
 
 def logsumexp(x: Array, axis: int) -> Array:
-    """Return log sum exp over an axis; ``-inf`` with a gradient of 0 if all is ``-inf``."""
+    """Return log sum exp over an axis, which is removed; ``-inf`` with a gradient of 0 if all is ``-inf``."""
     peak = _peak(x, axis)
     total = jnp.sum(jnp.exp(x - peak), axis)
     nothing = total == 0
@@ -31,7 +31,7 @@ def logsumexp(x: Array, axis: int) -> Array:
 
 
 def softmax(x: Array, axis: int | tuple[int, ...]) -> Array:
-    """Return exp(x) over its sum over axes; 0 with a gradient of 0 if all is ``-inf``."""
+    """Return exp(x) over its sum over axes, in the shape of x; 0 with a gradient of 0 if all is ``-inf``."""
     weights = jnp.exp(x - _peak(x, axis))
     total = jnp.sum(weights, axis, keepdims=True)
     return weights / jnp.where(total == 0, 1.0, total)
@@ -80,7 +80,7 @@ def backward(emissions: Array, chain: Chain, inside: Array) -> Array:
         inside: (n, B, 1) bool, True for words within the length. Padding holds the scores of the end.
 
     Returns:
-        log beta (n, B, t), of each word relative to its maximum.
+        log beta (n, B, t), of each word relative to its maximum. The emission of word i itself is not in it.
     """
     transitions = chain.transitions[None]
 
@@ -97,6 +97,12 @@ def backward(emissions: Array, chain: Chain, inside: Array) -> Array:
 
 def _bidirectional(emissions: Array, chain: Chain, inside: Array, unroll: int) -> tuple[Array, Array, Array]:
     """Compute ``forward`` and ``backward`` in one loop, unrolled by ``unroll`` words.
+
+    Args:
+        emissions: (n, B, t) float, nats.
+        chain: scores, nats.
+        inside: (n, B, 1) bool, True for words within the length.
+        unroll: words in one iteration, at least 1.
 
     Returns:
         log alpha (n, B, t), the sum of its maxima (B,), and log beta (n, B, t).
@@ -139,7 +145,10 @@ def pair_probabilities(chain: Chain, left: Array, right: Array, live: Array) -> 
 
 
 def log_partition(emissions: Array, chain: Chain, lengths: Array) -> Array:
-    """Compute log Z of a batch: (B, n, t), chain, (B,) int32 -> (B,) nats."""
+    """Compute log Z of a batch: (B, n, t), chain, (B,) int32 -> (B,) nats.
+
+    0 for length 0; ``-inf`` with a gradient of 0 if no sequence is allowed. Arguments are not checked.
+    """
     emissions, inside = time_first(emissions, lengths)
     return _log_partition(*forward(emissions, chain, inside), chain, lengths)
 
@@ -156,11 +165,14 @@ def posterior(
 
     Args:
         emissions: (B, n, t) float, nats.
-        chain: scores, nats.
+        chain: transitions [from, to], start and end in nats.
         lengths: (B,) int32.
         transitions: compute the expected transitions; otherwise they are zeros.
         unroll: if None, work word by word, in little memory. Otherwise use few operations: one loop over both
             directions with ``unroll`` words an iteration, and all pairs of tags at once.
+
+    Returns:
+        ``Posterior``, with marginals (n, t, B). The expected transitions are all in ``rest``.
     """
     emissions, inside = time_first(emissions, lengths)
     if unroll is None:

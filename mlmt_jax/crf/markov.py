@@ -16,8 +16,13 @@ class MarkovChain(NamedTuple):
         """Return the chain that has the given marginals.
 
         Args:
-            words: (n, t) probabilities of each word's tags.
-            pairs: (n - 1, t, t) probabilities of the tags of each word and the next one, [i, from, to].
+            words: (n, t) probabilities of each word's tags. Only those of the first word are used; they need
+                not sum to 1. If n is 0, the chain is that of an empty sentence.
+            pairs: (n - 1, t, t) probabilities of the tags of each word and the next one, [i, from, to]. That
+                they agree with ``words`` is not checked.
+
+        Returns:
+            The chain. From a tag of probability 0, every transition is `-inf`.
         """
         if not len(words):
             return cls(np.zeros(0), pairs)
@@ -31,7 +36,9 @@ class MarkovChain(NamedTuple):
     def k_best(self, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the k most probable tag sequences (k, n) int32, and their log P (k,) in nats, descending.
 
-        If fewer than k sequences are possible, log P of the rest is `-inf` and their tags are arbitrary.
+        log P is float64. If fewer than k sequences are possible, log P of the rest is `-inf` and their tags
+        are arbitrary. An empty sentence has one sequence, of log P 0. k must be at least 1, which is not
+        checked.
         """
         t = len(self.first)
         if not t:  # an empty sentence has one tag sequence, the empty one
@@ -54,7 +61,14 @@ class MarkovChain(NamedTuple):
         return paths, logs
 
     def path_log_probabilities(self, tags: np.ndarray) -> np.ndarray:
-        """Return log P(tag | previous tag) (n,) in nats for tags (n,) int; log P(tag) for the first word."""
+        """Return log P(tag | previous tag) (n,) in nats for tags (n,) int; log P(tag) for the first word.
+
+        `-inf` if a tag cannot follow the one before it. (0,) for an empty sentence. Negative tags index from
+        the end; that the number of tags is n is not checked.
+
+        Raises:
+            IndexError: if a tag is t or more.
+        """
         if not len(self.first):
             return np.zeros(0)
         moves = self.moves[np.arange(len(self.moves)), tags[:-1], tags[1:]]
@@ -62,7 +76,10 @@ class MarkovChain(NamedTuple):
 
 
 def _top_rows(scores: np.ndarray, k: int) -> np.ndarray:
-    """Return the rows of the k highest scores of each column, descending. Ties keep the order of the rows."""
+    """Return the indices of the k highest scores of each column, descending.
+
+    The shapes are (rows, columns) -> (min(k, rows), columns). Ties keep the order of the rows.
+    """
     if k == 1:
         return np.argmax(scores, 0)[None]
     return np.argsort(-scores, 0, kind="stable")[:k]

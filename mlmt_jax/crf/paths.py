@@ -20,24 +20,25 @@ def path_log_probabilities(emissions: ArrayLike, tags: ArrayLike, chain: Chain, 
     difference of two large numbers.
 
     Args:
-        emissions: (..., n, t) float, nats.
-        tags: (..., n) integer, in [0, t) within the length.
-        chain: transitions (t, t), start (t,) and end (t,) in nats, ``-inf`` for what is forbidden.
-        lengths: (...) integer, words per sentence.
+        emissions: (..., n, t) float, nats, n and t at least 1.
+        tags: (..., n) integer, in [0, t) within the length, not checked; never used beyond it.
+        chain: transitions (t, t), [from, to], start (t,) and end (t,) in nats, ``-inf`` for what is
+            forbidden.
+        lengths: (...) integer, words per sentence, in [0, n]; not checked.
 
     Returns:
-        (..., n) nats; log P(tag) for the first word, 0 beyond the length, and ``-inf`` if the tag cannot
-        follow the tag before it.
+        (..., n) nats, at most 0; log P(tag) for the first word, 0 beyond the length, and ``-inf`` if the tag
+        cannot follow the tag before it or no sequence is allowed.
 
     Raises:
-        ValueError: if shapes do not fit each other.
+        ValueError: if shapes do not fit each other, or n or t is 0.
         TypeError: if scores are not floating point, or tags or lengths are not integers.
     """
     return over_batch(_path_log_probabilities, Sentences(emissions, chain, lengths, tags=tags))
 
 
 def _path_log_probabilities(emissions: Array, chain: Chain, lengths: Array, tags: Array) -> Array:
-    """Compute ``path_log_probabilities`` of a batch: (B, n, t), chain, (B,), (B, n) int32 -> (B, n)."""
+    """Compute ``path_log_probabilities`` of a batch: (B, n, t), chain, (B,), (B, n) int32 -> (B, n) nats."""
     emissions, inside = time_first(emissions, lengths)
 
     def step(beta, next_word):

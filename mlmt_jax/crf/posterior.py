@@ -28,9 +28,14 @@ _MOST_AT_ONCE = 1 << 26
 def _with_fallback(fast: Callable[..., tuple[Any, Array]], exact: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that gives the result of ``fast``, or that of ``exact`` if ``fast`` is inexact.
 
+    The choice is for the whole batch: under ``vmap`` too, ``exact`` runs for all or for none.
+
     Args:
         fast: returns (result, () bool, True if the result is exact).
-        exact: returns a result of the same structure.
+        exact: takes the same arguments; returns a result of the same structure, shapes and dtypes.
+
+    Returns:
+        A function of the same positional arguments. It cannot be differentiated in reverse mode.
     """
 
     @custom_vmap
@@ -51,13 +56,17 @@ def _with_fallback(fast: Callable[..., tuple[Any, Array]], exact: Callable[..., 
 
 @jax.custom_jvp
 def log_partition(emissions: Array, chain: Chain, lengths: Array) -> Array:
-    """Compute log Z of a batch: (B, n, t), chain, (B,) int32 -> (B,) nats. Its gradients are expectations."""
+    """Compute log Z of a batch: (B, n, t), chain, (B,) int32 -> (B,) nats. Its gradients are expectations.
+
+    0 for length 0; ``-inf`` with a gradient of 0 if no sequence is allowed. Arguments are not checked.
+    """
     on_cpu = _with_fallback(scaled.log_partition, logspace.log_partition)
     return jax.lax.platform_dependent(emissions, chain, lengths, cpu=on_cpu, default=logspace.log_partition)
 
 
 @log_partition.defjvp
 def _(primals, tangents):
+    """Compute log Z and its tangent from marginals and expected transitions; lengths have no tangent."""
     emissions, chain, lengths = primals
     emission_tangents, chain_tangents, _ = tangents
     log_z, marginals, transitions = posterior(emissions, chain, lengths, transitions=True)
@@ -76,9 +85,12 @@ def posterior(emissions: Array, chain: Chain, lengths: Array, transitions: bool)
 
     Args:
         emissions: (B, n, t) float, nats.
-        chain: scores, nats.
+        chain: transitions [from, to], start and end in nats, of the dtype of the emissions.
         lengths: (B,) int32.
         transitions: static; if False, the expected transitions are zeros.
+
+    Returns:
+        ``Posterior``. Its marginals are (n, t, B), so the batch is the last axis.
     """
     fast, exact = (partial(way.posterior, transitions=transitions) for way in (scaled, logspace))
     on_cpu = _with_fallback(fast, exact)
@@ -90,6 +102,7 @@ def posterior(emissions: Array, chain: Chain, lengths: Array, transitions: bool)
 @posterior.defjvp
 def _(transitions, primals, tangents):
     # Second derivatives are rare. They differentiate the recursion that needs no rule of its own.
+    """Compute the posterior and its tangents by the recursion of ``logspace``."""
     emissions, chain, lengths = primals
     exact = lambda emissions, chain: logspace.posterior(emissions, chain, lengths, transitions=transitions)
     return jax.jvp(exact, (emissions, chain), tangents[:2])

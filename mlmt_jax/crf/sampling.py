@@ -18,17 +18,18 @@ def sample(
     """Draw independent tag sequences from P(tags | emissions), by forward filtering and backward sampling.
 
     Args:
-        key: a PRNG key.
-        emissions: (..., n, t) float, nats.
-        chain: transitions (t, t), start (t,), end (t,), nats; ``-inf`` forbids.
-        lengths: (...) integer.
-        shape: shape of the draws of each sentence; static.
+        key: one PRNG key, for all sentences and draws.
+        emissions: (..., n, t) float, nats, n and t at least 1.
+        chain: transitions (t, t), [from, to], start (t,), end (t,), nats; ``-inf`` forbids.
+        lengths: (...) integer, in [0, n]; not checked.
+        shape: shape of the draws of each sentence, () for one draw; static, so each shape compiles a program.
 
     Returns:
-        tags, shape + (..., n) int32; 0 beyond the length, undefined if no sequence is allowed.
+        tags, shape + (..., n) int32: the axes of ``shape`` come first. 0 beyond the length, undefined if no
+        sequence is allowed.
 
     Raises:
-        ValueError: if shapes do not fit each other.
+        ValueError: if shapes do not fit each other, or n or t is 0.
         TypeError: if scores are not floating point or lengths are not integers.
     """
     tags = over_batch(_sample, Sentences(emissions, chain, lengths), (key,), draws=prod(shape))
@@ -36,7 +37,7 @@ def sample(
 
 
 def _sample(emissions: Array, chain: Chain, lengths: Array, key: Array, *, draws: int) -> Array:
-    """Draw ``draws`` tag sequences of each sentence of a batch, (B, draws, n) int32."""
+    """Draw ``draws`` tag sequences of each sentence: (B, n, t), chain, (B,), key -> (B, draws, n) int32."""
     emissions, inside = time_first(emissions, lengths)
     alpha, _ = logspace.forward(emissions, chain, inside)
     n, B, _ = emissions.shape

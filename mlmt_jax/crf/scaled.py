@@ -73,7 +73,11 @@ def _limit(x: Array) -> float:
 
 
 def _scale(emissions: Array, chain: Chain, lengths: Array) -> _Scaled:
-    """Move a batch, emissions (B, n, t) and chain in nats, to probabilities whose largest factors are 1."""
+    """Convert a batch, emissions (B, n, t) and chain in nats, to probabilities whose largest factors are 1.
+
+    Emissions stay in nats; ``peaks`` are subtracted from them later. A score of the chain below its share
+    only sets ``exact`` to False.
+    """
     t = emissions.shape[-1]
     least = _SHARE_OF_CHAIN * math.log(t * _tiny(emissions.dtype))
     emissions, inside = batch_last(emissions, lengths)
@@ -95,7 +99,13 @@ def _scale(emissions: Array, chain: Chain, lengths: Array) -> _Scaled:
 
 
 def _product(weights: Array, transposed: Array, messages: Array) -> Array:
-    """Compute sum over i of weights (i, j) * messages (i, B), (j, B); ``transposed`` is ``weights.T``."""
+    """Compute sum over i of weights (i, j) * messages (i, B), (j, B).
+
+    Args:
+        weights: (t, t).
+        transposed: ``weights.T``, stored as an array of its own.
+        messages: (t, B).
+    """
     if len(messages) > _UNROLLED_TAGS or len(messages) * messages.size > _SMALL_PRODUCT:
         return transposed @ messages
     total = weights[0][:, None] * messages[:1]
@@ -112,13 +122,19 @@ def _total(x: Array) -> Array:
 
 
 def _probability(emissions: Array, peaks: Array, least: Array | float) -> Array:
-    """Compute exp(emissions - peaks), (t, B); replace results below their share by ``least``, except 0."""
+    """Compute exp(emissions - peaks), (t, B).
+
+    Args:
+        emissions: (t, B) nats.
+        peaks: (1, B) nats, their maxima.
+        least: replaces results below their share, which is ``_limit``; ``-inf`` gives 0 all the same.
+    """
     x = jnp.exp(emissions - peaks)
     return jnp.where(jnp.isneginf(emissions), 0.0, jnp.where(x < _limit(x), least, x))
 
 
 def _raised(messages: Array, least: Array | float) -> Array:
-    """Replace messages (t, B) below their share by ``least``, except 0."""
+    """Replace messages (t, B) that are above 0 and below ``_limit`` by ``least``; 0 stays 0."""
     return jnp.where((messages > 0) & (messages < _limit(messages)), least, messages)
 
 
@@ -185,13 +201,24 @@ def _backward(s: _Scaled, a: Array, inverses: Array, end: Array) -> tuple[Array,
 
 
 def _log_partition(s: _Scaled, last: Array, inverses: Array, lengths: Array) -> Array:
-    """Compute log Z (B,) nats from the last message (t, B) and the scales (n, 1, B); 0 for length 0."""
+    """Compute log Z (B,) nats; 0 for length 0.
+
+    Args:
+        s: the scaled batch.
+        last: (t, B), the last message of ``_forward``.
+        inverses: (n, 1, B), scales of ``_forward``.
+        lengths: (B,) int32.
+    """
     total = jnp.log(jnp.sum(last * s.end, 0)) - jnp.sum(jnp.log(inverses[:, 0]), 0) + s.offset
     return jnp.where(lengths > 0, total, 0.0)
 
 
 def log_partition(emissions: Array, chain: Chain, lengths: Array) -> tuple[Array, Array]:
-    """Compute log Z of a batch: (B, n, t), chain, (B,) int32 -> (B,) nats, and () bool, True if exact."""
+    """Compute log Z of a batch: (B, n, t), chain, (B,) int32 -> (B,) nats, and () bool.
+
+    The flag is True if all results are exact. If the flag is False, any entry may be wrong or NaN: use
+    ``logspace.log_partition`` for the whole batch.
+    """
     s = _scale(emissions, chain, lengths)
     last, _, inverses = _forward(s, raising=False)
     return _log_partition(s, last, inverses, lengths), s.exact & jnp.all(jnp.isfinite(last))
@@ -204,12 +231,13 @@ def posterior(
 
     Args:
         emissions: (B, n, t) float, nats.
-        chain: scores, nats.
+        chain: transitions [from, to], start and end in nats, of the dtype of the emissions.
         lengths: (B,) int32.
         transitions: compute the expected transitions; otherwise they are zeros.
 
     Returns:
-        The posterior, and () bool, True if it is exact.
+        The posterior, and () bool, True if it is exact for all sentences. If not, any entry may be wrong or
+        NaN.
     """
     s = _scale(emissions, chain, lengths)
     last, a, inverses = _forward(s, raising=True)

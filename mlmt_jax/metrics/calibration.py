@@ -29,15 +29,16 @@ def calibration(probabilities: ArrayLike, correct: ArrayLike, bins: int = 10) ->
         error = sum over bins of count / N * |accuracy - confidence|
 
     Args:
-        probabilities: (N,) float in [0, 1], one a prediction.
-        correct: (N,) bool.
-        bins: number of bins of equal width.
+        probabilities: (N,) float in [0, 1], one a prediction; N may be 0.
+        correct: (N,) bool, True if the prediction is correct.
+        bins: number of bins of equal width; a probability between two bins belongs to the lower one.
 
     Returns:
-        The error and the bins, in ascending order.
+        The error in [0, 1], nan if N is 0, and all bins in ascending order, the empty ones too.
 
     Raises:
-        ValueError: if the sizes differ, a probability is not in [0, 1], or ``bins`` is below 1.
+        ValueError: if shapes are not both (N,), a probability is not in [0, 1] or is nan, or ``bins`` is
+            below 1.
     """
     if bins < 1:
         raise ValueError(f"bins is {bins}, expected 1 or more")

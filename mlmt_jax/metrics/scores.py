@@ -20,20 +20,21 @@ class Counts(NamedTuple):
 
     @property
     def precision(self) -> float:
-        """Precision, correct / predicted."""
+        """Precision, correct / predicted, a fraction; 0 if nothing is predicted."""
         return _ratio(self.correct, self.predicted)
 
     @property
     def recall(self) -> float:
-        """Recall, correct / gold."""
+        """Recall, correct / gold, a fraction; 0 if there is no gold span."""
         return _ratio(self.correct, self.gold)
 
     @property
     def f1(self) -> float:
-        """F1, 2 correct / (predicted + gold), the harmonic mean of precision and recall."""
+        """F1, 2 correct / (predicted + gold), the harmonic mean of precision and recall; 0 for 0 / 0."""
         return _ratio(2 * self.correct, self.predicted + self.gold)
 
     def __add__(self, other: "Counts") -> "Counts":  # type: ignore[override]
+        """Return the sums of correct, predicted and gold; unlike a tuple's `+`, it does not concatenate."""
         return Counts(self.correct + other.correct, self.predicted + other.predicted, self.gold + other.gold)
 
 
@@ -54,7 +55,11 @@ class Score:
     lenient_f1: float | None = None  # of spans as conlleval reads them
 
     def as_json(self) -> dict[str, Any]:
-        """Return the scores as a JSON-serializable dict, without the numbers of tokens and sentences."""
+        """Return the scores as a JSON-serializable dict of fractions, without the sizes of the corpus.
+
+        Keys are "precision", "recall", "f1", "lenient_f1" (None for a token task), "accuracy" and "types",
+        which has for each type a dict of "precision", "recall", "f1", "gold" and "predicted".
+        """
         totals = ("precision", "recall", "f1", "lenient_f1", "accuracy")
         figures = ("precision", "recall", "f1", "gold", "predicted")
         types = {name: {key: getattr(counts, key) for key in figures} for name, counts in self.types.items()}
@@ -69,8 +74,13 @@ def score_spans(gold: Iterable[Tags], predicted: Iterable[Tags], scheme: Scheme)
         predicted: predicted tags in the same order, unrepaired: repair would hide ill-formed tags.
         scheme: the scheme in which strict spans are read.
 
+    Returns:
+        All fields of `Score`. A span is correct if a gold span has the same type and both ends. Without
+        sentences all scores are 0.
+
     Raises:
-        ValueError: if the numbers of sentences, or of tags in a sentence, differ; if the scheme is ``none``.
+        ValueError: if the numbers of sentences, or of tags in a sentence, differ; if the scheme is ``none``;
+            if a tag is empty.
     """
     if scheme == "none":
         raise ValueError("tags of the scheme 'none' have no spans: score them with score_tokens")
@@ -88,6 +98,10 @@ def score_tokens(gold: Iterable[Tags], predicted: Iterable[Tags]) -> Score:
         gold: gold tags, one sequence a sentence.
         predicted: predicted tags in the same order.
 
+    Returns:
+        The score; precision, recall, F1 and lenient F1 are None. `types` has the counts of each tag that is
+        gold or predicted. Accuracy is 0 without tokens.
+
     Raises:
         ValueError: if the numbers of sentences, or of tags in a sentence, differ.
     """
@@ -96,14 +110,25 @@ def score_tokens(gold: Iterable[Tags], predicted: Iterable[Tags]) -> Score:
 
 
 def _score(pairs: list[tuple[Tags, Tags]], types: dict[str, Counts], *span_scores: float) -> Score:
-    """Compute accuracy and sizes from (gold, predicted) tags of each sentence."""
+    """Compute the score of (gold, predicted) tags of each sentence: accuracy and sizes.
+
+    Args:
+        pairs: sequences of equal length for each sentence.
+        types: counts by type, taken over as they are.
+        span_scores: precision, recall, F1 and lenient F1 for span tags; taken over as they are.
+    """
     tokens = sum(len(gold) for gold, _ in pairs)
     correct = sum(g == p for gold, predicted in pairs for g, p in zip(gold, predicted, strict=True))
     return Score(_ratio(correct, tokens), types, tokens, len(pairs), *span_scores)
 
 
 def _paired(gold: Iterable[Tags], predicted: Iterable[Tags]) -> list[tuple[Tags, Tags]]:
-    """Pair the tags of each sentence; raise ValueError if numbers of sentences or tags differ."""
+    """Pair the gold and predicted tags of each sentence, in order.
+
+    Raises:
+        ValueError: if the numbers of sentences differ, or those of tags; the message has the 1-based
+            sentence.
+    """
     gold, predicted = list(gold), list(predicted)
     if len(gold) != len(predicted):
         raise ValueError(f"{len(gold)} gold sentences but {len(predicted)} predicted ones")
@@ -115,7 +140,10 @@ def _paired(gold: Iterable[Tags], predicted: Iterable[Tags]) -> list[tuple[Tags,
 
 
 def _counts_by_type(pairs: Iterable[SpanPair]) -> dict[str, Counts]:
-    """Count correct, predicted and gold spans by type, sorted."""
+    """Count correct, predicted and gold spans by type, in sorted order; a type without spans is left out.
+
+    A predicted span is correct if its sentence has an equal gold span.
+    """
     correct, predicted, gold = Counter[str](), Counter[str](), Counter[str]()
     for gold_spans, predicted_spans in pairs:
         gold.update(span.type for span in gold_spans)
@@ -126,7 +154,7 @@ def _counts_by_type(pairs: Iterable[SpanPair]) -> dict[str, Counts]:
 
 
 def token_spans(tags: Tags) -> list[Span]:
-    """Return each token as a span of one word, with its tag as the type."""
+    """Return each token as a span of one word, with its tag as the type; "O" is a type like others."""
     return [Span(tag, position, position) for position, tag in enumerate(tags)]
 
 

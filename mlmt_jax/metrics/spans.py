@@ -48,6 +48,9 @@ _OUTSIDE_TAG = Tag(OUTSIDE, "")
 def split_tag(tag: str) -> Tag:
     """Split a tag into prefix and type: `("B", "PER")`, `("O", "")`, and `("", "PER")` for a bare label.
 
+    L, U and M become E, S and I. Types may contain dashes: only the first one splits. A tag with another
+    prefix or without a type, such as `X-PER` or `B-`, is a bare label as a whole.
+
     Raises:
         ValueError: if the tag is empty.
     """
@@ -64,7 +67,8 @@ def split_tag(tag: str) -> Tag:
 def lenient_spans(tags: Sequence[str]) -> list[Span]:
     """Read spans as conlleval does for all schemes: every word that is not O belongs to a span.
 
-    A span starts at B and S, after O, E and S, and where the type changes.
+    A span starts at B and S, after O, E and S, and where the type changes. The words of a span have one type;
+    positions count from 0. Tags without prefixes, such as parts of speech, give spans too.
 
     Raises:
         ValueError: if a tag is empty.
@@ -84,10 +88,11 @@ def lenient_spans(tags: Sequence[str]) -> list[Span]:
 def strict_spans(tags: Sequence[str], scheme: Scheme) -> list[Span]:
     """Read the well-formed spans of one scheme; ill-formed tags give no span, and `none` has no spans.
 
-    Ill-formed tags are read as in the strict mode of seqeval.
+    Ill-formed tags are read as in the strict mode of seqeval. Positions count from 0, in ascending order.
 
     Raises:
-        ValueError: if a tag is empty.
+        ValueError: if a tag is empty, unless the scheme is `none`.
+        KeyError: if the scheme is not a `Scheme`.
     """
     if scheme == "none":
         return []
@@ -128,7 +133,10 @@ def _continues(tag: Tag, after: Tag, scheme: Scheme) -> bool:
 
 
 def _ends(tag: Tag, after: Tag, scheme: Scheme) -> bool:
-    """Return True if a span may end at `tag`, given that it does not continue."""
+    """Return True if a span may end at `tag`, given that it does not continue to `after`.
+
+    A span that may not end there is ill-formed and is dropped.
+    """
     if scheme == "bioes":
         return tag.prefix in ("E", "S")
     # As in seqeval, a span does not end between two B of different types, of which the second is ill-formed.
@@ -139,13 +147,15 @@ def span_tags(spans: Iterable[Span], length: int, scheme: Scheme, *, bare: bool 
     """Write spans as the well-formed tags of a sentence of `length` words.
 
     Args:
-        spans: disjoint spans in the order of their words. `io` cannot separate adjacent spans of one type.
-        length: number of words.
+        spans: disjoint spans in the order of their words, which is not checked. `io` cannot separate adjacent
+            spans of one type.
+        length: number of words; those outside of all spans get "O".
         scheme: the scheme to write.
         bare: write types alone (`PER`), in `io` only.
 
     Raises:
         ValueError: if the scheme is `none`, or `bare` is set for another scheme than `io`.
+        IndexError: if a span ends beyond the sentence.
     """
     if scheme == "none":
         raise ValueError("spans cannot be written in the scheme 'none'")
@@ -162,7 +172,13 @@ def span_tags(spans: Iterable[Span], length: int, scheme: Scheme, *, bare: bool 
 
 
 def _prefixes(span: Span, adjacent: bool, scheme: Scheme) -> str:
-    """Return the prefix letters of a span's words; `adjacent` if it follows a span of its type directly."""
+    """Return the prefix letters of a span's words as a string, such as "BIE".
+
+    Args:
+        span: the span.
+        adjacent: True if it directly follows a span of its type.
+        scheme: any but `none`.
+    """
     further = span.last - span.first
     if scheme == "bioes":
         return f"B{'I' * (further - 1)}E" if further else "S"
@@ -173,10 +189,12 @@ def _prefixes(span: Span, adjacent: bool, scheme: Scheme) -> str:
 def ill_formed_words(tags: Sequence[str], scheme: Scheme) -> list[int]:
     """List the positions of ill-formed tags, which differ from the scheme's tags for the lenient spans.
 
-    The list is empty if the tags are well-formed, and for the scheme `none`.
+    Positions count from 0. The list is empty if the tags are well-formed, and for the scheme `none`. L, U and
+    M count as E, S and I,
+    and bare labels are well-formed in `io`.
 
     Raises:
-        ValueError: if a tag is empty.
+        ValueError: if a tag is empty, unless the scheme is `none`.
     """
     if scheme == "none":
         return []
@@ -190,5 +208,5 @@ def ill_formed_words(tags: Sequence[str], scheme: Scheme) -> list[int]:
 
 
 def count_ill_formed(tags: Sequence[str], scheme: Scheme) -> int:
-    """Count the ill-formed tags that `ill_formed_words` lists."""
+    """Count the ill-formed tags that `ill_formed_words` lists; raise as it does."""
     return len(ill_formed_words(tags, scheme))

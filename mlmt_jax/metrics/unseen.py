@@ -27,12 +27,16 @@ def count_by_words(
     Args:
         tokens: words of each sentence.
         gold: gold tags, one sequence a sentence.
-        predicted: predicted tags in the same order.
+        predicted: predicted tags in the same order. Numbers of tags in a sentence are not checked.
         scheme: the scheme of the tags.
-        words: words of the training data, compared exactly.
+        words: words of the training data, compared exactly (case matters). Pass a set: each word is looked
+            up.
+
+    Returns:
+        The counts of all sentences together, not by type.
 
     Raises:
-        ValueError: if the numbers of sentences differ.
+        ValueError: if the numbers of sentences differ, or if a tag of spans is empty.
     """
     spans = token_spans if scheme == "none" else partial(strict_spans, scheme=scheme)
     counts = {True: NO_COUNTS, False: NO_COUNTS}

@@ -15,7 +15,7 @@ from mlmt_jax.model.character_cnn import CharCNN, Highway
 from mlmt_jax.model.encoder import LSTM, WordEmbedding
 from mlmt_jax.model.initializers import normal
 from mlmt_jax.model.linear import MLP, Linear
-from mlmt_jax.model.task_model import Part, TaskModel
+from mlmt_jax.model.task_model import SITES, Part, TaskModel
 from mlmt_jax.types import Params, Sizes
 
 # The CRF's usual scale; drawn by NumPy like all other parameters.
@@ -30,41 +30,59 @@ class Model(NamedTuple):
 
 
 def build_model(config: Config, sizes: Sizes) -> Model:
-    """Build the task models of a config.
+    """Build the task models of a config; no parameters are drawn.
 
     Args:
         config: a checked config: every name is defined and every component fits its role.
         sizes: table rows and tag names, from the data.
+
+    Returns:
+        The task models by their names, in the config's order.
+
+    Raises:
+        KeyError: if ``sizes`` lacks an embedding component or a task of the config.
     """
     return Model({task.name: _build_task(config, sizes, task) for task in config.tasks}, sizes)
 
 
 def _build_task(config: Config, sizes: Sizes, task: TaskConfig) -> TaskModel:
-    """Build one task model."""
+    """Build one task model: a ``Part`` for each role, a gate beside a specific layer, and dropout rates."""
     parts: dict[str, Any] = {}
     for role, name in task.model.component_names().items():
         component = config.component(name)
         parts[role] = Part(name, _BUILDERS[type(component)](component, sizes, task.task))
     if "spec_layer" in parts:
         parts["gate"] = Part(gate_name(task.name), Linear(len(sizes.tags[task.task])))
-    rates = {site: getattr(task.model, site) for site in ("embed_dropout", "lstm_dropout", "linear_dropout")}
+    rates = {site: getattr(task.model, site) for site in SITES}
     return TaskModel(name=task.name, **parts, **rates)
 
 
 def gate_name(task: str) -> str:
-    """Return the key of a task model's gate; names of components have no slash."""
+    """Return the key of the gate of the task model ``task``, "TASK/gate"; component names have no slash."""
     return f"{task}/gate"
 
 
 def _linear(spec: components.LinearConfig, sizes: Sizes, task: str) -> nn.Module:
-    """Build a layer that scores the tags of a task."""
+    """Build a layer that scores the tags of a task: ``Linear``, or ``MLP`` if the config has hidden layers.
+
+    Args:
+        spec: config of the component.
+        sizes: of the data; only the tags are used.
+        task: the task, a key of ``sizes.tags`` such as "ner"; not the name of a task model.
+    """
     if not spec.hidden:
         return Linear(len(sizes.tags[task]))
     return MLP(len(sizes.tags[task]), spec.hidden, getattr(jax.nn, spec.activation))
 
 
 def _crf(spec: components.CRFConfig, sizes: Sizes, task: str) -> nn.Module:
-    """Build the CRF of a task, which forbids ill-formed BIOES by default if the tags are spans."""
+    """Build the CRF of a task, which by default forbids ill-formed BIOES if the tags are spans.
+
+    Args:
+        spec: config of the component; ``constrain`` True or False overrides the default.
+        sizes: of the data; only the tags and ``spans`` are used.
+        task: the task, a key of ``sizes.tags`` such as "ner"; not the name of a task model.
+    """
     constrain = sizes.spans[task] if spec.constrain is None else spec.constrain
     return CRF(tuple(sizes.tags[task]), "bioes" if constrain else None, _chain_scores)
 
@@ -83,9 +101,11 @@ _BUILDERS: dict[type, Callable[[Any, Sizes, str], nn.Module]] = {
 
 
 def init_params(model: Model, key: jax.Array) -> Params:
-    """Draw initial parameters, ``{component name: subtree}``.
+    """Draw initial parameters, ``{component name: subtree}``, float32; gates have keys of ``gate_name``.
 
-    A component's parameters depend only on the key and its name, whatever other components a run has.
+    A component's parameters depend only on the key and its name, whatever other components a run has. A
+    component that several task models share is drawn once. Word tables are random: ``put_vectors`` adds
+    vectors.
     """
     params: Params = {}
     for task in model.tasks.values():
@@ -106,7 +126,14 @@ def put_vectors(params: Params, pretrained: Mapping[str, tuple[np.ndarray, np.nd
 
     Args:
         params: initial parameters; they are not changed.
-        pretrained: by embedding component, rows (k,) int and their vectors (k, d) float32.
+        pretrained: by embedding component, rows (k,) int and their vectors (k, d) float32, k at least 1.
+
+    Returns:
+        A new dict, in which other components are the same objects as in ``params``.
+
+    Raises:
+        KeyError: if ``params`` lacks a component.
+        ValueError: if the vectors have another dimension than the table.
     """
     params = dict(params)
     for name, (rows, vectors) in pretrained.items():

@@ -32,12 +32,17 @@ class CharCNN(nn.Module):
 
     @property
     def features(self) -> int:
-        """Features of a word."""
+        """The number of features of a word, the sum of the filters' counts."""
         return sum(count for _, count in self.filters)
 
     @nn.compact
     def weights(self) -> tuple[jax.Array, list[jax.Array], list[jax.Array]]:
-        """Return the character table, and each kernel (width, dimension, count) and bias (count,)."""
+        """Return the parameters "table", "kernel_i" and "bias_i".
+
+        Returns:
+            The character table (characters - 1, dimension), whose row 0 is character 1; and for each filter,
+            in order, its kernel (width, dimension, count) and its bias (count,).
+        """
         table = self.param("table", xavier_normal, (self.characters - 1, self.dimension))
         kernels, biases = [], []
         for i, (width, count) in enumerate(self.filters):
@@ -47,7 +52,16 @@ class CharCNN(nn.Module):
         return table, kernels, biases
 
     def __call__(self, chars: Array, segment_ids: Array, segment_ends: Array) -> jax.Array:
-        """Compute the features of words (U, features) float32; the arguments are as in ``DistinctWords``."""
+        """Compute the features of words (U, features) float32, at least 0.
+
+        Args:
+            chars: (C,) int32, characters of all words, end to end; padding is 0.
+            segment_ids: (C,) int32, word of each character, ascending; padding is U - 1.
+            segment_ends: (U,) int32, end (exclusive) of each word's characters; padding is 0.
+
+        Returns:
+            The features of each word, in the order of the filters; 0 for a word without characters.
+        """
         table, kernels, biases = self.weights()
         table = jnp.concatenate([jnp.zeros_like(table[:1]), table])
         taps = [jnp.einsum("ad,wdf->awf", table, kernel).reshape(len(table), -1) for kernel in kernels]
@@ -86,7 +100,13 @@ def _sum_taps(projected: jax.Array, left: jax.Array, filters: Filters) -> jax.Ar
 
 
 def _sum_taps_backward(filters: Filters, left: jax.Array, slopes: jax.Array):
-    """Return the gradient by the projections; that by ``left`` is None."""
+    """Return the gradients of ``_sum_taps`` by the projections (C, taps) and by ``left`` (None).
+
+    Args:
+        filters: as in ``_sum_taps``.
+        left: (C, 1) int, as in ``_sum_taps``.
+        slopes: (C, features) float, gradient by the result.
+    """
     # Concatenated: adding up nine wide arrays that are mostly 0 takes several times as long.
     taps, column = [], 0
     for width, count in filters:
@@ -104,18 +124,25 @@ _sum_taps.defvjp(lambda x, left, filters: (_sum_taps(x, left, filters), left), _
 def _segment_max(values: jax.Array, segment_ids: jax.Array, segments: int) -> jax.Array:
     """Return the maximum of each segment, (C, f) float32 of at least 0, (C,) int32 -> (segments, f).
 
-    In the gradient, equal maxima of a segment share its slope.
+    In the gradient, equal maxima of a segment share its slope. A segment without values gets 0.
+
+    Args:
+        values: (C, f); negative values count as 0.
+        segment_ids: (C,) int32, ascending, which is not checked.
+        segments: number of segments.
     """
     zeros = jnp.zeros((segments, values.shape[1]), values.dtype)
     return zeros.at[segment_ids].max(values, indices_are_sorted=True)
 
 
 def _segment_max_forward(values: jax.Array, segment_ids: jax.Array, segments: int):
+    """Return the result of ``_segment_max``, and the residuals for ``_segment_max_backward``."""
     maxima = _segment_max(values, segment_ids, segments)
     return maxima, (values, segment_ids, maxima)
 
 
 def _segment_max_backward(segments: int, residuals, slopes: jax.Array):
+    """Return the gradients of ``_segment_max`` by the values (C, f) and by ``segment_ids`` (None)."""
     values, segment_ids, maxima = residuals
     is_max = (values == maxima[segment_ids]).astype(values.dtype)
     counts = jnp.zeros_like(maxima).at[segment_ids].add(is_max, indices_are_sorted=True)
@@ -133,14 +160,14 @@ class Highway(nn.Module):
 
     @nn.compact
     def weights(self, size: int) -> list[list[tuple[jax.Array, jax.Array]]]:
-        """Return W and b of each layer's gate and of its transform, for inputs (..., size)."""
+        """Return W (size, size) and b (size,) of each layer: a list of layers, each [gate, transform]."""
         return [
             [Linear(size, name=f"{part}_{i}").weights(size) for part in ("gate", "transform")]
             for i in range(self.num_layers)
         ]
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Compute (..., d) -> (..., d)."""
+        """Compute the output of all layers, (..., d) -> (..., d); without layers it is ``x``."""
         for layer in self.weights(x.shape[-1]):
             gate, transform = apply_together(x, layer)
             gate = nn.sigmoid(gate)

@@ -19,23 +19,25 @@ _PARTS = 8
 
 
 def _count_steps(step_starts: jax.Array) -> jax.Array:
-    """Return the number of words of the longest sentence, () int32."""
+    """Return the number of words of the longest sentence, () int32, from ``step_starts`` (n + 1,)."""
     return jnp.sum(step_starts[1:] > step_starts[:-1], dtype=jnp.int32)
 
 
 def forward_loop(
     rows: int, keep: bool, step_starts: jax.Array, directions: Sequence[tuple[jax.Array, LSTMWeights]]
 ) -> list[tuple[jax.Array, ...]]:
-    """Run the LSTM over all packed words.
+    """Run the LSTM over all packed words, from states of 0.
 
     Args:
         rows: number of sentences.
         keep: True to return activations for ``backward_pass``.
         step_starts: (n + 1,) int32, index of the first packed word of each step.
-        directions: inputs (1, P, d) and weights of each.
+        directions: (inputs, weights) of each, inputs (1, P, d). The last ``rows`` packed words at least are
+            padding.
 
     Returns:
-        For each direction ``Activations``, or without ``keep`` a tuple of h after each word (1, P, h).
+        For each direction ``Activations``, or without ``keep`` a tuple of h after each word (1, P, h). Values
+        of padding are undefined.
     """
     # One product per step for input and state together: no array of gate size is computed in advance.
     joined = [jnp.concatenate([weights.kernel, weights.recurrent], 1) for _, weights in directions]
@@ -68,12 +70,13 @@ def backward_pass(
     step_starts: jax.Array,
     directions: Sequence[tuple[jax.Array, LSTMWeights, Activations, jax.Array]],
 ) -> list[tuple[jax.Array, LSTMWeights]]:
-    """Return the gradients by inputs and weights of each direction.
+    """Return the gradients of each direction by inputs (1, P, d) and weights.
 
     Args:
         rows: number of sentences.
-        step_starts: (n + 1,) int32.
-        directions: inputs (1, P, d), weights, activations, and gradient by h after each word (1, P, h).
+        step_starts: (n + 1,) int32, index of the first packed word of each step.
+        directions: (inputs (1, P, d), weights, activations of ``forward_loop``, gradient by h after each word
+            (1, P, h)) of each. Gradients of padding are ignored.
     """
     steps = _count_steps(step_starts)
     # The loop computes only what depends on the step after.

@@ -1,6 +1,6 @@
 """The sentence encoder: word embeddings and the (bidirectional) LSTM."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,6 @@ from flax import linen as nn
 
 from mlmt_jax.model.initializers import by_numpy, orthogonal_matrices, xavier_normal
 from mlmt_jax.model.lstm_cell import LSTMWeights
-from mlmt_jax.model.masking import dropout
 from mlmt_jax.model.recurrence import recurrence
 from mlmt_jax.types import Array
 
@@ -69,7 +68,12 @@ class LSTM(nn.Module):
         return layers
 
     def __call__(
-        self, x: jax.Array, reversal: Array, step_starts: Array, rows: int, bits: Sequence[jax.Array] = ()
+        self,
+        x: jax.Array,
+        reversal: Array,
+        step_starts: Array,
+        rows: int,
+        drops: Sequence[Callable[[jax.Array], jax.Array]] = (),
     ) -> jax.Array:
         """Encode packed words, (P, d) -> (P, features).
 
@@ -78,16 +82,16 @@ class LSTM(nn.Module):
             reversal: (P,) int32, as in ``PackedSentences``.
             step_starts: (n + 1,) int32, as in ``PackedSentences``.
             rows: number of sentences.
-            bits: (P, features) uint8 between each two layers, for dropout; without them nothing is dropped.
+            drops: dropout between each two layers, (P, features) -> (P, features); none without dropout.
 
         Returns:
             The outputs of the last layer; undefined for padding.
         """
         for layer, weights in enumerate(self.weights(x.shape[-1])):
-            if layer > 0 and bits:
-                x = dropout(x, self.dropout, bits[layer - 1])
+            if layer > 0 and drops:
+                x = drops[layer - 1](x)
             inputs = jnp.stack([x, _reverse(x, reversal)] if self.bidirectional else [x])
-            forward, *backward = jnp.asarray(recurrence(inputs, weights, step_starts, rows))
+            forward, *backward = jnp.asarray(recurrence(inputs, weights, jnp.asarray(step_starts), rows))
             x = jnp.concatenate([forward, *(_reverse(outputs, reversal) for outputs in backward)], -1)
         return x
 

@@ -27,7 +27,7 @@ def _padded_size(h: int) -> int:
 
 
 def _pad(x: jax.Array, axis: int = -1) -> jax.Array:
-    """Pad an axis of size h with zeros to ``_padded_size(h)``."""
+    """Pad an axis of size h, by default the last, with zeros at its end to ``_padded_size(h)``."""
     sizes = [(0, 0)] * x.ndim
     sizes[axis] = (0, _padded_size(x.shape[axis]) - x.shape[axis])
     return jnp.pad(x, sizes)
@@ -40,12 +40,15 @@ def _pad_quarters(x: jax.Array) -> jax.Array:
 
 
 def _crop_quarters(x: jax.Array, h: int) -> jax.Array:
-    """Invert ``_pad_quarters``."""
+    """Invert ``_pad_quarters``: (..., 4 ``_padded_size(h)``) to (..., 4 h)."""
     return x.reshape(*x.shape[:-1], 4, -1)[..., :h].reshape(*x.shape[:-1], 4 * h)
 
 
 def _loop(steps: Any, step: Callable[[jax.Array, Any], Any], state: Any) -> Any:
-    """Run ``state = step(i, state)`` for i from 0 to ``steps`` - 1."""
+    """Run ``state = step(i, state)`` for i from 0 to ``steps`` - 1, and return the last state.
+
+    ``steps`` is an int, or a symbolic number in an exported program.
+    """
     # In an exported program the number is symbolic.
     unroll = min(steps, _UNROLL) if isinstance(steps, int) else None
     return jax.lax.fori_loop(0, steps, step, state, unroll=unroll)
@@ -54,17 +57,18 @@ def _loop(steps: Any, step: Callable[[jax.Array, Any], Any], state: Any) -> Any:
 def forward_loop(
     rows: int, keep: bool, step_starts: jax.Array, inputs: jax.Array, weights: LSTMWeights
 ) -> tuple[jax.Array, ...]:
-    """Run the LSTM over all packed words.
+    """Run the LSTM over all packed words, from states of 0.
 
     Args:
         rows: number of sentences.
         keep: True to return activations for ``backward_pass``.
         step_starts: (n + 1,) int32, index of the first packed word of each step.
-        inputs: (directions, P, d).
+        inputs: (directions, P, d). The last ``rows`` packed words at least are padding.
         weights: of each direction.
 
     Returns:
-        ``Activations``, or without ``keep`` a tuple of h after each word (directions, P, h).
+        ``Activations``, or without ``keep`` a tuple of h after each word (directions, P, h). Values of
+        padding are undefined.
     """
     directions, P, _ = inputs.shape
     h = weights.recurrent.shape[1]
@@ -101,15 +105,15 @@ def backward_pass(
     activations: Activations,
     slopes: jax.Array,
 ) -> tuple[jax.Array, LSTMWeights]:
-    """Return the gradients by inputs and weights.
+    """Return the gradients by inputs (directions, P, d) and by weights.
 
     Args:
         rows: number of sentences.
-        step_starts: (n + 1,) int32.
+        step_starts: (n + 1,) int32, index of the first packed word of each step.
         inputs: (directions, P, d).
         weights: of each direction.
         activations: from ``forward_loop``.
-        slopes: (directions, P, h), gradient by h after each word.
+        slopes: (directions, P, h), gradient by h after each word. That of padding is ignored.
     """
     (directions, P, h), steps = activations.h.shape, step_starts.shape[0] - 1
     H = _padded_size(h)

@@ -20,6 +20,10 @@ def by_numpy(draw: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray])
 
     Args:
         draw: function of a generator and a shape; its result is converted to float32.
+
+    Returns:
+        A function of a PRNG key and a shape. The same key and shape give the same values on all
+        devices.
     """
 
     def initialize(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
@@ -36,7 +40,7 @@ def by_numpy(draw: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray])
 
 
 def zeros(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    """Return zeros, without compiling a program."""
+    """Return float32 zeros of a shape, without compiling a program; the key is not used."""
     return jnp.asarray(np.zeros(shape, np.float32))
 
 
@@ -47,7 +51,7 @@ def normal(deviation: float) -> Initializer:
 
 @by_numpy
 def xavier_normal(random: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Draw normal values with variance 2 / (rows + columns) (Glorot & Bengio 2010)."""
+    """Draw normal values with variance 2 / (rows + columns) (Glorot & Bengio 2010); shapes have two axes."""
     return (2 / sum(shape)) ** 0.5 * random.standard_normal(shape, np.float32)
 
 

@@ -30,15 +30,22 @@ class Linear(nn.Module):
 
     @nn.compact
     def weights(self, inputs: int) -> tuple[jax.Array, jax.Array]:
-        """Return W (inputs, features) and b (features,)."""
+        """Return W (inputs, features) and b (features,), the parameters "kernel" and "bias"; y = x W + b."""
         kernel = self.param("kernel", orthogonal, (inputs, self.features))
         return kernel, self.param("bias", zeros, (self.features,))
 
 
 def apply_together(x: jax.Array, weights: Sequence[tuple[jax.Array, jax.Array]]) -> list[jax.Array]:
-    """Apply several linear layers (W, b) to x (..., d); return (..., features) of each.
+    """Apply several linear layers to the same input in one matrix product.
 
-    Their products are one: a narrow product takes about as long as one three times as wide.
+    A narrow product takes about as long as one three times as wide.
+
+    Args:
+        x: (..., d) float32.
+        weights: a kernel (d, features) and a bias (features,) for each layer.
+
+    Returns:
+        x @ kernel + bias of each layer, (..., features), in their order.
     """
     kernels, biases = zip(*weights, strict=True)
     ends = np.cumsum([kernel.shape[-1] for kernel in kernels])
@@ -61,7 +68,13 @@ class MLP(nn.Module):
 
     @nn.compact
     def weights(self, inputs: int) -> list[tuple[jax.Array, jax.Array]]:
-        """Return W and b of each layer, for inputs (..., inputs)."""
+        """Return W (inputs of the layer, outputs) and b (outputs,) of each layer, the output layer last.
+
+        Parameters are "hidden_0", ..., and "output", each with "kernel" and "bias".
+
+        Args:
+            inputs: number of features of the input of the first layer.
+        """
         names = [*(f"hidden_{i}" for i in range(len(self.hidden))), "output"]
         layers = []
         for name, size in zip(names, [*self.hidden, self.features], strict=True):

@@ -29,17 +29,23 @@ class Activations(NamedTuple):
 
 
 def read_window(values: jax.Array, start: jax.Array, rows: int) -> jax.Array:
-    """Return ``rows`` packed words of (directions, P, d) from ``start`` on."""
+    """Return ``rows`` packed words of (directions, P, d) from ``start`` on, (directions, rows, d).
+
+    If the window would end after P, it is moved to end there.
+    """
     return jax.lax.dynamic_slice_in_dim(values, start, rows, 1)
 
 
 def write_window(values: jax.Array, window: jax.Array, start: jax.Array) -> jax.Array:
-    """Return (directions, P, d) with a window (directions, rows, d) written from ``start`` on."""
+    """Return (directions, P, d) with a window (directions, rows, d) written from ``start`` on.
+
+    If the window would end after P, it is moved to end there. ``values`` is not changed.
+    """
     return jax.lax.dynamic_update_slice_in_dim(values, window, start, 1)
 
 
 def _quarters(like: jax.Array, *values: float) -> jax.Array:
-    """Return a constant (4 h,) with one value for each quarter, of the last axis of ``like``."""
+    """Return a constant (4 h,) with the four values, one for each quarter of the last axis of ``like``."""
     return jnp.asarray(np.repeat(np.array(values, like.dtype), like.shape[-1] // 4))
 
 
@@ -83,6 +89,9 @@ def gradients(
         h: (directions, P, h), hidden state before each word.
         kernel: (directions, d, 4 h).
         dz: (directions, P, 4 h), gradient by z = W x + U h + b; 0 for padding.
+
+    Returns:
+        The gradient by inputs (directions, P, d), and those by kernel, recurrent weights and bias.
     """
     d_inputs = jnp.einsum("wpg,wdg->wpd", dz, kernel, precision=PRECISION)
     d_kernel, d_recurrent = (

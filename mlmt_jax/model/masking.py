@@ -26,15 +26,15 @@ def random_bytes(key: jax.Array, dropout_ids: Array, sizes: Sequence[int]) -> li
     return [part[:, :size] for part, size in zip(units, sizes, strict=True)]
 
 
-def dropout(x: jax.Array, rate: float, bits: jax.Array | None) -> jax.Array:
+def dropout(x: jax.Array, rate: Array | float, bits: jax.Array | None) -> jax.Array:
     """Apply inverted dropout (Srivastava et al. 2014) to (P, d); without bits, return x.
 
     Args:
         x: features of packed words.
-        rate: probability to drop a unit; rounded to 1/256, and scaled by the rounded value.
-        bits: (P, d) uint8 from ``random_bytes``.
+        rate: () float, probability to drop a unit; rounded to 1/256, and scaled by the rounded value.
+        bits: (P, d) uint8 from ``random_bytes``; None or (P, 0) drops nothing.
     """
-    kept = max(1, round((1.0 - rate) * 256))
-    if bits is None or kept == 256:
+    if bits is None or not bits.shape[-1]:
         return x
-    return jnp.where(bits < kept, x * (256.0 / kept), 0.0)
+    kept = jnp.clip(jnp.round((1.0 - rate) * 256.0), 1.0, 256.0)
+    return jnp.where(bits <= (kept - 1.0).astype(jnp.uint8), x * (256.0 / kept), 0.0)

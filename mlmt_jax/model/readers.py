@@ -4,24 +4,36 @@ A reader is a function of emissions (B, n, t), the chain, lengths (B,) and gold 
 tuple of arrays with leading batch axis. Readers are hashable, since they are static arguments of jit.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from mlmt_jax import crf
 from mlmt_jax.crf import Chain
-from mlmt_jax.model.task_model import TaskModel, sentence_emissions
+from mlmt_jax.model.task_model import TaskModel, TaskSettings, sentence_emissions
 from mlmt_jax.types import Array, PackedSentences, Params
 
 Arrays = tuple[jax.Array, ...]
 Reader = Callable[[jax.Array, Chain, jax.Array, jax.Array], Arrays]
 
 
-def decode(task: TaskModel, params: Params, x: Array, sentences: PackedSentences, reader: Reader) -> Arrays:
-    """Apply a reader to sentences, given the features of their packed words (P, d)."""
-    scores, chain = sentence_emissions(task, params, x, sentences), task.crf(params)
+def decode(
+    task: TaskModel,
+    params: Params,
+    x: Array,
+    sentences: PackedSentences,
+    reader: Reader,
+    settings: TaskSettings | None = None,
+) -> Arrays:
+    """Apply a reader to sentences, given the features of their packed words (P, d).
+
+    ``settings`` are those of a task model by role.
+    """
+    scores = sentence_emissions(task, params, x, sentences, settings=settings)
+    chain = task.chain(params, settings)
     return reader(scores, chain, jnp.asarray(sentences.lengths), jnp.asarray(sentences.tags))
 
 
@@ -52,6 +64,16 @@ def tags_and_probabilities(scores: Array, chain: Chain, lengths: Array, gold: Ar
     (tags,) = best_tags(scores, chain, lengths, gold)
     steps = crf.path_log_probabilities(scores, tags, chain, lengths)
     return tags, crf.marginals(scores, chain, lengths), steps
+
+
+# Number of tag axes, the last ones, of each array of the readers that have any.
+_TAG_AXES: dict[Reader, tuple[int, ...]] = {all_marginals: (1, 2), tags_and_probabilities: (0, 1, 0)}
+
+
+def without_padding_tags(reader: Reader, arrays: Sequence[np.ndarray], tags: int) -> tuple[np.ndarray, ...]:
+    """Return the arrays of a reader for some sentences with ``tags`` tags; padding tags are cut off."""
+    axes = _TAG_AXES.get(reader, (0,) * len(arrays))
+    return tuple(array[..., *[slice(tags)] * n] for array, n in zip(arrays, axes, strict=True))
 
 
 @dataclass(frozen=True)

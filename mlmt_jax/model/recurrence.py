@@ -26,15 +26,17 @@ from mlmt_jax.types import Array
 def recurrence(inputs: jax.Array, weights: LSTMWeights, step_starts: Array, rows: int) -> jax.Array:
     """Compute the hidden states of LSTMs that start from 0, (directions, P, h) float.
 
+    The result can be differentiated once in reverse mode, by inputs and weights.
+
     Args:
         inputs: (directions, P, d) float, packed words in the order in which each direction reads a sentence;
-            at least ``rows`` of them, at the end, are padding.
+            at least ``rows`` of them, at the end, are padding. That is not checked.
         weights: of each direction.
         step_starts: (n + 1,) int32, index of the first packed word of each step.
-        rows: number of sentences.
+        rows: number of sentences; static.
 
     Returns:
-        The states after each word; undefined for padding.
+        The states after each word, in the order of ``inputs``; undefined for padding.
     """
     # No activations are kept: there is no backward loop.
     loops = partial(cpu_loop.forward_loop, rows, False), partial(gpu_loop.forward_loop, rows, False)
@@ -42,7 +44,7 @@ def recurrence(inputs: jax.Array, weights: LSTMWeights, step_starts: Array, rows
 
 
 def _forward(inputs: jax.Array, weights: LSTMWeights, step_starts: Array, rows: int):
-    """Compute ``recurrence`` and what its backward pass needs."""
+    """Compute ``recurrence``, and the residuals for ``_backward``."""
     loops = partial(cpu_loop.forward_loop, rows, True), partial(gpu_loop.forward_loop, rows, True)
     activations = _by_platform(*loops, step_starts, inputs, weights)
     outputs = jnp.concatenate([cell(gates, c)[0] for _, c, gates in activations])
@@ -50,7 +52,13 @@ def _forward(inputs: jax.Array, weights: LSTMWeights, step_starts: Array, rows: 
 
 
 def _backward(rows: int, residuals, slopes: jax.Array):
-    """Compute the gradients by inputs, weights and step starts (None)."""
+    """Compute the gradients by inputs, weights and step starts (None).
+
+    Args:
+        rows: number of sentences.
+        residuals: from ``_forward``.
+        slopes: (directions, P, h), gradient by the states after each word.
+    """
     inputs, weights, activations, step_starts = residuals
     # ``_by_platform`` splits them again in the same way, which costs nothing.
     trees = inputs, weights, _concatenate(activations), slopes
@@ -88,5 +96,5 @@ def _by_platform(
 
 
 def _concatenate(directions: list[Any]) -> Any:
-    """Return trees of one direction each as one tree."""
+    """Return trees of one direction each as one tree, whose arrays have a leading axis of directions."""
     return jax.tree.map(lambda *arrays: jnp.concatenate(arrays), *directions)

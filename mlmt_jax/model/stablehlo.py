@@ -17,16 +17,22 @@ PLATFORMS = ("cpu", "cuda")
 def export_programs(task: TaskModel, params: Params) -> tuple[dict[str, bytes], list[Any]]:
     """Export the programs of a task model, for any number of sentences, words and characters.
 
+    The programs run on the platforms of ``PLATFORMS``, without dropout.
+
+    Args:
+        task: the task model.
+        params: parameters of the run, or of the task model alone.
+
     Returns:
-        Serialised ``jax.export.Exported`` of three functions, and the parameters that are their first
-        argument:
+        Serialized ``jax.export.Exported`` of three functions, by name, and the list of parameter arrays that
+        is their first argument:
 
         - ``features``: (parameters, all of ``DistinctWords``) -> features (U, d) float32;
         - ``emissions``: (parameters, features of packed words (P, d), all of ``PackedSentences`` but the
           tags) -> emissions (B, n, t) float32;
         - ``tags``: (parameters, emissions (B, n, t), lengths (B,)) -> tags (B, n) int32.
 
-        n is a multiple of 16.
+        n is a multiple of 16, and P is above B.
     """
     leaves, structure = jax.tree.flatten(task.select(params))
 

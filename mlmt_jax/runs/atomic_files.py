@@ -41,7 +41,13 @@ def sync(path: Path) -> None:
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file in place of an older one, which stays if writing fails (OSError)."""
+    """Write a UTF-8 text file atomically: at any time the path holds the older text or all of the new one.
+
+    Line endings are written as they are. The file and its folder's entry are flushed to the disk.
+
+    Raises:
+        OSError: if writing fails; an older file stays, and no temporary file is left.
+    """
     temporary = path.with_name(f".{path.name}.part")
     try:
         with temporary.open("w", encoding="utf-8", newline="\n") as file:
@@ -63,7 +69,13 @@ def remove(path: Path) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Append a line to a UTF-8 file, which is created if it is missing; a crash may cut the line off."""
+    """Append a line to a UTF-8 file and flush it to the disk; the file is created if it is missing.
+
+    A newline is added. A crash may leave a part of the line.
+
+    Raises:
+        OSError: if writing fails.
+    """
     is_new = not path.exists()
     with path.open("a", encoding="utf-8", newline="\n") as file:
         file.write(f"{line}\n")

@@ -80,12 +80,27 @@ class Checkpoints:
         self._submit(_Checkpoint(self._last / str(progress.step), "state", arrays, progress))
 
     def _submit(self, checkpoint: _Checkpoint) -> None:
-        """Queue a checkpoint for the writer thread; raise RunError if an earlier one could not be written."""
+        """Queue a checkpoint for the writer thread, once at most one earlier write is pending.
+
+        Raises:
+            RunError: if a write that it waited for has failed; the checkpoint is not queued.
+        """
         self.wait(pending=1)  # The best and the last checkpoint come together.
         self._pending.append(self._writer.submit(self._write, checkpoint, self._pending[-1:]))
 
     def _write(self, checkpoint: _Checkpoint, earlier: list[Future[None]]) -> None:
-        """Write a checkpoint, in the writer thread, unless one of the ``earlier`` writes failed."""
+        """Write and seal a checkpoint in the writer thread, then delete old ones.
+
+        A checkpoint that exists already is not written again. An unfinished one has a name of its own, and is
+        deleted if writing fails.
+
+        Args:
+            checkpoint: arrays on the host, with their path.
+            earlier: writes that must have succeeded before; their errors are raised again.
+
+        Raises:
+            RunError: if it cannot be written, or the disk has too little room.
+        """
         for write in earlier:
             write.result()  # If the best parameters are lost, their state must not be saved either.
         path, progress = checkpoint.path, checkpoint.progress
@@ -184,7 +199,14 @@ class Checkpoints:
         return _read_best(self._best / str(step), self._run_id, like)
 
     def drop_after(self, progress: Progress) -> None:
-        """Delete the checkpoints after a state from which the run is resumed: the run writes them again."""
+        """Delete the checkpoints after a state from which the run is resumed: the run writes them again.
+
+        These are states of later steps, best parameters of later steps than ``progress.best_step`` (all of
+        them if it is None), and unfinished checkpoints.
+
+        Raises:
+            RunError: if something cannot be deleted.
+        """
         for folder, step in ((self._last, progress.step), (self._best, progress.best_step or 0)):
             with write_errors(folder):
                 _delete_unfinished(folder)
@@ -222,7 +244,16 @@ def load_best_params(folder: Path, run_id: str, like: Mapping[str, Any]) -> Para
 
 
 def _read_best(path: Path, run_id: str, like: Mapping[str, Any]) -> Params:
-    """Return best parameters on the device; raise RunError as ``load_best_params`` does."""
+    """Restore best parameters to the device.
+
+    Args:
+        path: folder of the checkpoint.
+        run_id: id of the run, which the checkpoint's seal must have.
+        like: arrays, or ``jax.ShapeDtypeStruct``, with the shapes and dtypes to restore.
+
+    Raises:
+        RunError: if the seal is broken or of another run, files cannot be read, or shapes differ.
+    """
     problem = seal_problem(path, run_id)
     if problem:
         raise RunError(f"{path}: not a checkpoint that can be used: {problem}")
@@ -248,7 +279,17 @@ def _read_progress(path: Path) -> Progress:
 
 
 def _check_shapes(path: Path, stored: Any, like: Any) -> None:
-    """Raise RunError with the first array whose shape is not that of ``like``."""
+    """Compare the shapes of stored arrays with those expected; dtypes are not compared.
+
+    Args:
+        path: the checkpoint, for the message.
+        stored: pytree of what has a shape.
+        like: pytree of what has the expected shapes.
+
+    Raises:
+        RunError: with the first array, by its path in the pytree, that is missing, not expected or of another
+            shape; or if nothing is stored.
+    """
     shapes, expected = (
         {jax.tree_util.keystr(k): tuple(v.shape) for k, v in jax.tree_util.tree_leaves_with_path(tree)}
         for tree in (stored, like)
@@ -292,7 +333,13 @@ def _on_device(tree: Any) -> Any:
 
 
 def _steps(folder: Path) -> list[int]:
-    """Return the steps of the checkpoints in a folder, ascending; raise RunError if a link leads there."""
+    """Return the steps of the checkpoints in a folder, ascending; empty if the folder does not exist.
+
+    Entries whose names are not numbers are ignored.
+
+    Raises:
+        RunError: if the folder or the one that holds it is a symbolic link.
+    """
     for path in (folder.parent, folder):
         check_no_link(path)
     try:

@@ -137,7 +137,13 @@ class RunFolder:
             raise RunError(f"{path}: cannot be read: {error}") from None
 
     def _check_checksum(self, name: str, data: bytes) -> None:
-        """Raise RunError if ``run.json`` lists other checksums for a file than that of ``data``."""
+        """Compare the content of a file with the checksums that ``run.json`` lists for its name.
+
+        A folder without ``run.json`` passes; a file that ``run.json`` does not list is refused.
+
+        Raises:
+            RunError: if none of the listed checksums is that of ``data``.
+        """
         identity = read_identity(self.path)
         if identity is None or checksum(data) in identity.checksums.get(name, []):
             return

@@ -44,7 +44,15 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def _lock_file(path: Path) -> int | None:
-    """Create and flock a file; return its descriptor, or None if the system or file system has no locks."""
+    """Create and flock a file, and write the name of this process into it.
+
+    Returns:
+        The open descriptor, which holds the lock; None if the system or file system has no locks.
+
+    Raises:
+        RunError: if another process holds the lock.
+        OSError: if the file cannot be opened, or is a symbolic link.
+    """
     while fcntl is not None:
         # This process is written into the file: a link must not lead that elsewhere.
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
@@ -66,7 +74,11 @@ def _lock_file(path: Path) -> int | None:
 
 
 def _create_owner_file(path: Path) -> None:
-    """Create the file that names this process as owner; raise RunError if the folder is in use."""
+    """Create the file that names this process as owner. The file of an owner that has ended is replaced.
+
+    Raises:
+        RunError: if another process owns the folder, or nobody can tell whether it still runs.
+    """
     for _ in range(2):
         try:
             with path.open("x", encoding="utf-8") as file:
@@ -95,7 +107,11 @@ def _read_owner(path: Path) -> tuple[int, str] | None:
 
 
 def _is_gone(pid: int, host: str) -> bool:
-    """Return True if a process has surely ended; on other hosts and outside POSIX nobody can tell."""
+    """Return True if a process has surely ended.
+
+    The id of this process counts as ended: it is that of an earlier process in another container. On other
+    hosts and outside POSIX nobody can tell, which gives False.
+    """
     if host != socket.gethostname() or os.name != "posix":
         return False
     if pid == os.getpid():  # an earlier process with this id, in a container that counts from 1

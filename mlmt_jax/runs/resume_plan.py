@@ -167,7 +167,22 @@ def plan_resume(
 
 
 def _newest_usable(replica: ReplicaOnDisk, is_alone: bool, at_most: int | None = None) -> _Choice:
-    """Return the newest usable state of a step that is at most ``at_most`` (cases 3 to 6)."""
+    """Choose the newest usable state of a replica (cases 3 to 6).
+
+    A state whose best parameters cannot be used is chosen only if the run is alone and no other is usable;
+    its best score is then forgotten.
+
+    Args:
+        replica: what is on disk, newest state first.
+        is_alone: True if the run has one replica.
+        at_most: the highest step that may be chosen; None for any.
+
+    Returns:
+        The state with its progress, and the problems of newer states; None for both if there is no state.
+
+    Raises:
+        RunError: if there are states of such steps, and none is usable.
+    """
     refused: list[str] = []
     bereft: tuple[StoredState, Progress, int] | None = None  # the newest that lacks only its best parameters
     for state in replica.states:
@@ -190,7 +205,12 @@ def _newest_usable(replica: ReplicaOnDisk, is_alone: bool, at_most: int | None =
 
 
 def _check_never_saved(replica: ReplicaOnDisk, eval_freq: int) -> None:
-    """Raise RunError if a replica without states has had some: it would start anew over the rest (case 2)."""
+    """Check that a replica without states never had any: it would start anew over the rest (case 2).
+
+    Raises:
+        RunError: if a summary, or a best checkpoint or a metrics line after step ``eval_freq``, shows that it
+            had states.
+    """
     step = max(replica.newest_best or 0, replica.newest_metrics)
     if step > eval_freq or replica.has_summary:
         remedy = "train" if replica.newest_best is None else "the best checkpoint can still tag; train"

@@ -33,7 +33,11 @@ Corpora = Sequence[tuple[Config, Corpus]]
 
 
 def data_records(config: Config, corpus: Corpus) -> dict[str, dict[str, Any]]:
-    """Return what a run folder records of the data: the content of ``vocab.json`` and of ``samples.json``."""
+    """Return what a run folder records of the data, by file name: ``vocab.json`` and ``samples.json``.
+
+    The values are JSON values. Samples have, by data set, the indices and lines of the training sentences,
+    and a digest of the words and tags of each split.
+    """
     datasets = corpus.datasets.values()
     schemes = {dataset.name: {"scheme": dataset.scheme, "bare": dataset.bare} for dataset in datasets}
     samples = {
@@ -96,7 +100,11 @@ def check_same_run(folder: RunFolder, config: Config, corpora: Corpora) -> None:
 
 
 def _check_config(folder: RunFolder, config: Config) -> None:
-    """Raise RunError with the first differences if a config is not that of the run in ``folder``."""
+    """Check that a config is that of the run in ``folder``, but for the keys that ``--resume`` may change.
+
+    Raises:
+        RunError: with the JSON paths and values of the first differences and the number of the others.
+    """
     current, stored = _comparable(config, RESUMABLE_KEYS), _comparable(folder.config(), RESUMABLE_KEYS)
     if current != stored:
         differences = list(_differences(stored, current, ()))

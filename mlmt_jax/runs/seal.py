@@ -13,7 +13,14 @@ _SEAL = "checksums.json"
 
 
 def seal(folder: Path, run_id: str) -> None:
-    """Flush a folder's files to the disk; write ``checksums.json`` with their SHA-256 and the run's id."""
+    """Flush a folder's files to the disk; write ``checksums.json`` with their SHA-256 and the run's id.
+
+    All files below the folder are listed, by their path in it. An older ``checksums.json`` would be listed
+    too: a folder is sealed once.
+
+    Raises:
+        OSError: if a file cannot be read or written.
+    """
     checksums = {}
     for path in sorted(folder.rglob("*")):
         sync(path)

@@ -8,7 +8,7 @@ from mlmt_jax.runs.run_json import SEALED
 
 
 def folder_contents(folder: RunFolder) -> FolderContents:
-    """Return what a folder, which may be missing, holds."""
+    """Return which files of a run a folder holds; nothing is read from them. The folder may be missing."""
     path = folder.path
     names = [file.name for file in path.iterdir()] if path.is_dir() else None
     return FolderContents(

@@ -31,16 +31,18 @@ class InputSentence(NamedTuple):
 def input_lines(
     path: str, encoding: str, findings: Findings, before_waiting: Callable[[], None]
 ) -> Iterator[str]:
-    """Yield the lines of a file, with their endings and without a byte order mark.
+    """Yield the lines of a file while they arrive, with their endings and without a byte order mark.
 
     Args:
-        path: the file; "-" for standard input.
-        findings: of the file, which has its name for messages.
+        path: the file; "-" for standard input, which is read as bytes.
         encoding: the name of the text encoding.
-        before_waiting: called each time when standard input has no more data yet.
+        findings: of the file; its path is the one that is opened, and stands in messages.
+        before_waiting: called without arguments each time when standard input has no more data yet; never for
+            a file.
 
     Raises:
-        DataError: if the file cannot be opened, or with the line that cannot be decoded.
+        DataError: if the file cannot be opened or the encoding is unknown; or with the line, if it cannot be
+            decoded. Lines before that line have been yielded.
     """
     if path == "-":
         lines = decode_lines(call_before_waiting(sys.stdin.buffer, before_waiting), encoding, findings)
@@ -53,7 +55,10 @@ def input_lines(
 def read_columns(
     lines: Iterable[str], fmt: ColumnFormat, findings: Findings, *, detects_column: bool
 ) -> Iterator[InputSentence]:
-    """Yield the blocks of a column file; their lines are all lines of the file.
+    """Yield the blocks of a column file; together their lines are all lines of the file, in order.
+
+    A block is one sentence up to and with its empty line, or lines without a token, for which `tokens` is
+    empty. The record of each is None.
 
     Args:
         lines: with their line endings.
@@ -86,7 +91,16 @@ def read_columns(
 
 
 def read_text(lines: Iterable[str], tokenize: Callable[[str], list[Token]]) -> Iterator[InputSentence]:
-    """Tokenize plain text with one sentence a line."""
+    r"""Yield one sentence for each line of plain text, tokenized; an empty line gives one without tokens.
+
+    Args:
+        lines: with or without their endings ("\n" or "\r\n"), which are removed.
+        tokenize: returns the tokens of a line with their positions.
+
+    Yields:
+        Sentences with a record of "text" (the line) and "offsets" ((start, end) of each token in code
+        points). Their `lines` are the tokens and an empty line.
+    """
     for line in lines:
         text = line.removesuffix("\n").removesuffix("\r")
         tokens = tokenize(text)
@@ -97,13 +111,15 @@ def read_text(lines: Iterable[str], tokenize: Callable[[str], list[Token]]) -> I
 def read_jsonl(lines: Iterable[str], findings: Findings, *, for_columns: bool) -> Iterator[InputSentence]:
     """Yield the sentences of JSON objects, one a line, that have a list of strings "tokens".
 
+    The list may be empty. The record of a sentence is its whole object, all other keys included.
+
     Args:
         lines: of the file; blank lines are skipped.
         findings: of the file, which has its name for messages.
-        for_columns: refuse tokens that a column file cannot hold.
+        for_columns: refuse tokens that a column file cannot hold: those with a tab or a line break.
 
     Raises:
-        DataError: with file and line, for another object or a refused token.
+        DataError: with file and line, for anything but such an object, or for a refused token.
     """
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -125,5 +141,5 @@ def read_jsonl(lines: Iterable[str], findings: Findings, *, for_columns: bool) -
 
 
 def _one_token_a_line(tokens: list[str], record: dict[str, Any]) -> InputSentence:
-    """Return a sentence with a line for each token, and an empty line that ends it."""
+    """Return a sentence with a line for each token and an empty line that ends it; the separator is a tab."""
     return InputSentence(tokens, [*tokens, ""], list(range(len(tokens))), "\t", record)

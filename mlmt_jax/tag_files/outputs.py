@@ -26,11 +26,13 @@ def tag_sentences(
     Args:
         tagger: the tagger.
         sentences: their tokens.
-        probabilities: add `probabilities` (by token), `spans` and `log_probability` (nats).
-        n_best: if above 0, add `n_best`, a list of as many `tags` with their `log_probability` (nats).
+        probabilities: add `probabilities` (of the tag of each token), `spans` (a dict of `type`, `start`,
+            `end`, exclusive, and `probability` for each) and `log_probability` (nats).
+        n_best: if above 0, add `n_best`, a list of dicts of `tags` and `log_probability` (nats), the most
+            probable first; shorter if the scheme allows fewer sequences.
 
     Returns:
-        `tags`, and the requested fields. Numbers are rounded to 6 digits.
+        A dict for each sentence, in order: `tags`, and the requested fields. Numbers are rounded to 6 digits.
     """
     if not probabilities and not n_best:
         return [{"tags": tags} for tags in tagger.tag(sentences)]
@@ -55,14 +57,19 @@ def tag_sentences(
 def column_lines(
     sentence: InputSentence, fields: Mapping[str, Any], n_best: int, *, with_comment: bool
 ) -> Iterator[str]:
-    """Yield the lines of a sentence; those of tokens have further columns.
+    r"""Yield the lines of a sentence without newlines; those of tokens have further columns.
+
+    All other lines, comments and empty ones, are yielded as they were read. A "\r" stays at the end.
 
     Args:
         sentence: as it was read.
-        fields: the result of `tag_sentences`.
-        n_best: the number of tag sequences that were requested.
+        fields: the result of `tag_sentences` for it.
+        n_best: the number of tag sequences that were requested; 0 and 1 add no column.
         with_comment: write a comment with the log probabilities (nats) of the tag sequences, if they are in
             the fields, above the sentence and the comments that directly precede it.
+
+    Raises:
+        ValueError: if the number of tags is not that of the tokens.
     """
     cells = dict(zip(sentence.token_lines, _cells(fields, n_best), strict=True))
     top = sentence.token_lines[0] if sentence.token_lines else None
@@ -81,9 +88,10 @@ def column_lines(
 
 
 def _cells(fields: Mapping[str, Any], n_best: int) -> list[tuple[str, ...]]:
-    """Return the further cells of each token; "_" if there is no value.
+    """Return the further cells of each token, a tuple of strings; "_" if there is no value.
 
-    They are the tag; with probabilities, P(tag) and P(the span of the token); the tags of rank 2 to `n_best`.
+    They are the tag; with probabilities, P(tag) and P(the span of the token), "_" outside of spans; the tags
+    of rank 2 to `n_best`, "_" if there are fewer sequences.
     """
     columns, missing = [fields["tags"]], [_EMPTY_CELL] * len(fields["tags"])
     if "probabilities" in fields:
@@ -98,7 +106,16 @@ def _cells(fields: Mapping[str, Any], n_best: int) -> list[tuple[str, ...]]:
 
 
 def json_lines(sentence: InputSentence, fields: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the JSON object of a sentence; nothing for a block of a column file without tokens."""
+    """Yield the JSON object of a sentence as one line without a newline.
+
+    Nothing is yielded for a block of a column file without tokens. The object has the keys of the record,
+    then `tokens` and the fields. Results of an earlier run in the record (`tags`, `probabilities`, `spans`,
+    `log_probability`, `n_best`) are left out. Letters are not escaped.
+
+    Args:
+        sentence: as it was read.
+        fields: the result of `tag_sentences` for it.
+    """
     if sentence.tokens or sentence.record is not None:
         record = {key: value for key, value in (sentence.record or {}).items() if key not in _FIELDS}
         line = json.dumps({**record, "tokens": sentence.tokens, **fields}, ensure_ascii=False)

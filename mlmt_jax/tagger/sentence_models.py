@@ -17,7 +17,7 @@ from mlmt_jax.crf.markov import MarkovChain
 from mlmt_jax.errors import RunError
 from mlmt_jax.model import NBest, Reader, TaskModel, readers
 from mlmt_jax.text.tag_schemes import tags_of_task
-from mlmt_jax.training.run_model import infer
+from mlmt_jax.training.run_model import Inference
 from mlmt_jax.training.split_scores import TaskTags
 from mlmt_jax.types import Params
 
@@ -44,12 +44,12 @@ class TaskContext(NamedTuple):
 
     @property
     def tags(self) -> TaskTags:
-        """The tags of the task."""
+        """The tags of the task: their names by index, and True if they are BIOES spans."""
         return TaskTags(self.vocabulary.tags[self.task.task], self.vocabulary.spans[self.task.task])
 
     @property
     def file_scheme(self) -> Mapping[str, Any]:
-        """The entry of `schemes` for the task's dataset."""
+        """The entry of `schemes` for the task's dataset, with the keys "scheme" and "bare"."""
         return self.schemes[self.task.dataset]
 
     @property
@@ -64,14 +64,22 @@ class TrainedModel(NamedTuple):
     context: TaskContext
     task_model: TaskModel
     params: Params
+    inference: Inference
 
     def read(self, reader: Reader, sentences: Tokens, gold: Tokens | None = None) -> SentenceArrays:
         """Compute the arrays of a reader of `mlmt_jax.model` for each sentence.
 
+        Without `gold`, the losses of `tags_and_losses` are those of the tag 0 at every word.
+
         Args:
             reader: what to compute, such as `best_tags`.
-            sentences: their tokens.
-            gold: their tags for readers of losses, in BIOES if tags are spans.
+            sentences: their tokens; none, and sentences without tokens, are allowed.
+            gold: their tags for `tags_and_losses`, in BIOES if tags are spans. A tag that the task does not
+                know makes the sentence's loss NaN. That there is one tag for each token is not checked.
+
+        Returns:
+            For each sentence, in order, the reader's arrays as NumPy arrays without a batch axis. Word axes
+            may be padded at the end: cut them to the number of tokens.
 
         Raises:
             TypeError: if a sentence is a string, or a token is not one.
@@ -83,12 +91,16 @@ class TrainedModel(NamedTuple):
             encoded = encoded._replace(tags=tags)
         paths = reader.k if isinstance(reader, NBest) else 1
         batch_size = min(context.config.training.eval_batch_size, max(1, _MAX_PATHS // paths))
-        return infer(self.task_model, self.params, reader, encoded, batch_size)
+        return self.inference.run(reader, encoded, batch_size)
 
     def extend_word_table(self, path: str | Path) -> tuple[Vocabulary, Params]:
         """Return vocabulary and parameters with the out-of-vocabulary words of a vector file.
 
-        Each such word of the file becomes a further row of the word table, with its vector.
+        Each such word of the file becomes a further row of the word table, with its vector. The model itself
+        is not changed; all other parameters are shared with it.
+
+        Args:
+            path: a vector file of the same training as the vectors from which the word table started.
 
         Raises:
             RunError: if the word table did not start from vectors.
@@ -123,7 +135,14 @@ class MeanModel(NamedTuple):
     members: Sequence[TrainedModel]
 
     def read(self, reader: Reader, sentences: Tokens, gold: Tokens | None = None) -> SentenceArrays:
-        """Compute the arrays of a reader for each sentence, as `TrainedModel.read`."""
+        """Compute the arrays of a reader for each sentence, as `TrainedModel.read`, without padding.
+
+        Any reader but `all_marginals`. Time and memory grow with the square of the number of tags.
+
+        Raises:
+            AssertionError: for another reader, or for `tags_and_losses` without `gold`.
+            TypeError: if a sentence is a string, or a token is not one.
+        """
         names = self.context.tags.names
         tags = [None] * len(sentences) if gold is None else [encode_tags(names, row) for row in gold]
         sizes = np.cumsum([len(tokens) * len(names) ** 2 for tokens in sentences])
@@ -135,7 +154,11 @@ class MeanModel(NamedTuple):
         return arrays
 
     def _mean_marginals(self, sentences: Tokens) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Return the mean marginals of words (n, t) and of neighbours (n - 1, t, t) of each sentence."""
+        """Return the mean marginals of words (n, t) and of neighbours (n - 1, t, t) of each sentence.
+
+        They are float64. Tags are those of `context`; a tag that a member lacks has the probability 0 in it.
+        An empty sentence has (0, t) and (0, t, t).
+        """
         names, count = self.context.tags.names, len(self.members)
         t, lengths = len(names), [len(tokens) for tokens in sentences]
         means = [(np.zeros((n, t)), np.zeros((max(0, n - 1), t, t))) for n in lengths]
@@ -152,7 +175,11 @@ class MeanModel(NamedTuple):
 def mean_model(members: Sequence[TrainedModel]) -> MeanModel:
     """Return the mean of models of one task. Each may know other words and tags.
 
-    The mean knows the tags of all members. It tells training words from others if all members do.
+    The mean knows the tags of all members. It tells training words from others if all members do. Config and
+    file scheme are those of the first member; that the members' tasks agree is not checked.
+
+    Args:
+        members: at least one model; otherwise an IndexError is raised.
     """
     context = members[0].context
     task, vocabulary = context.task, context.vocabulary
@@ -180,8 +207,17 @@ def read_marginals(
     Args:
         reader: any of `mlmt_jax.model` but `all_marginals`.
         words: (n, t) marginals of words.
-        pairs: (n - 1, t, t) marginals of neighbours.
+        pairs: (n - 1, t, t) marginals of neighbours, [word, from, to].
         gold: (n,) int tags, -1 if unknown; for `tags_and_losses` alone.
+
+    Returns:
+        For `NBest` the tags (k, n) int32 and their log P (k,) nats, `-inf` if there are fewer than k.
+        Otherwise the best tags (n,) int32, followed for `tags_and_probabilities` by `words` and log P(tag |
+        previous tag) (n,) nats, and for `tags_and_losses` by the loss () in nats, NaN if a gold tag is
+        unknown.
+
+    Raises:
+        AssertionError: for another reader, or for `tags_and_losses` without `gold`.
     """
     tag_chain = MarkovChain.from_marginals(words, pairs)
     if isinstance(reader, NBest):

@@ -22,6 +22,7 @@ from mlmt_jax.tagger.sentence_models import MeanModel, Schemes, TaskContext, Tra
 from mlmt_jax.text.columns import ColumnFormat, Sentence
 from mlmt_jax.text.decoded import RankedTags, TaggedSentence, TaggedText, TagWriter
 from mlmt_jax.text.tokenizer import tokenise
+from mlmt_jax.training.run_model import Inference
 from mlmt_jax.training.split_scores import SplitScore, calibrate_predictions, score_predictions
 from mlmt_jax.types import Params
 
@@ -33,13 +34,14 @@ class SentenceTagger:
     """
 
     def __init__(self, model: TrainedModel | MeanModel):
+        """Prepare the tagger; the scheme of the tags that it returns is that of the model's training file."""
         self.model = model
         scheme = model.context.file_scheme
         self._writer = TagWriter(self.tag_names, scheme["scheme"], bare=scheme["bare"])
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """The names of the run's task models."""
+        """The names of the run's task models, in the config's order; `for_task` takes one."""
         return tuple(task.name for task in self.model.context.config.tasks)
 
     @property
@@ -54,7 +56,7 @@ class SentenceTagger:
 
     @property
     def characters(self) -> frozenset[str]:
-        """The characters of the run's training data."""
+        """The characters of the run's training data, of all its languages."""
         return frozenset(self.model.context.vocabulary.characters.characters)
 
     @property
@@ -75,7 +77,8 @@ class SentenceTagger:
             sentences: the tokens of each sentence; an empty sentence gets no tags.
 
         Returns:
-            One tag for each token, in the scheme of the task's training file.
+            A list for each sentence, in order, with one tag for each token, in the scheme of the task's
+            training file. Ill-formed tags of a model without constraints are repaired.
 
         Raises:
             TypeError: if a sentence is a string, or a token is not one.
@@ -85,7 +88,12 @@ class SentenceTagger:
     def tag_with_probabilities(self, sentences: Iterable[Sequence[str]]) -> list[TaggedSentence]:
         """Tag tokenized sentences, with the probabilities of tags, spans and whole tag sequences.
 
-        All probabilities are exact under the model's CRF. Arguments and Raises as in `tag`.
+        All probabilities are exact under the model's CRF. That of a token's tag is the sum over all BIOES
+        tags that the file's scheme writes alike. Arguments and Raises as in `tag`.
+
+        Returns:
+            For each sentence, in order, its tags, their probabilities, the predicted spans
+            `tokens[start:end]` with their probabilities, and the log probability of the tag sequence in nats.
         """
         return [
             self._writer.with_probabilities(*(array[:n] for array in arrays))
@@ -99,7 +107,8 @@ class SentenceTagger:
         of them may be equal. Arguments and Raises as in `tag`.
 
         Returns:
-            For each sentence k sequences, or all that the tag scheme allows if these are fewer.
+            For each sentence k sequences with their log probabilities in nats, or all that the tag scheme
+            allows if these are fewer; an empty sentence has one, without tags.
 
         Raises:
             ValueError: if k is below 1.
@@ -118,7 +127,11 @@ class SentenceTagger:
     def _read(
         self, reader: Reader, sentences: Iterable[Sequence[str]]
     ) -> Iterator[tuple[tuple[np.ndarray, ...], int]]:
-        """Return an iterator over the reader's arrays and the length of each sentence."""
+        """Return an iterator over pairs, of the reader's arrays and the number of tokens of each sentence.
+
+        The arrays are padded: cut their word axes to that number. The model runs before the first pair is
+        returned.
+        """
         sentences = list(sentences)
         return zip(self.model.read(reader, sentences), map(len, sentences), strict=True)
 
@@ -126,7 +139,11 @@ class SentenceTagger:
         """Tokenize and tag a sentence.
 
         Args:
-            text: one sentence of plain text; `mlmt_jax.text.tokenizer` describes where tokens end.
+            text: one sentence of plain text, not split further; `mlmt_jax.text.tokenizer` describes where
+                tokens end. It may be empty.
+
+        Returns:
+            The tokens, the position in ``text`` of each as (start, end) in code points, and one tag for each.
 
         Raises:
             TypeError: if `text` is not a string.
@@ -142,10 +159,16 @@ class SentenceTagger:
         """Score the tagger on labelled sentences.
 
         Args:
-            sentences: with tags in BIOES if these are spans, as `mlmt_jax.corpus.dataset.label` returns them.
+            sentences: with tags in BIOES if these are spans, as `mlmt_jax.corpus.dataset.bioes_sentences`
+                returns them. A tag that the task does not know is an error of the tagger, and its sentence
+                has no loss. Each sentence must have one tag for each token.
 
         Returns:
-            The score; it has `by_words` if the run folder lists the words of the training data.
+            The score, as fractions, and the mean loss in nats per sentence, NaN if no sentence has one. It
+            has `by_words` if the run folder lists the words of the training data.
+
+        Raises:
+            ValueError: if a tag of spans is empty.
         """
         tokens, gold = [sentence.tokens for sentence in sentences], [sentence.tags for sentence in sentences]
         context = self.model.context
@@ -153,9 +176,10 @@ class SentenceTagger:
         return score_predictions(predictions, context.tags, sentences, context.training_words)
 
     def calibration(self, sentences: Sequence[Sentence]) -> Calibration:
-        """Return how well the probabilities of predicted spans match their accuracy.
+        """Compute how well the probabilities of predicted spans match their accuracy, in ten bins.
 
-        If the task's tags are no spans, the probabilities are those of tokens. Arguments as in `evaluate`.
+        If the task's tags are no spans, the probabilities are those of the predicted tags of tokens. Without
+        predictions the error is nan. Arguments as in `evaluate`.
         """
         predictions = self.model.read(
             readers.tags_and_probabilities, [sentence.tokens for sentence in sentences]
@@ -181,8 +205,8 @@ class Tagger(SentenceTagger):
         Args:
             config: the run's config.
             vocabulary: the run's vocabulary.
-            schemes: the tag schemes of the run's datasets.
-            params: the parameters of the run, by component.
+            schemes: the tag schemes of the run's datasets, by dataset: "scheme" and "bare".
+            params: the parameters of the run, by component; their shapes are not checked.
             task: the name of a task model of the run; None for the target.
 
         Raises:
@@ -193,7 +217,7 @@ class Tagger(SentenceTagger):
         if name not in models:
             raise RunError(f"task {name!r} is not in the run; expected one of {', '.join(map(repr, models))}")
         context = TaskContext(config, vocabulary, schemes, config.task(name))
-        super().__init__(TrainedModel(context, models[name], params))
+        super().__init__(TrainedModel(context, models[name], params, Inference(models[name], params)))
 
     @classmethod
     def load(
@@ -205,17 +229,20 @@ class Tagger(SentenceTagger):
     ) -> "Tagger":
         """Restore the best checkpoint of a run folder, which has all that a tagger needs.
 
+        If training diverged, a warning is printed to standard error.
+
         Args:
             run: the folder that training wrote.
             task: the name of a task model of the run; None for the target.
             vectors: a file with vectors of words that are out of the run's vocabulary, for this task's
                 language and of the same training as the run's vectors. Such a word gets its vector from the
                 file, or that of the word of the file to which it falls back.
-            replica: the number of a replica, from 0; None for the best on the target's development data.
+            replica: the number of a replica, from 0; None for the best on the target's development data. The
+                only number of a run without replicas is 0.
 
         Raises:
-            RunError: if the folder holds no run, the run has no such task or replica, or `vectors` are
-                given and its word table did not start from vectors.
+            RunError: if the folder holds no run, the run has no such task or replica or no checkpoint, or
+                `vectors` are given and its word table did not start from vectors.
             DataError: if the vectors cannot be read, have another dimension or are of another training.
         """
         folder = choose_replica(RunFolder(run), replica)
@@ -234,15 +261,28 @@ class Tagger(SentenceTagger):
         return tagger
 
     def for_task(self, task: str) -> "Tagger":
-        """Return the tagger of another task model of the same run. Both share the parameters."""
+        """Return the tagger of another task model of the same run. Both share the parameters.
+
+        Words from `vectors` are known to the other task model if it has the same word table.
+
+        Args:
+            task: the name of the task model, one of `tasks`.
+
+        Raises:
+            RunError: if the run has no such task model.
+        """
         context = self.model.context
         return Tagger(context.config, context.vocabulary, context.schemes, self.model.params, task)
 
     def export(self, path: str | Path) -> None:
         """Write the tagger as one file, for `mlmt_jax.exported.ExportedTagger`.
 
-        The file holds StableHLO programs, parameters and vocabulary. It runs on CPUs and NVIDIA GPUs, without
-        the model's code. An existing file is replaced once the new one is complete.
+        The file holds StableHLO programs, parameters and vocabulary of this task model alone, with the words
+        that `vectors` added. It runs on CPUs and NVIDIA GPUs, without the model's code. An existing file is
+        replaced once the new one is complete.
+
+        Args:
+            path: the file; its folder must exist.
 
         Raises:
             RunError: if the file cannot be written.
@@ -267,6 +307,8 @@ class Ensemble(SentenceTagger):
     def __init__(self, members: Sequence[Tagger]):
         """Combine taggers for one task; each may know other words and tags.
 
+        The scheme of the tags is that of the first member. That the members' tasks agree is not checked.
+
         Raises:
             ValueError: if there are no members.
         """
@@ -279,14 +321,19 @@ class Ensemble(SentenceTagger):
     def load(cls, run: str | Path, task: str | None = None, vectors: str | Path | None = None) -> "Ensemble":
         """Restore the best checkpoint of every replica of a run; arguments and Raises as in `Tagger.load`.
 
-        Replicas that diverged are left out, unless all of them diverged.
+        Replicas that diverged are left out, unless all of them diverged; then those that were evaluated are
+        used.
 
         Raises:
-            RunError: if the run has no replicas, or one is missing.
+            RunError: if the run has no replicas, or one is missing or has no score.
         """
         folders = usable_replicas(RunFolder(run))
         return cls([Tagger.load(folder.path, task, vectors) for folder in folders])
 
     def for_task(self, task: str) -> "Ensemble":
-        """Return the ensemble for another task model of the same run. Both share the parameters."""
+        """Return the ensemble for another task model of the same run. Both share the parameters.
+
+        Raises:
+            RunError: if the run has no task model of that name.
+        """
         return Ensemble([member.for_task(task) for member in self.members])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from mlmt_jax.text.conllu_ids import RANGE_OR_NODE, WordIds
-from mlmt_jax.text.findings import Findings
+from mlmt_jax.text.findings import Findings, shorten
 from mlmt_jax.text.lines import open_text
 
 _BOM = "\ufeff"
@@ -140,7 +140,7 @@ def iter_blocks(
             text = f"a token line whose number of columns is not that of the file's first, {width}"
             column = cell_column(line, fmt, width, width) if len(cells) > width else len(line) + 1
             advice = "its token and its tag are read from the configured columns nevertheless"
-            findings.note(text, number, column=column, example=_quote(line), advice=advice)
+            findings.note(text, number, column=column, example=repr(shorten(line, 60)), advice=advice)
         if not block.rows:
             shape = _shape(line, cells, fmt)
             file_shape = file_shape or shape
@@ -152,7 +152,7 @@ def iter_blocks(
         if labelled and not cells[fmt.label_col]:
             column = cell_column(line, fmt, fmt.label_col, width)
             text = f"the tag (label_col {fmt.label_col}) is empty"
-            findings.refuse(text, number, column=column, example=_quote(line))
+            findings.refuse(text, number, column=column, example=repr(shorten(line, 60)))
             continue
         block.rows.append(len(block.lines) - 1)
         block.tokens.append(cells[fmt.token_col])
@@ -220,9 +220,7 @@ def is_first_read(cells: Sequence[str], fmt: ColumnFormat) -> bool:
 
 def _shape(line: str, cells: Sequence[str], fmt: ColumnFormat) -> tuple[int, bool]:
     """Return the number of columns of a line, without empty ones at its end, and if tabs separate them."""
-    filled = len(cells)
-    while filled > 1 and not cells[filled - 1]:
-        filled -= 1
+    filled = max((i for i, cell in enumerate(cells, 1) if cell), default=1)
     return filled, fmt.separator is None and "\t" in line
 
 
@@ -244,7 +242,7 @@ def _find_skipped_tokens(
         if not is_metadata and _shape(line, split_columns(line, fmt.separator), fmt) == shape:
             text = "a line skipped as a comment that looks like a token's"
             advice = "parser.skip_comment false in a config, --no-comments of a command, keep it"
-            findings.note(text, number, example=_quote(line), advice=advice)
+            findings.note(text, number, example=repr(shorten(line, 60)), advice=advice)
 
 
 def _refuse_columns(
@@ -258,13 +256,7 @@ def _refuse_columns(
     advice = f"expected at least {need} columns with {between} between them; they are counted from 0"
     if not line.replace(_BOM, "").strip():
         char = next(char for char in line if char not in " \t")
-        advice = (
-            f"it looks empty and is not (U+{ord(char):04X}): empty lines may contain spaces and tabs only"
-        )
+        advice = f"it looks empty and is not (U+{ord(char):04X})"
+        advice += ": empty lines may contain spaces and tabs only"
     text = f"{len(cells)} column(s), but {setting}"
-    findings.refuse(text, number, column=len(line) + 1, example=_quote(line), advice=advice)
-
-
-def _quote(line: str) -> str:
-    """Return a line in quotes for an example, cut to 60 characters."""
-    return repr(line if len(line) <= 60 else line[:57] + "...")
+    findings.refuse(text, number, column=len(line) + 1, example=repr(shorten(line, 60)), advice=advice)

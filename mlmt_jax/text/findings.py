@@ -25,15 +25,15 @@ class Finding(NamedTuple):
     def __str__(self) -> str:
         """Format the finding as one line, and a second one with the advice if there is any."""
         place = ":".join(str(part) for part in (self.path, self.line, self.column) if part is not None)
-        example = f": {_shorten(self.example)}" if self.example else ""
+        example = f": {shorten(self.example)}" if self.example else ""
         times = "" if self.count == 1 else f" ({self.count} times)"
         advice = f"\n  {self.advice}" if self.advice else ""
-        return f"{place}: {_shorten(self.text)}{example}{times}{advice}"
+        return f"{place}: {shorten(self.text)}{example}{times}{advice}"
 
 
-def _shorten(text: str) -> str:
-    """Return a text, cut to 400 characters."""
-    return text if len(text) <= _MAX_CHARACTERS else f"{text[: _MAX_CHARACTERS - 3]}..."
+def shorten(text: str, limit: int = _MAX_CHARACTERS) -> str:
+    """Return a text, cut to `limit` characters."""
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
 
 def join_examples(cells: Iterable[str], write: Callable[[str], str] = repr) -> str:

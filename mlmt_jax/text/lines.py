@@ -66,9 +66,22 @@ def decode_lines(stream: BinaryIO, encoding: str, findings: Findings) -> Iterato
         findings.refuse(f"there is no text encoding {encoding!r}")
         return
     number, width = 1, 0
+    lines = iter(stream)
+    if codecs.lookup(encoding).name == "utf-8":
+        # Nearly all lines: here the byte "\n" is never a part of a character.
+        for raw in lines:
+            try:
+                text = raw.decode()
+            except UnicodeDecodeError:
+                text = ""
+            if not text.endswith("\n") or "\0" in text:
+                lines = chain((raw,), lines)
+                break
+            yield text
+            number += 1
     pending: list[str] = []  # parts of the current line, `width` characters; joined once, when the line ends
     # The decoder is incremental since in UTF-16 the byte "\n" can be half a character.
-    for raw in chain(stream, (b"",)):
+    for raw in chain(lines, (b"",)):
         try:
             text = _decode(decoder, raw)
         except UnicodeDecodeError as error:
@@ -137,8 +150,6 @@ def _refuse_bytes(error: UnicodeDecodeError, chunk: _Chunk, encoding: str, findi
     else:
         likely, advice = likely_encoding(chunk.raw, encoding) or (None, advice)
     column = chunk.offset + len(error.object[: error.start].decode(encoding, "replace")) + 1
-    example = f"0x{error.object[error.start]:02x}"
-    findings.refuse(
-        f"a byte that is not {encoding}", chunk.line, column=column, example=example, advice=advice
-    )
+    text, example = f"a byte that is not {encoding}", f"0x{error.object[error.start]:02x}"
+    findings.refuse(text, chunk.line, column=column, example=example, advice=advice)
     return likely

@@ -4,14 +4,7 @@ import itertools
 import re
 from collections.abc import Iterable, Sequence
 
-from mlmt_jax.metrics.spans import (
-    OUTSIDE,
-    Scheme,
-    count_ill_formed,
-    lenient_spans,
-    span_tags,
-    split_tag,
-)
+from mlmt_jax.metrics.spans import OUTSIDE, Scheme, count_ill_formed, lenient_spans, span_tags, split_tag
 
 # If several schemes fit equally well, the first is taken: a file of O alone is iob2, one without B is io, and
 # iob1 needs a B between two spans of one type.
@@ -49,7 +42,12 @@ def detect_scheme(train: Iterable[Sequence[str]], **others: Iterable[Sequence[st
         slips = sum(split_tag(tag)[0] == "" for tags in sentences for tag in tags) if scheme == "io" else 0
         return slips + sum(count_ill_formed(tags, scheme) for tags in sentences)
 
-    return min(_CANDIDATES, key=lambda scheme: (ill_formed(scheme, train), ill_formed(scheme, everything)))
+    counts: dict[Scheme, tuple[int, int]] = {}
+    for scheme in _CANDIDATES:
+        counts[scheme] = ill_formed(scheme, train), ill_formed(scheme, everything)
+        if counts[scheme] == (0, 0):
+            break
+    return min(counts, key=counts.__getitem__)
 
 
 def has_bare_labels(sentences: Iterable[Sequence[str]]) -> bool:
@@ -100,11 +98,12 @@ def is_bioes(tag: str) -> bool:
 
 
 def tags_of_task(data_tags: Iterable[str], *, spans: bool) -> tuple[str, ...]:
-    """Return the tags of a task in the order of their indices.
+    """Return the tags of a task in the order of their indices, whatever the order of ``data_tags``.
 
     Args:
-        data_tags: all tags of the task's training data.
-        spans: whether they are BIOES spans; then the task has all four tags of each span type, and O.
+        data_tags: all tags of the task's training data, which may repeat.
+        spans: True if they are BIOES spans: the tags are O, then B, I, E and S of each span type in the order
+            of `tag_names`, also those that do not occur. Otherwise they are the distinct tags, sorted.
     """
     if spans:
         return tuple(tag_names(split_tag(tag)[1] for tag in data_tags if tag != OUTSIDE))

@@ -117,9 +117,8 @@ def tokenise(line: str) -> list[Token]:
     tokens: list[Token] = []
 
     def add(start: int, end: int) -> None:
-        tokens.extend(
-            Token(line[a:b], a, b) for a, b in map(re.Match.span, _TOKEN.finditer(classes, start, end))
-        )
+        spans = map(re.Match.span, _TOKEN.finditer(classes, start, end))
+        tokens.extend(Token(line[a:b], a, b) for a, b in spans)
 
     end = 0
     if "@" in line or "://" in line or "www." in line.lower():

@@ -54,17 +54,29 @@ def check_params(setup: Setup, recent: RecentSteps, params: Params) -> None:
 
 
 def check_losses(setup: Setup, recent: RecentSteps, scores: Mapping[str, Mapping[str, SplitScore]]) -> None:
-    """Check the losses of an evaluation.
+    """Check the losses of an evaluation on development files.
+
+    Args:
+        setup: setup of the replica.
+        recent: its recent steps, for the message.
+        scores: by task model, then by split; all splits are checked.
 
     Raises:
-        DivergedError: if the loss of a task model is infinite.
+        DivergedError: if a loss is infinite. NaN passes: it stands for a file without a loss.
     """
     tasks = [task for task, splits in scores.items() if any(np.isinf(s.loss) for s in splits.values())]
     _check(setup, recent, "losses of development data", tasks)
 
 
 def _check(setup: Setup, recent: RecentSteps, quantity: str, names: Sequence[str]) -> None:
-    """Raise DivergedError if there are names of components or task models with values that are not finite."""
+    """Raise DivergedError if any names are given.
+
+    Args:
+        setup: setup of the replica.
+        recent: its recent steps; the message describes the latest one, if there is one.
+        quantity: what is not finite, for the message.
+        names: the components or task models whose values are not finite.
+    """
     if not names:
         return
     listed = ", ".join(map(repr, names))

@@ -10,6 +10,14 @@ from mlmt_jax.training.state import RunState
 from mlmt_jax.types import Params
 
 
+class Compiling(NamedTuple):
+    """A step waits for its program; repeated twice a second."""
+
+    number: int  # of the program, from 1
+    total: int  # programs of the run's steps
+    seconds: float  # that the step has waited
+
+
 class StepTaken(NamedTuple):
     """A step whose losses have arrived from the device, some steps after it was started."""
 
@@ -71,4 +79,4 @@ class Finished(NamedTuple):
     divergences: Mapping[int, str]  # messages by replica, of those that diverged
 
 
-Event = StepTaken | Evaluated | StateReached | Diverged | Stopped | Finished
+Event = Compiling | StepTaken | Evaluated | StateReached | Diverged | Stopped | Finished

@@ -69,7 +69,20 @@ def launch(config: Config, *, resume: bool, distributed: bool) -> None:
 def _open_folder(
     folder: RunFolder, config: Config, corpora: Corpora, resume: bool, stack: contextlib.ExitStack
 ) -> None:
-    """Create the folder of a new run, or check that of a resumed one; lock it and those of its replicas."""
+    """Create the folder of a new run, or check that of a resumed one; lock it and those of its replicas.
+
+    With ``resume`` the folder is locked by the caller. A folder without a run is created also then.
+
+    Args:
+        folder: folder of the run.
+        config: config of the run.
+        corpora: config and corpus of each replica.
+        resume: continue the run that the folder holds.
+        stack: holds the locks until it is closed.
+
+    Raises:
+        InputError: if the folder is in use, cannot be written, or holds another run.
+    """
     if resume and folder.holds_run:
         check_same_run(folder, config, corpora)
     else:
@@ -83,7 +96,13 @@ def _open_folder(
 
 
 def _train(setups: Sequence[Setup], folder: RunFolder, config: Config) -> None:
-    """Train; turn errors of JAX about memory and lost processes into a RunError."""
+    """Train the replicas in the folder of the run.
+
+    The configs in the folder are updated once the states on disk are known to be usable.
+
+    Raises:
+        RunError: if memory is too small, another process is lost, or as ``train``; other errors of JAX pass.
+    """
 
     def update_configs() -> None:
         if processes.is_first():

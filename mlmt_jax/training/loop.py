@@ -4,8 +4,9 @@ import signal
 import time
 from collections import deque
 from collections.abc import Generator, Mapping, Sequence
+from concurrent import futures
 from contextlib import closing
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from mlmt_jax.runs.progress import Progress
 from mlmt_jax.training import processes
 from mlmt_jax.training.divergence import DivergedError, add_step, check_losses, check_params
 from mlmt_jax.training.events import (
+    Compiling,
     Diverged,
     Evaluated,
     Event,
@@ -34,6 +36,9 @@ from mlmt_jax.types import Params
 
 # Losses are read so many steps late, when they have arrived without waiting for the device.
 _LAG = 16
+
+# Seconds between two events of a step that waits for its program.
+_POLL_SECONDS = 0.5
 
 
 class Start(NamedTuple):
@@ -102,12 +107,22 @@ def train_replicas(replicas: ReplicaSet, start: Start, stop: StopRequest) -> Gen
                 return
             is_agreed = False
             planned, placed = next(batches)
+            yield from _await_program(replicas, planned.task, placed)
             states, metrics = replicas.step(training.states, planned.task, placed)
             task_steps = {**training.task_steps, planned.task: planned.task_step + 1}
             training = training._replace(states=states, step=planned.step + 1, task_steps=task_steps)
             pending.append((planned, metrics))
             training = yield from _read_losses(replicas, training, pending, _LAG)
     yield Finished(training.step, training.progress, training.divergences)
+
+
+def _await_program(replicas: ReplicaSet, task: str, batches: Sequence[Any]) -> Generator[Event, None, None]:
+    """Wait until the program of a step is compiled."""
+    begin = time.perf_counter()
+    while compilation := replicas.compilation(task, batches):
+        number, total, future = compilation
+        yield Compiling(number, total, time.perf_counter() - begin)
+        futures.wait([future], _POLL_SECONDS)
 
 
 def _live(replicas: ReplicaSet, training: _Training) -> list[int]:
@@ -117,7 +132,12 @@ def _live(replicas: ReplicaSet, training: _Training) -> list[int]:
 
 
 def _has_ended(replicas: ReplicaSet, training: _Training, number: int) -> bool:
-    """Return True if a replica has ended by divergence or patience (which only the first process knows)."""
+    """Return True if replica ``number`` of the whole run is known here to have ended.
+
+    A replica ends by divergence or by patience.
+
+    Processes do not communicate for it: only the first one knows the scores that patience counts.
+    """
     patience = replicas.config.training.patience
     return number in training.divergences or training.progress[number].has_ended(patience)
 
@@ -140,7 +160,20 @@ def _end_diverged(replicas: ReplicaSet, training: _Training, number: int, messag
 def _read_losses(
     replicas: ReplicaSet, training: _Training, pending: deque[tuple[PlannedStep, list[StepMetrics]]], lag: int
 ) -> _Events:
-    """Read the losses of pending steps until at most ``lag`` of them are left."""
+    """Read the losses of pending steps, oldest first, until at most ``lag`` of them are left.
+
+    Each is a ``StepTaken`` and a part of the recent steps of each replica; replicas whose loss or gradient is
+    not finite end.
+
+    Args:
+        replicas: the replicas.
+        training: the training after the last step.
+        pending: steps with the metrics of each group; those that are read are removed.
+        lag: number of steps that may be left.
+
+    Returns:
+        The training with recent steps and divergences.
+    """
     while len(pending) > lag:
         planned, metrics = pending.popleft()
         by_replica = {n: m for n, m in replicas.metrics(metrics).items() if n not in training.retired}
@@ -158,7 +191,11 @@ def _read_losses(
 
 
 def _state_reached(replicas: ReplicaSet, training: _Training, seconds: float) -> StateReached:
-    """Return the states of a step that was not evaluated, or not yet."""
+    """Return the event that live replicas can be resumed from the training's step.
+
+    Their progress is that of the last evaluation with the numbers of steps, ``seconds`` of the run and recent
+    steps of now.
+    """
     states = replicas.states(training.states)
     return StateReached(
         {
@@ -177,7 +214,20 @@ def _state_reached(replicas: ReplicaSet, training: _Training, seconds: float) ->
 
 
 def _evaluate(replicas: ReplicaSet, training: _Training, begin: float) -> _Events:
-    """Evaluate all replicas that are still training, ``begin`` being the time of the run's first second."""
+    """Evaluate all replicas that are still training; end those whose parameters or losses are not finite.
+
+    The events are ``Diverged`` for each replica that ends, ``Evaluated``, and ``StateReached``: after the
+    evaluation at a multiple of ``eval_freq``, otherwise before it, since a run that goes on has no evaluation
+    there.
+
+    Args:
+        replicas: the replicas.
+        training: the training after a step.
+        begin: ``time.perf_counter()`` at which the run would have begun without interruptions.
+
+    Returns:
+        The training with new progress and empty recent steps.
+    """
     seconds, step = time.perf_counter() - begin, training.step
     is_regular = step % replicas.config.training.eval_freq == 0
     if not is_regular:

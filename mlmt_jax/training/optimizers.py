@@ -2,35 +2,54 @@
 
 import re
 from collections.abc import Hashable, Sequence
+from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 import optax
 
-from mlmt_jax.config import Config, TaskConfig
+from mlmt_jax.config import TaskConfig
 from mlmt_jax.types import Params
 
 
-def learning_rate_schedule(task: TaskConfig) -> optax.Schedule:
-    """Return the schedule learning_rate * decay_rate ** (task_step / decay_step), task_step from 0."""
-    return optax.exponential_decay(task.learning_rate, task.decay_step, task.decay_rate)
+class OptimizerSettings(NamedTuple):
+    """The numbers of an optimizer, () float32: one program serves all values."""
+
+    learning_rate: Any  # at the task model's first step
+    decay_rate: Any
+    decay_step: Any
+    momentum: Any
+    gradient_clipping: Any
+
+    @classmethod
+    def of(cls, task: TaskConfig) -> "OptimizerSettings":
+        """Return the settings of a task model's config, as () float32."""
+        with np.errstate(over="ignore"):  # a run with such a rate diverges, and says so
+            return cls(*(np.float32(getattr(task, field)) for field in cls._fields))
+
+    def rate(self, task_step: Any) -> Any:
+        """Return learning_rate * decay_rate ** (task_step / decay_step), task_step from 0."""
+        return self.learning_rate * self.decay_rate ** (task_step / self.decay_step)
 
 
-def build_optimizer(config: Config, task: TaskConfig) -> optax.GradientTransformation:
+def build_optimizer(
+    settings: OptimizerSettings, table: str, *, is_frozen: bool
+) -> optax.GradientTransformation:
     """Build the optimizer for the parameters of a task model's components, in three groups.
 
     - "clipped": gradients are scaled down to a global norm of ``gradient_clipping`` over this group;
-    - "unclipped": word-embedding tables, whose sparse gradients would dominate the norm;
-    - "frozen": tables with ``trainable`` false.
+    - "unclipped": the word table, whose sparse gradients would dominate the norm;
+    - "frozen": the word table if it is not trained.
+
+    Args:
+        settings: the numbers; they may be traced.
+        table: key of the word embedding in the parameters.
+        is_frozen: True if the word table is not trained.
     """
-    table = config.component(task.model.word_embed)
-    trainable = getattr(table, "trainable", True)
-    rules = [
-        (f"{re.escape(table.name)}/table", "unclipped" if trainable else "frozen"),
-        (r".+", "clipped"),
-    ]
-    sgd = optax.sgd(learning_rate_schedule(task), momentum=task.momentum)
+    rules = [(f"{re.escape(table)}/table", "frozen" if is_frozen else "unclipped"), (r".+", "clipped")]
+    sgd = optax.sgd(settings.rate, momentum=settings.momentum)
     groups: dict[Hashable, optax.GradientTransformation] = {
-        "clipped": optax.chain(optax.clip_by_global_norm(task.gradient_clipping), sgd),
+        "clipped": optax.chain(optax.clip_by_global_norm(settings.gradient_clipping), sgd),
         "unclipped": sgd,
         "frozen": optax.set_to_zero(),
     }

@@ -106,7 +106,17 @@ class RunLength(NamedTuple):
         )
 
     def expected_steps(self, weights: Mapping[str, float]) -> int:
-        """Return the expected number of steps of a run, by the probability of each task model."""
+        """Return the expected number of steps of a run from its start: the lower of its limits.
+
+        The limit by ``target_steps`` is divided by the target's probability and rounded to the nearest
+        number; it is ignored if the probability is 0.
+
+        Args:
+            weights: probability of each task model; only the target's is read.
+
+        Raises:
+            ValueError: if the run has no limit.
+        """
         share = weights[self.target]
         limits = [self.max_step, round(self.target_steps / share) if self.target_steps and share else None]
         return min(limit for limit in limits if limit is not None)

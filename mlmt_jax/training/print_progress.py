@@ -4,10 +4,14 @@ import sys
 import time
 from collections.abc import Mapping
 
+import jax
 from tqdm import tqdm
 
-from mlmt_jax.training.events import Diverged, Evaluated, Event, ReplicaEvaluation, StepTaken
+from mlmt_jax.training.events import Compiling, Diverged, Evaluated, Event, ReplicaEvaluation, StepTaken
 from mlmt_jax.training.tables import score_table, table
+
+# Seconds of a step's wait that are not worth a word.
+_PATIENCE = 1.0
 
 
 class ProgressPrinter:
@@ -31,10 +35,13 @@ class ProgressPrinter:
         )
         self._target, self._expected_steps, self._interval = target, expected_steps, interval
         self._printed_step, self._printed_time = step, time.perf_counter()
+        self._compiling = 0  # number of the program that steps wait for
 
     def __call__(self, event: Event, replicas: int) -> None:
         """Print an event of a run of so many replicas."""
         match event:
+            case Compiling():
+                self._print_compiling(event)
             case StepTaken():
                 self._print_step(event)
             case Evaluated():
@@ -44,8 +51,34 @@ class ProgressPrinter:
                 others = ", the others go on" if event.others else ""
                 self._print(f"replica {event.replica} has diverged{others}\n{event.message}")
 
+    def _print_compiling(self, event: Compiling) -> None:
+        """Show what a step waits for, from a second on: on a terminal with the seconds, else once."""
+        if event.seconds < _PATIENCE:
+            return
+        text = f"compiling {event.number} of {event.total}"
+        if jax.config.values["jax_compilation_cache_dir"]:
+            text += " (first run on this machine: kept for the next one)"
+        if self._bar is not None:
+            self._bar.set_description_str(f"{text} {event.seconds:.0f} s")
+        elif event.number != self._compiling:
+            print(text, file=sys.stderr, flush=True)
+        self._compiling = event.number
+
+    def _end_compiling(self) -> None:
+        """Let the rate of steps count from here."""
+        self._compiling = 0
+        if self._bar is not None:
+            self._bar.set_description_str("")
+            self._bar.unpause()
+        self._printed_time = time.perf_counter()
+
     def _print_step(self, event: StepTaken) -> None:
-        """Move the bar, or print a line if the interval is over and a loss is known."""
+        """Show a step: on a terminal by the bar, else by a line if the interval is over and its loss known.
+
+        The line has the steps a second since the last line.
+        """
+        if self._compiling:
+            self._end_compiling()
         if self._bar is not None:
             self._bar.update(1)
             if event.loss is not None and event.step % 20 == 0:
@@ -61,7 +94,11 @@ class ProgressPrinter:
             self._printed_time, self._printed_step = now, event.step
 
     def _evaluation(self, evaluations: Mapping[int, ReplicaEvaluation], replicas: int) -> str:
-        """Return the text of an evaluation: all scores of a run alone, the target's of several replicas."""
+        """Return the text after "step N, S s" for an evaluation; empty without evaluations.
+
+        A run alone gets all scores in a table, several replicas a table of the target's development scores.
+        Both mark what is the best so far.
+        """
         if not evaluations:
             return ""
         if replicas == 1:

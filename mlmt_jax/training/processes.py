@@ -50,7 +50,11 @@ def start() -> None:
 
 
 def _number(name: str) -> int | None:
-    """Return the whole number in an environment variable, or None if it is not set."""
+    """Return the whole number in an environment variable, or None if it is not set.
+
+    Raises:
+        InputError: if its value is not a number of at most nine ASCII digits.
+    """
     text = os.environ.get(name)
     if text is None:
         return None

@@ -18,7 +18,14 @@ class RecentSteps(NamedTuple):
     latest: PlannedStep | None  # of this process
 
     def add(self, planned: PlannedStep, loss: float, norm: float, sentences: int) -> "RecentSteps":
-        """Return the steps with one more, of so many sentences."""
+        """Return the steps with one more, which becomes the latest.
+
+        Args:
+            planned: the step.
+            loss: its loss, nats per sentence; finite.
+            norm: its gradient norm; finite.
+            sentences: number of sentences of its batch.
+        """
         task = planned.task
         return self._replace(
             losses={**self.losses, task: (*self.losses.get(task, ()), loss)},
@@ -47,7 +54,10 @@ class RecentSteps(NamedTuple):
 
 
 def restore_recent_steps(window: Mapping[str, Any]) -> RecentSteps:
-    """Return the steps that ``Progress.window`` holds; an empty one holds none."""
+    """Return the steps that ``Progress.window`` holds; an empty one holds none.
+
+    Their time begins so long before now as they had taken. The latest step is not known: it is None.
+    """
     return RecentSteps(
         {name: tuple(losses) for name, losses in window.get("losses", {}).items()},
         {name: tuple(norms) for name, norms in window.get("norms", {}).items()},

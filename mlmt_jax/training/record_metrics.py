@@ -9,7 +9,7 @@ from mlmt_jax.config import Config
 from mlmt_jax.runs.folder import RunFolder
 from mlmt_jax.runs.metrics_file import append_metrics
 from mlmt_jax.training.events import Evaluated, Event, ReplicaEvaluation
-from mlmt_jax.training.optimizers import learning_rate_schedule
+from mlmt_jax.training.optimizers import OptimizerSettings
 from mlmt_jax.training.run_scores import scores_as_json
 
 
@@ -39,7 +39,7 @@ def _record(config: Config, evaluation: ReplicaEvaluation) -> dict[str, Any]:
         "losses": {name: float(np.mean(losses)) for name, losses in recent.losses.items()},
         "gradient_norms": {name: float(np.mean(norms)) for name, norms in recent.norms.items()},
         "learning_rates": {
-            name: float(np.asarray(learning_rate_schedule(config.task(name))(count)))
+            name: float(np.asarray(OptimizerSettings.of(config.task(name)).rate(count)))
             for name, count in progress.task_steps.items()
         },
         "sentences_per_second": round(recent.sentences / recent.seconds, 1),

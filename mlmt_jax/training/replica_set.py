@@ -1,6 +1,7 @@
 """All replicas of a run: the groups of them that share a program, on the devices of all processes."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import jax
@@ -84,6 +85,19 @@ class ReplicaSet:
     def __getitem__(self, number: int) -> Replica:
         return self._replicas[number]
 
+    def compile_in_advance(self) -> None:
+        """Start to compile the programs of steps, in threads."""
+        for group in self._groups:
+            group.compile_in_advance()
+
+    def compilation(self, task: str, batches: Sequence[Any]) -> tuple[int, int, Future] | None:
+        """Return what a step waits for, or None: number of its program from 1, of how many, the future."""
+        compilations = [future for group in self._groups for future in group.compilations.values()]
+        for group, batch in zip(self._groups, batches, strict=True):
+            if future := group.compilation(task, batch):
+                return compilations.index(future) + 1, len(compilations), future
+        return None
+
     def hold(self, state: RunState) -> RunState:
         """Return a state that waits for ``start``: on the host if there are several (device memory)."""
         return state if len(self) == 1 else jax.device_get(state)
@@ -99,7 +113,7 @@ class ReplicaSet:
         """Return the steps of a plan with the placed batches of all groups; close it at the end."""
         workers = default_workers(jax.default_backend())
         if workers:  # Each worker process would choose the shapes anew.
-            _ = [batches.shapes for group in self._groups for batches in group.batches.values()]
+            _ = [batches.padding for group in self._groups for batches in group.batches.values()]
         return PrefetchedBatches(
             [group.batches for group in self._groups],
             plan,
@@ -110,7 +124,16 @@ class ReplicaSet:
     def step(
         self, states: Sequence[Leaves], task: str, batches: Sequence[Any]
     ) -> tuple[list[Leaves], list[StepMetrics]]:
-        """Start a step of all replicas; return states and metrics by group. ``states`` are donated."""
+        """Start a step of all replicas; the results may not be computed yet.
+
+        Args:
+            states: states of each group; those that the step touches are donated.
+            task: name of the task model.
+            batches: placed batch of each group.
+
+        Returns:
+            The states and the metrics of each group.
+        """
         steps = [
             group.step(leaves, task, batch)
             for group, leaves, batch in zip(self._groups, states, batches, strict=True)

@@ -76,7 +76,10 @@ def resumed_start(
 
 
 def _fresh_progress(setups: Sequence[Setup]) -> Progress:
-    """Return the progress before the first step."""
+    """Return the progress of a replica before its first step: no steps of any task model, no scores.
+
+    All replicas train the same task models: those of the first setup.
+    """
     return Progress(0, dict.fromkeys(setups[0].model.tasks, 0), None, None, 0, 0.0, 0, {})
 
 
@@ -94,6 +97,14 @@ def _warn(folder: RunFolder, start: ReplicaStart, plan: ResumePlan) -> None:
 
 def clear_after(start: Start, folders: Sequence[RunFolder], checkpoints: Sequence[Checkpoints]) -> None:
     """Delete what an earlier process wrote after the start of a run: the run writes it again.
+
+    Of each replica these are newer checkpoints, its summary, later lines of its metrics (damaged lines too,
+    with a warning on standard error), and its note of a divergence unless ``start`` has it.
+
+    Args:
+        start: the start of the run.
+        folders: folder of each replica, in the order of ``start.progress``.
+        checkpoints: checkpoints of each replica, in the same order.
 
     Raises:
         RunError: if something cannot be deleted.

@@ -18,7 +18,7 @@ from mlmt_jax.training.print_progress import ProgressPrinter
 from mlmt_jax.training.record_metrics import record_metrics
 from mlmt_jax.training.replica_set import ReplicaSet
 from mlmt_jax.training.resume import clear_after, fresh_start, resumed_start
-from mlmt_jax.training.run_scores import Scores, score_replica
+from mlmt_jax.training.run_scores import Scores, compile_in_advance, score_replica
 from mlmt_jax.training.setup import Setup
 from mlmt_jax.training.signals import StopRequest, TrainingStopped
 from mlmt_jax.training.summary import replica_summary, run_summary, stored_summary
@@ -56,6 +56,9 @@ def train(
                 print(f"the run is finished: it has had {start.step} steps; {advice}")
                 _report_replicas(folder, summary, start.divergences)
                 return summary
+        replicas.compile_in_advance()
+        if processes.is_first():
+            compile_in_advance(setups[0])
         start = start or fresh_start(replicas, setups)
         before_changes()
         if processes.is_first():
@@ -91,7 +94,10 @@ def _end_replica(folders: Sequence[RunFolder], event: Diverged) -> None:
 def _finished_summary(
     replicas: ReplicaSet, start: Start, folders: Sequence[RunFolder]
 ) -> dict[str, Any] | None:
-    """Return the summary of a run that was resumed after its end, if its scores are stored; else None."""
+    """Return the stored summary of a run that is resumed after its end.
+
+    None means that there is something to do: the run has not ended, or a replica's summary is missing.
+    """
     if not (replicas.length.is_over(start.step, start.task_steps) or _have_all_ended(replicas.config, start)):
         return None
     return _stored_summary(
@@ -152,7 +158,7 @@ def _finish(
             if progress.best_step is not None:  # None: it diverged before it was evaluated
                 replica = replicas[number]
                 params = checkpoints[number].restore_best(progress.best_step, replica.shapes.params)
-                scores = score_replica(replica.setup, replica.pad(params), lambda task, split: True)
+                scores = score_replica(replica.setup, params, lambda task, split: True)
                 divergence = end.divergences.get(number)
                 summary = replica_summary(replicas.config, progress, scores, divergence)
                 replica_folder.write("summary.json", summary)

@@ -1,49 +1,101 @@
-"""Inference: a task model's compiled programs, run on any number of sentences."""
-
-from functools import partial
+"""Inference: the compiled programs of a task model, run on any number of sentences."""
 
 import jax
 import numpy as np
 
 from mlmt_jax.batches.encoded_sentences import EncodedSentences
+from mlmt_jax.batches.inference_batches import batch_shapes, example_batches, word_blocks
 from mlmt_jax.batches.windows import Programs, run_programs
-from mlmt_jax.model import Reader, TaskModel, decode, sentence_emissions, word_features
-from mlmt_jax.training.compiler_options import COMPILER_OPTIONS
-from mlmt_jax.types import Params
+from mlmt_jax.model import (
+    Reader,
+    TaskModel,
+    TaskSettings,
+    by_role,
+    char_features,
+    decode,
+    padded_task,
+    role_params,
+    role_shapes,
+    sentence_emissions,
+    task_settings,
+    without_padding_tags,
+)
+from mlmt_jax.training.programs import Program
+from mlmt_jax.types import DistinctWords, Params
 
-_jit = partial(jax.jit, compiler_options=COMPILER_OPTIONS)
-_features = _jit(word_features, static_argnums=0)
-_decode = _jit(decode, static_argnums=(0, 4))
-_emissions = _jit(sentence_emissions, static_argnums=0)
+
+def _decode(task: TaskModel, read: Reader, params: Params, settings: TaskSettings, x, sentences):
+    return decode(task, params, x, sentences, read, settings)
 
 
-@partial(_jit, static_argnums=(0, 2))
-def _read(task: TaskModel, params: Params, read: Reader, scores, lengths, gold) -> tuple[jax.Array, ...]:
-    return read(scores, task.crf(params), lengths, gold)
+def _read(task: TaskModel, read: Reader, params: Params, settings: TaskSettings, arrays: tuple):
+    scores, lengths, gold = arrays
+    return read(scores, task.chain(params, settings), lengths, gold)
 
 
-def infer(
-    task: TaskModel, params: Params, read: Reader, sentences: EncodedSentences, batch_size: int
-) -> list[tuple[np.ndarray, ...]]:
-    """Apply a reader to the emissions of every sentence.
+# The programs of all task models.
+_char_features, _emissions = Program(char_features, 2), Program(sentence_emissions, 1)
+_decode_program, _read_program = Program(_decode, 2), Program(_read, 2)
 
-    A program is compiled for each new reader and batch shape.
 
-    Args:
-        task: the task model.
-        params: parameters of the run, or of the task model alone.
-        read: what to compute from the emissions, such as the best tags.
-        sentences: encoded, of any number and length.
-        batch_size: sentences in a batch.
+def compile_in_advance(task: TaskModel, read: Reader, sentences: EncodedSentences, batch_size: int) -> None:
+    """Start to compile, in threads, the programs that ``Inference.run`` uses for these sentences."""
+    role_task = by_role(padded_task(task))
+    shapes, settings = role_shapes(role_task), task_settings(task)
+    params = {role: subtree for role, subtree in shapes.items() if role != "word_embed"}
+    d = task.word_embed.module.dimension
+    if task.char_embed is not None:
+        d += task.char_embed.module.features
+        _, block = next(word_blocks(sentences.words))
+        _char_features.compile_in_advance(role_task.char_embed, role_task.char_highway, params, block)
+    for word_ids, batch in example_batches(sentences, batch_shapes(len(sentences.lengths), batch_size)):
+        x = jax.ShapeDtypeStruct((len(word_ids), d), np.float32)
+        _decode_program.compile_in_advance(role_task, read, params, settings, x, batch)
 
-    Returns:
-        The reader's arrays for each sentence, in order. Word axes are padded.
-    """
-    task_params = task.select(params)
-    programs = Programs(
-        features=lambda words: _features(task, task_params, words),
-        read_batch=lambda x, batch: _decode(task, task_params, x, batch, read),
-        emissions=lambda x, batch: _emissions(task, task_params, x, batch),
-        read_emissions=lambda scores, lengths, gold: _read(task, task_params, read, scores, lengths, gold),
-    )
-    return run_programs(sentences, batch_size, programs)
+
+class Inference:
+    """A task model with its parameters, as the programs by role take them."""
+
+    def __init__(self, task: TaskModel, params: Params):
+        """Prepare the parameters: pad them and move them to the device.
+
+        Args:
+            task: the task model.
+            params: parameters of the run, or of the task model alone, of its or of padded shapes.
+        """
+        self._task, self._tags = by_role(padded_task(task)), len(task.crf.module.tag_names)
+        self._params, self._settings = jax.device_put((role_params(task, params), task_settings(task)))
+        # Rows are gathered on the host: the size of a vocabulary would make further programs.
+        self._table = params[task.word_embed.name]["table"]
+
+    def run(self, read: Reader, sentences: EncodedSentences, batch_size: int) -> list[tuple[np.ndarray, ...]]:
+        """Apply a reader to the emissions of every sentence.
+
+        A program is compiled for each new reader and batch shape.
+
+        Args:
+            read: what to compute from the emissions, such as the best tags.
+            sentences: encoded, of any number and length.
+            batch_size: sentences in a batch.
+
+        Returns:
+            The reader's arrays for each sentence, in order. Word axes are padded.
+        """
+        task, params, settings = self._task, self._params, self._settings
+        programs = Programs(
+            features=self._word_features,
+            read_batch=lambda x, batch: _decode_program(task, read, params, settings, x, batch),
+            emissions=lambda x, batch: _emissions(task, params, x, batch, None, settings),
+            read_emissions=lambda *arrays: _read_program(task, read, params, settings, arrays),
+        )
+        results = run_programs(sentences, batch_size, programs)
+        return [without_padding_tags(read, arrays, self._tags) for arrays in results]
+
+    def _word_features(self, words: DistinctWords) -> np.ndarray:
+        """Compute the features of distinct words, (U, d) float32."""
+        task = self._task
+        features = [np.asarray(self._table)[np.asarray(words.table_rows)[words.row_index]]]
+        if task.char_embed is not None:
+            chars = _char_features(task.char_embed, task.char_highway, self._params, words)
+            features.append(np.asarray(chars))
+        return np.concatenate(features, 1)

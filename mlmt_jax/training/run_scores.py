@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mlmt_jax.config import Config
+from mlmt_jax.model import tags_and_losses
+from mlmt_jax.training import run_model
 from mlmt_jax.training.setup import Setup
 from mlmt_jax.training.split_scores import SplitScore, TaskTags, evaluate_split
 from mlmt_jax.types import Params
@@ -36,6 +38,15 @@ def score_replica(setup: Setup, params: Params, is_scored: Callable[[str, str], 
                 for split in splits
             }
     return scores
+
+
+def compile_in_advance(setup: Setup) -> None:
+    """Start to compile, in threads, the programs that score the development and test files."""
+    for task in setup.config.tasks:
+        for split in ("dev", "test"):
+            if split in setup.encoded[task.name]:
+                sentences, size = setup.encoded[task.name][split], setup.config.training.eval_batch_size
+                run_model.compile_in_advance(setup.model.tasks[task.name], tags_and_losses, sentences, size)
 
 
 def headline(config: Config, task: str, score: Mapping[str, Any]) -> float:

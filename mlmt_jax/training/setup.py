@@ -1,22 +1,36 @@
 """The setup of a replica: from a config to corpus, model, optimizers, batches and task weights."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import jax
+import numpy as np
 import optax
 
 from mlmt_jax.batches.encode import encode
 from mlmt_jax.batches.encoded_sentences import EncodedSentences
+from mlmt_jax.batches.replica_batches import StackedBatches
+from mlmt_jax.batches.shapes import choose_padding
 from mlmt_jax.batches.training_batches import OovReplacement, TrainingBatches
 from mlmt_jax.config import Config
 from mlmt_jax.corpus.corpora import Corpus, load_corpora
 from mlmt_jax.corpus.random_streams import INITIAL_KEY
-from mlmt_jax.model import Model, build_model, init_params, put_vectors
-from mlmt_jax.training.optimizers import build_optimizer
+from mlmt_jax.model import (
+    Model,
+    TaskModel,
+    build_model,
+    by_role,
+    init_params,
+    padded_task,
+    put_vectors,
+    task_settings,
+)
+from mlmt_jax.training.optimizers import OptimizerSettings, build_optimizer
 from mlmt_jax.training.plan import check_weights, task_weights
 from mlmt_jax.training.state import RunState, init_state
-from mlmt_jax.training.step import TaskTraining
+from mlmt_jax.training.step import StepSettings, TaskTraining
 from mlmt_jax.training.word_rows import TableUser, table_users
 
 # Steps of a run for which padding is chosen. Not its real number of steps: a run that is resumed with another
@@ -36,22 +50,32 @@ class Setup:
     encoded: _Encodings  # by task model, by split
     batches: dict[str, TrainingBatches]  # by task model, of those with a weight above 0
     optimizers: dict[str, optax.GradientTransformation]  # by task model
-    users: dict[str, tuple[TableUser, ...]]  # by word table that is trained
+    users: dict[str, dict[str, TableUser]]  # by word table that is trained, by task model
     weights: dict[str, float]  # probability of each task model at a step
 
     @cached_property
     def shapes(self) -> RunState:
         """Shapes of the replica's state, as ``jax.ShapeDtypeStruct``."""
+        return self.shapes_of(self.model)
 
-        def state():
-            return init_state(self.model, init_params(self.model, jax.random.key(0)), self.optimizers)
+    def shapes_of(self, model: Model) -> RunState:
+        """Return the shapes of the state of a model with the names of this one, as ``shapes``."""
+        return jax.eval_shape(
+            lambda: init_state(model, init_params(model, jax.random.key(0)), self.optimizers)
+        )
 
-        return jax.eval_shape(state)
-
-    def task_training(self, name: str) -> TaskTraining:
-        """Return the task model of this name with its optimizer and the users of its word table."""
+    def task_training(self, name: str, model: Model | None = None) -> TaskTraining:
+        """Return the training of a task model; of the sizes of ``model``, if given."""
         task = self.model.tasks[name]
-        return TaskTraining(task, self.optimizers[name], self.users.get(task.word_embed.name, ()))
+        sized = task if model is None else model.tasks[name]
+        users = self.users.get(task.word_embed.name, {})
+        names = tuple(sorted(users, key=lambda user: user != name))
+        settings = StepSettings(
+            task_settings(task, len(sized.crf.module.tag_names)),
+            OptimizerSettings.of(self.config.task(name)),
+            [users[user] for user in names],
+        )
+        return TaskTraining(sized, names, settings)
 
 
 def prepare(config: Config) -> Setup:
@@ -117,13 +141,43 @@ def _build(config: Config, corpus: Corpus, encoded: _Encodings) -> Setup:
         if weights[task.name]
     }
     model = build_model(config, corpus.vocabulary.sizes)
-    optimizers = {task.name: build_optimizer(config, task) for task in config.tasks}
     users = table_users(config, batches)
+    optimizers = {
+        task.name: build_optimizer(
+            OptimizerSettings.of(task), task.model.word_embed, is_frozen=task.model.word_embed not in users
+        )
+        for task in config.tasks
+    }
+    batches = pad_together(model, batches)
     return Setup(config, corpus, model, encoded, batches, optimizers, users, weights)
+
+
+_Batches = TypeVar("_Batches", TrainingBatches, StackedBatches)
+
+
+def pad_together(model: Model, batches: Mapping[str, _Batches], parts: int = 1) -> dict[str, _Batches]:
+    """Return the batches of all task models, padded alike if their steps can use the same programs.
+
+    Args:
+        model: the model.
+        batches: batches by task model.
+        parts: number of parts to which the sentences of a batch are dealt out.
+    """
+    kinds: dict[TaskModel, list[str]] = {}
+    for name in batches:
+        kinds.setdefault(by_role(padded_task(model.tasks[name])), []).append(name)
+    paddings = {
+        name: choose_padding([batches[other].needs for other in names], parts)
+        for names in kinds.values()
+        for name in names
+    }
+    return {name: of_task.padded(paddings[name]) for name, of_task in batches.items()}
 
 
 def fresh_state(setup: Setup) -> RunState:
     """Return the state before the first step: initial parameters from the seed, and optimizer states."""
     key = jax.random.fold_in(jax.random.key(setup.config.training.seed), INITIAL_KEY)
     params = put_vectors(init_params(setup.model, key), setup.corpus.pretrained)
-    return jax.jit(lambda params: init_state(setup.model, params, setup.optimizers))(params)
+    # A compiled program that makes zeros would take longer than they do.
+    zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), setup.shapes._replace(params={}))
+    return zeros._replace(params=params)

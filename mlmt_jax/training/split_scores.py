@@ -13,7 +13,7 @@ from mlmt_jax.metrics.unseen import ByWords, count_by_words
 from mlmt_jax.model import TaskModel, tags_and_losses
 from mlmt_jax.text.columns import Sentence
 from mlmt_jax.text.decoded import span_probabilities
-from mlmt_jax.training.run_model import infer
+from mlmt_jax.training.run_model import Inference
 from mlmt_jax.types import Params
 
 #: The arrays that a reader returns for each sentence.
@@ -58,7 +58,7 @@ def evaluate_split(
     batch_size: int,
 ) -> SplitScore:
     """Score a task model on labelled sentences; `encoded` are the same sentences."""
-    predictions = infer(task, params, tags_and_losses, encoded, batch_size)
+    predictions = Inference(task, params).run(tags_and_losses, encoded, batch_size)
     return score_predictions(predictions, tags, sentences)
 
 

@@ -1,40 +1,62 @@
 """One training step of one task model: a pure function, for one replica or for several in turn."""
 
-from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from mlmt_jax.model import TaskModel, batch_loss
+from mlmt_jax.model import TaskModel, TaskSettings, batch_loss, by_role
+from mlmt_jax.training.optimizers import OptimizerSettings, build_optimizer
 from mlmt_jax.training.state import RunState
 from mlmt_jax.training.word_rows import (
-    GatheredRows,
     TableUser,
-    gather_rows,
-    is_table_path,
+    WordRows,
+    catch_up,
+    gather,
     replace_momentum,
-    scatter_rows,
+    scatter,
     table_momentum,
+    table_rows,
+    with_table_rows,
 )
 from mlmt_jax.types import Batch, Params, batch_axes
 
 #: Mapped axes of the batch of several replicas, which share ``step_starts``.
 REPLICA_AXES = batch_axes(words=0, sentences=0)
 
+_TABLE = "word_embed"  # role of the word table
+
+
+class StepSettings(NamedTuple):
+    """Values in which the steps of one program may differ: all task models of one kind share a program."""
+
+    task: TaskSettings
+    optimizer: OptimizerSettings
+    users: list[TableUser]  # of the word table, first the task model of the step; empty if it is frozen
+
 
 class TaskTraining(NamedTuple):
-    """The training of one task model: static arguments of its steps."""
+    """The training of one task model."""
 
     task: TaskModel
-    optimizer: optax.GradientTransformation
-    users: tuple[TableUser, ...]  # task models that train its word table; empty if the table is frozen
+    users: tuple[str, ...]  # task models that train its word table, itself first; empty if it is frozen
+    settings: StepSettings
 
     @property
     def table(self) -> str:
         """The name of the task model's word table."""
         return self.task.word_embed.name
+
+
+class TaskState(NamedTuple):
+    """The part of a ``RunState`` that a step reads and writes, by role; ``WordRows`` hold the word table."""
+
+    params: Params  # by role, without the word table
+    opt_state: optax.OptState  # by role; None for the momentum of the word table
+    step: Any  # () int32
+    # () int32, steps of the task model, and of the others that train its word table.
+    task_steps: list[Any]
 
 
 class StepMetrics(NamedTuple):
@@ -44,19 +66,47 @@ class StepMetrics(NamedTuple):
     gradient_norm: jax.Array  # () float32, over all of the task model's gradients, before clipping
 
 
-def touches(training: TaskTraining, path: tuple) -> bool:
-    """Return True if a step of the task model reads or writes the leaf of ``RunState`` at this key path."""
-    field, *keys = [getattr(entry, "key", getattr(entry, "name", None)) for entry in path]
-    task, partners = training.task, [user.task for user in training.users]
-    match field:
-        case "params":
-            return keys[0] in [part.name for part in task.parts.values()]
-        case "opt_states":
-            return keys[0] == task.name or (keys[0] in partners and is_table_path(path, training.table))
-        case "step":
-            return True
-        case _:  # task_steps, synced
-            return keys[0] == task.name or keys[0] in partners
+def select(training: TaskTraining, state: RunState) -> tuple[TaskState, WordRows]:
+    """Return the part of a state that a step of the task model reads and writes, and its word table."""
+    task = training.task
+    roles = {part.name: role for role, part in task.parts.items()}
+    opt_state = replace_momentum(state.opt_states[task.name], training.table, None)
+    steps = [state.task_steps[user] for user in training.users or (task.name,)]
+    params = {roles[name]: subtree for name, subtree in task.select(state.params).items()}
+    del params[_TABLE]
+    task_state = TaskState(params, _renamed(opt_state, roles), state.step, steps)
+    return task_state, table_rows(state, training.table, training.users)
+
+
+def merge(training: TaskTraining, state: RunState, task_state: TaskState, rows: WordRows) -> RunState:
+    """Return a state with another part of a task model and word table: the inverse of ``select``."""
+    task = training.task
+    names = {role: part.name for role, part in task.parts.items()}
+    momentum = table_momentum(state.opt_states[task.name], training.table) if training.users else None
+    opt_state = replace_momentum(_renamed(task_state.opt_state, names), training.table, momentum)
+    params = {names[role]: subtree for role, subtree in task_state.params.items()}
+    state = state._replace(
+        params={**state.params, **params},
+        opt_states={**state.opt_states, task.name: opt_state},
+        step=task_state.step,
+        task_steps={**state.task_steps, task.name: task_state.task_steps[0]},
+    )
+    return with_table_rows(state, training.table, training.users, rows)
+
+
+def _renamed(opt_state: Any, names: dict[str, str]) -> Any:
+    """Return the state of ``build_optimizer`` with other keys of the components."""
+
+    def rename(node: Any) -> Any:
+        if isinstance(node, dict):
+            return {names[key]: value for key, value in node.items()}
+        if isinstance(node, tuple):
+            children = map(rename, node)
+            return type(node)(*children) if hasattr(node, "_fields") else tuple(children)
+        return node
+
+    groups = {label: rename(group) for label, group in opt_state.inner_states.items()}
+    return opt_state._replace(inner_states=groups)
 
 
 def train_step(
@@ -67,82 +117,77 @@ def train_step(
     Only the rows of the word table that occur in the batch are read and written.
 
     Args:
-        training: the task model and its optimizer; static.
-        state: state of one replica; leaves that the step does not touch (``touches``) may be None.
+        training: the training of the task model, of the shapes of the state.
+        state: state of one replica.
         batch: batch of the task's training data.
         key: key of the replica; ``state.step`` is folded in for the step.
     """
-    rows = gather_rows(training.users, training.table, state, batch.words.table_rows)
-    state, rows, metrics = _update(training, state, rows, batch, key)
-    return scatter_rows(training.users, training.table, state, rows), metrics
+    task_state, tables = select(training, state)
+    rows = gather(tables, batch.words.table_rows)
+    task = by_role(training.task)
+    task_state, rows, metrics = task_step(task, task_state, rows, (batch, training.settings, key))
+    tables = scatter(tables, batch.words.table_rows, rows) if training.users else tables
+    return merge(training, state, task_state, tables), metrics
 
 
-def train_steps_in_turn(
-    training: TaskTraining, states: RunState, batch: Batch, keys: jax.Array
-) -> tuple[RunState, StepMetrics]:
-    """Take ``train_step`` for R replicas, one after the other, in one program.
-
-    Rows of the word table are gathered and scattered for all replicas at once. The loop over replicas copies
-    all that it takes, so it does not take the tables.
+def task_step(
+    task: TaskModel, state: TaskState, rows: WordRows, inputs: tuple[Batch, StepSettings, jax.Array]
+) -> tuple[TaskState, WordRows, StepMetrics]:
+    """Take a step on the parts that it reads and writes.
 
     Args:
-        training: as for ``train_step``.
-        states: states with a leading axis R.
-        batch: batch with a leading axis R, except for ``step_starts``.
-        keys: (R,) keys.
+        task: the task model by role; static.
+        state: its state.
+        rows: the rows of the word table that the batch contains, with pending updates.
+        inputs: the batch, the settings, and the key as for ``train_step``.
     """
-    users, table = training.users, training.table
-    rows = jax.vmap(partial(gather_rows, users, table))(states, batch.words.table_rows)
-    has_rows = lambda path: path[0].name == "synced" or is_table_path(path, table)
-    empty = jnp.zeros(len(states.step))
-    small = jax.tree.map_with_path(lambda path, leaf: empty if has_rows(path) else leaf, states)
-    step_starts = batch.sentences.step_starts
-    mapped = batch._replace(sentences=batch.sentences._replace(step_starts=None))
-
-    def update_replica(replica):
-        state, rows, batch, key = replica
-        batch = batch._replace(sentences=batch.sentences._replace(step_starts=step_starts))
-        return _update(training, state, rows, batch, key)
-
-    small, rows, metrics = jax.lax.map(update_replica, (small, rows, mapped, keys))
-    states = jax.tree.map_with_path(
-        lambda path, leaf, before: before if has_rows(path) else leaf, small, states
-    )
-    return jax.vmap(partial(scatter_rows, users, table))(states, rows), metrics
-
-
-def _update(
-    training: TaskTraining, state: RunState, rows: GatheredRows, batch: Batch, key: jax.Array
-) -> tuple[RunState, GatheredRows, StepMetrics]:
-    """Update the gathered rows of the word table and all else of the state; the table is not used."""
-    task, optimizer, users = training
-    table = training.table
+    batch, settings, key = inputs
+    is_frozen = not settings.users
+    rows = catch_up(rows, settings.users, state.task_steps[: len(settings.users)])
     # The model uses the gathered rows as its whole table.
     words = batch.words._replace(table_rows=jnp.arange(len(batch.words.table_rows)))
     batch = batch._replace(words=words)
-    params = {**task.select(state.params), table: {"table": rows.rows}}
-    opt_state = state.opt_states[task.name]
-    if users:
-        opt_state = replace_momentum(opt_state, table, rows.momenta[task.name])
+    params = {**state.params, _TABLE: {"table": rows.values}}
+    optimizer = build_optimizer(settings.optimizer, _TABLE, is_frozen=is_frozen)
+    opt_state = state.opt_state
+    if not is_frozen:
+        opt_state = replace_momentum(opt_state, _TABLE, rows.momenta[0])
     step_key = jax.random.fold_in(key, state.step)
 
     def loss_of(params: Params) -> jax.Array:
-        if not users:  # frozen
-            params = {**params, table: jax.lax.stop_gradient(params[table])}
-        return batch_loss(task, params, batch, step_key)
+        if is_frozen:
+            params = {**params, _TABLE: jax.lax.stop_gradient(params[_TABLE])}
+        return batch_loss(task, params, batch, step_key, settings.task)
 
     loss, gradients = jax.value_and_grad(loss_of)(params)
     updates, opt_state = optimizer.update(gradients, opt_state, params)
     new_params: Params = optax.apply_updates(params, updates)  # type: ignore[assignment]
-    new_rows = new_params.pop(table)["table"]
-    if users:
-        momenta = {**rows.momenta, task.name: table_momentum(opt_state, table)}
-        rows = rows._replace(rows=new_rows, momenta=momenta)
-        opt_state = replace_momentum(opt_state, table, table_momentum(state.opt_states[task.name], table))
-    state = state._replace(
-        params={**state.params, **new_params},
-        opt_states={**state.opt_states, task.name: opt_state},
-        step=state.step + 1,
-        task_steps={**state.task_steps, task.name: state.task_steps[task.name] + 1},
-    )
+    values = new_params.pop(_TABLE)["table"]
+    task_steps = [state.task_steps[0] + 1, *state.task_steps[1:]]
+    if not is_frozen:
+        synced = [
+            jnp.broadcast_to(steps, old.shape) for steps, old in zip(task_steps, rows.synced, strict=True)
+        ]
+        rows = WordRows(values, [table_momentum(opt_state, _TABLE), *rows.momenta[1:]], synced)
+        opt_state = replace_momentum(opt_state, _TABLE, None)
+    state = TaskState(new_params, opt_state, state.step + 1, task_steps)
     return state, rows, StepMetrics(loss, optax.tree.norm(gradients))
+
+
+def task_steps_in_turn(
+    task: TaskModel, states: TaskState, rows: WordRows, inputs: tuple[Batch, StepSettings, jax.Array]
+) -> tuple[TaskState, WordRows, StepMetrics]:
+    """Take ``task_step`` for R replicas, one after the other, in one program.
+
+    The arguments have a leading axis R, except for ``step_starts`` of the batch and the settings.
+    """
+    batch, settings, keys = inputs
+    step_starts = batch.sentences.step_starts
+    mapped = batch._replace(sentences=batch.sentences._replace(step_starts=None))
+
+    def step_of_replica(replica: Any) -> tuple[TaskState, WordRows, StepMetrics]:
+        state, rows, batch, key = replica
+        batch = batch._replace(sentences=batch.sentences._replace(step_starts=step_starts))
+        return task_step(task, state, rows, (batch, settings, key))
+
+    return jax.lax.map(step_of_replica, (states, rows, mapped, keys))

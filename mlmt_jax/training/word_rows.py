@@ -10,8 +10,8 @@ model that trains the table. The result is exactly that of updating every row at
 """
 
 import math
-from collections.abc import Container, Mapping
-from typing import NamedTuple
+from collections.abc import Container, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,14 +24,14 @@ from mlmt_jax.types import Array, Params
 
 
 class TableUser(NamedTuple):
-    """A task model that trains a word table. Hashable: a static argument of jit."""
+    """A task model that trains a word table, with its optimizer's numbers as () float32."""
 
-    task: str
-    momentum: float
-    learning_rate: float  # at the task model's first step
-    log_decay: float  # log of the learning rate's factor per step
+    learning_rate: Any  # at the task model's first step
+    log_decay: Any  # log of the learning rate's factor per step
+    momentum: Any
+    log_momentum: Any  # without momentum, that of a tiny number: v is gone after one step
 
-    def pending_update(self, since: jax.Array, now: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def pending_update(self, since: Array, now: Array) -> tuple[jax.Array, jax.Array]:
         """Return the pending update of rows that were not in the batches of steps ``since`` to ``now`` - 1.
 
         Args:
@@ -42,100 +42,108 @@ class TableUser(NamedTuple):
             (k,) float32, displacement / v to subtract; and (k,) float32, factor of v.
         """
         steps = (now - since).astype(jnp.float32)
-        # Without momentum, v is gone after one step: a positive number has a logarithm.
-        log_momentum = math.log(self.momentum or np.finfo(np.float32).tiny)
-        log_ratio = log_momentum + self.log_decay
-        total = jnp.expm1(steps * log_ratio) / math.expm1(log_ratio)
+        log_ratio = self.log_momentum + self.log_decay
+        total = jnp.expm1(steps * log_ratio) / jnp.expm1(log_ratio)
         rate = self.learning_rate * jnp.exp(since * self.log_decay)
-        return rate * self.momentum * total, jnp.exp(steps * log_momentum)
+        return rate * self.momentum * total, jnp.exp(steps * self.log_momentum)
 
 
-def table_users(config: Config, trained_tasks: Container[str]) -> dict[str, tuple[TableUser, ...]]:
-    """Return the users of each word table that is not frozen.
+def table_user(momentum: float, learning_rate: float, log_decay: float) -> TableUser:
+    """Return a user from its momentum, first learning rate, and log of the rate's factor per step."""
+    log_momentum = math.log(momentum or np.finfo(np.float32).tiny)
+    with np.errstate(over="ignore"):  # a run with such a rate diverges, and says so
+        return TableUser(*map(np.float32, (learning_rate, log_decay, momentum, log_momentum)))
+
+
+def table_users(config: Config, trained_tasks: Container[str]) -> dict[str, dict[str, TableUser]]:
+    """Return the users of each word table that is not frozen, by table and task model.
 
     Args:
         config: config of the run.
         trained_tasks: names of the task models that are ever trained; the others use no table.
     """
-    users: dict[str, tuple[TableUser, ...]] = {}
+    users: dict[str, dict[str, TableUser]] = {}
     for task in config.tasks:
         table = config.component(task.model.word_embed)
         if getattr(table, "trainable", True):
-            users.setdefault(table.name, ())
+            of_table = users.setdefault(table.name, {})
             if task.name in trained_tasks:
                 log_decay = math.log(task.decay_rate) / task.decay_step
-                users[table.name] += (TableUser(task.name, task.momentum, task.learning_rate, log_decay),)
+                of_table[task.name] = table_user(task.momentum, task.learning_rate, log_decay)
     return users
 
 
-class GatheredRows(NamedTuple):
-    """The rows of a word table that a batch contains, up to date."""
+class WordRows(NamedTuple):
+    """Rows of a word table and what its users keep for each: whole tables, or the rows of a batch."""
 
-    rows: jax.Array  # (U, d)
-    momenta: dict[str, jax.Array]  # by task model, (U, d)
-    targets: jax.Array  # (U,) int32, their rows in the table; beyond the table for padding
+    values: Any  # (rows, d) float32
+    momenta: list[Any]  # by user, (rows, d) float32
+    synced: list[Any]  # by user, (rows,) int32, its steps that are applied to each row
 
 
-def gather_rows(users: tuple[TableUser, ...], table: str, state: RunState, table_rows: Array) -> GatheredRows:
-    """Gather rows of a word table and apply the pending updates of all its users.
+def table_rows(state: RunState, table: str, users: Sequence[str]) -> WordRows:
+    """Return the whole table with momenta and synced steps of its users, in the given order."""
+    return WordRows(
+        state.params[table]["table"],
+        [table_momentum(state.opt_states[user], table) for user in users],
+        [state.synced[user] for user in users],
+    )
 
-    Args:
-        users: users of the table; static.
-        table: name of the embedding component.
-        state: state of one replica.
-        table_rows: (U,) int32, as in ``DistinctWords``.
-    """
-    values = state.params[table]["table"]
+
+def with_table_rows(state: RunState, table: str, users: Sequence[str], rows: WordRows) -> RunState:
+    """Return the state with another table, momenta and synced steps: the inverse of ``table_rows``."""
+    opt_states = {
+        user: replace_momentum(state.opt_states[user], table, momentum)
+        for user, momentum in zip(users, rows.momenta, strict=True)
+    }
+    return state._replace(
+        params={**state.params, table: {"table": rows.values}},
+        opt_states={**state.opt_states, **opt_states},
+        synced={**state.synced, **dict(zip(users, rows.synced, strict=True))},
+    )
+
+
+def gather(rows: WordRows, indices: Array) -> WordRows:
+    """Gather rows of whole tables; ``indices`` (U,) int32 as ``DistinctWords.table_rows``."""
+    return jax.tree.map(lambda array: array[indices], rows)
+
+
+def scatter(rows: WordRows, indices: Array, gathered: WordRows) -> WordRows:
+    """Return whole tables with rows replaced by gathered ones; those of padding are dropped."""
     # Rows ascend: only the first can be row 0, every other 0 is padding.
-    is_row = (jnp.arange(len(table_rows)) == 0) | (table_rows > 0)
-    targets = jnp.where(is_row, table_rows, len(values))
-    rows, momenta = values[table_rows], {}
-    for user in users:
-        momentum = table_momentum(state.opt_states[user.task], table)[table_rows]
-        factor, decay = user.pending_update(state.synced[user.task][table_rows], state.task_steps[user.task])
-        rows -= factor[:, None] * momentum
-        momenta[user.task] = decay[:, None] * momentum
-    return GatheredRows(rows, momenta, targets)
+    is_row = (jnp.arange(len(indices)) == 0) | (indices > 0)
+    targets = jnp.where(is_row, indices, len(rows.values))
+    return jax.tree.map(lambda array, new: array.at[targets].set(new, mode="drop"), rows, gathered)
 
 
-def scatter_rows(
-    users: tuple[TableUser, ...], table: str, state: RunState, gathered: GatheredRows
-) -> RunState:
-    """Return the state with rows and momenta written to the table and marked as up to date.
+def catch_up(rows: WordRows, users: Sequence[TableUser], steps: Sequence[Array]) -> WordRows:
+    """Apply the pending updates of all users; ``synced`` stays as it is.
 
     Args:
-        users: users of the table; static. Without any, nothing is written.
-        table: name of the embedding component.
-        state: state of one replica, after a step but for the rows.
-        gathered: the rows after the step.
+        rows: whole tables or gathered rows.
+        users: users in the order of ``rows.momenta``.
+        steps: () int32, steps of each user.
     """
-    if not users:
-        return state
-    put = lambda values, rows: values.at[gathered.targets].set(rows, mode="drop")
-    opt_states, synced = dict(state.opt_states), dict(state.synced)
-    for user in users:
-        opt_state = opt_states[user.task]
-        momentum = put(table_momentum(opt_state, table), gathered.momenta[user.task])
-        opt_states[user.task] = replace_momentum(opt_state, table, momentum)
-        synced[user.task] = put(synced[user.task], state.task_steps[user.task])
-    params = {**state.params, table: {"table": put(state.params[table]["table"], gathered.rows)}}
-    return state._replace(params=params, opt_states=opt_states, synced=synced)
+    values, momenta = rows.values, []
+    for user, momentum, synced, now in zip(users, rows.momenta, rows.synced, steps, strict=True):
+        factor, decay = user.pending_update(synced, now)
+        values = values - factor[:, None] * momentum
+        momenta.append(decay[:, None] * momentum)
+    return rows._replace(values=values, momenta=momenta)
 
 
-def current_params(users: Mapping[str, tuple[TableUser, ...]], state: RunState) -> Params:
+def current_params(users: Mapping[str, Mapping[str, TableUser]], state: RunState) -> Params:
     """Return the parameters with the pending updates of all rows, for evaluation; the state is not changed.
 
     Args:
-        users: users of each word table; static.
-        state: state of one replica.
+        users: users of each word table, by table, then by task model.
+        state: state of one replica, as JAX arrays.
     """
     params = dict(state.params)
-    for table, several in users.items():
-        values = params[table]["table"]
-        for user in several:
-            factor, _ = user.pending_update(state.synced[user.task], state.task_steps[user.task])
-            values -= factor[:, None] * table_momentum(state.opt_states[user.task], table)
-        params[table] = {"table": values}
+    for table, of_table in users.items():
+        steps = [state.task_steps[user] for user in of_table]
+        rows = catch_up(table_rows(state, table, list(of_table)), list(of_table.values()), steps)
+        params[table] = {"table": rows.values}
     return params
 
 
@@ -151,7 +159,7 @@ def table_momentum(opt_state: optax.OptState, table: str) -> jax.Array:
     return momentum
 
 
-def replace_momentum(opt_state: optax.OptState, table: str, momentum: jax.Array) -> optax.OptState:
-    """Return the optimizer state with another momentum of a word table; its number of rows may differ."""
+def replace_momentum(opt_state: optax.OptState, table: str, momentum: Any) -> optax.OptState:
+    """Return the optimizer state with another momentum of a word table, None for none; rows may differ."""
     replace = lambda path, leaf: momentum if is_table_path(path, table) else leaf
-    return jax.tree.map_with_path(replace, opt_state)
+    return jax.tree.map_with_path(replace, opt_state, is_leaf=lambda node: node is None)

@@ -9,7 +9,7 @@ from dense import DenseSentence, encode_dense
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlmt_jax.batches.inference_batches import sorted_batches, word_blocks
+from mlmt_jax.batches.inference_batches import batch_shapes, sorted_batches, word_blocks
 
 
 def spellings(sentences: list[DenseSentence]) -> set[tuple[int, ...]]:
@@ -45,7 +45,7 @@ def test_blocks_hold_every_distinct_word_once(lengths, longest_word, seed):
     assert set(block_words) == spellings(sentences)
     assert len(set(sizes)) == 1
     [(size, chars)] = set(sizes)
-    assert size in {16, 64, 256, 1024}
+    assert size in {64, 1024}
     assert chars == 8 * size
 
 
@@ -64,20 +64,17 @@ def test_many_words_fill_their_blocks():
 @settings(max_examples=40)
 def test_sorted_batches_hold_every_sentence_once_by_length(lengths, batch_size):
     sentences = encode_dense(make_sentences(lengths))
-    bounds = sentences.bounds
-    batch_indices, longest, programs = [], [], {}
-    for indices, word_ids, batch in sorted_batches(sentences, batch_size):
+    bounds, shapes = sentences.bounds, batch_shapes(len(lengths), batch_size)
+    batch_indices, longest = [], []
+    for indices, word_ids, batch in sorted_batches(sentences, shapes):
         batch_indices.append(indices.tolist())
         longest.append(max(lengths[i] for i in indices))
         rows, n = batch.packed_index.shape
-        most = batch_size if n <= 32 else max(1, batch_size * 32 // n)
-        assert rows in {1, 4, 16, most}
-        assert len(indices) <= rows <= most
-        assert n in {16, 32, 64, 128, 256}
-        room = rows * n if rows < most or rows == 1 else -(-3 * rows * n // 4)
-        assert {len(word_ids), len(batch.dropout_ids), len(batch.reversal)} == {room + rows}
-        if rows == most:
-            programs.setdefault(n, set()).add(rows)
+        [shape] = {shape for shape in shapes if (shape.rows, shape.sentence_words) == (rows, n)}
+        assert len(indices) <= rows <= batch_size
+        assert all(n == 512 or lengths[i] <= n == 64 for i in indices)
+        packed_words = shape.packed_words + rows
+        assert {len(word_ids), len(batch.dropout_ids), len(batch.reversal)} == {packed_words}
         assert batch.lengths.tolist() == [*(lengths[i] for i in indices), *[0] * (rows - len(indices))]
         for row, i in enumerate(indices):
             start, end = bounds[i]
@@ -86,28 +83,27 @@ def test_sorted_batches_hold_every_sentence_once_by_length(lengths, batch_size):
             np.testing.assert_array_equal(batch.tags[row, : lengths[i]], sentences.tags[start:end])
         assert_packed(word_ids, batch)
     assert sorted(i for batch in batch_indices for i in batch) == list(range(len(lengths)))
-    assert all(len(sizes) == 1 for sizes in programs.values())
     assert all(a <= b for a, b in pairwise(longest))
 
 
-def shapes(lengths: list[int], batch_size: int) -> list[tuple[int, int]]:
+def rows_of_batches(lengths: list[int], batch_size: int) -> list[tuple[int, int]]:
     """Return the number of sentences and of rows of each batch."""
-    batches = sorted_batches(encode_dense(make_sentences(lengths)), batch_size)
+    sentences = encode_dense(make_sentences(lengths))
+    batches = sorted_batches(sentences, batch_shapes(len(lengths), batch_size))
     return [(len(indices), batch.packed_index.shape[0]) for indices, _, batch in batches]
 
 
-def test_full_batches_close_when_their_words_are_full():
-    batch_shapes = shapes([16] * 40 + [10] * 40, 8)
-    # A batch has all 8 sentences of ten words, but only three quarters of those of sixteen.
-    assert batch_shapes[:5] == [(8, 8)] * 5
-    assert batch_shapes[5:12] == [(6, 8)] * 6 + [(4, 4)]
+def test_a_batch_closes_when_its_rows_or_words_are_full():
+    # 32 rows have room for 512 words.
+    assert rows_of_batches([10] * 70, 32) == [(32, 32), (32, 32), (6, 32)]
+    assert rows_of_batches([40] * 30, 32) == [(12, 32), (12, 32), (6, 32)]
 
 
 def test_batches_of_long_sentences_have_fewer_rows():
-    assert shapes([40] * 16, 16) == [(8, 8)] * 2
-    assert shapes([20] * 16 + [100] * 8, 16) == [(16, 16)] + [(3, 4)] * 2 + [(2, 4)]
+    assert rows_of_batches([20] * 30 + [100] * 8, 32) == [(25, 32), (5, 32), (4, 4), (4, 4)]
+    assert rows_of_batches([512], 32) == [(1, 1)]
 
 
-@pytest.mark.parametrize(("count", "rows"), [(1, 1), (2, 4), (4, 4), (5, 16), (17, 20), (20, 20)])
+@pytest.mark.parametrize(("count", "rows"), [(1, 1), (2, 16), (16, 16), (17, 20), (20, 20)])
 def test_few_sentences_get_few_rows(count, rows):
-    assert shapes([3] * count, 20) == [(count, rows)]
+    assert rows_of_batches([3] * count, 20) == [(count, rows)]

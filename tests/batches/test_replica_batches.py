@@ -61,7 +61,7 @@ def test_each_replica_has_its_batch() -> None:
                 index = packed.packed_index[sentence, :length]
                 np.testing.assert_array_equal(index, packed.step_starts[:length] + slot)
                 np.testing.assert_array_equal(packed.reversal[index], index[::-1])
-    assert len(shapes) <= len(stacked.shapes)
+    assert len(shapes) <= len(stacked.padding.shapes)
 
 
 def test_dealt_out_batches_have_the_same_sentences() -> None:

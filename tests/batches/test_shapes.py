@@ -1,74 +1,93 @@
 """Shapes of training batches: every batch fits one, and no other choice costs less."""
 
 import math
-from itertools import combinations
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlmt_jax.batches.shapes import Shape, choose_shapes, fit
+from mlmt_jax.batches.shapes import Needs, Shape, TaskNeeds, choose_padding, fit
 
-SIZES = st.tuples(st.integers(0, 30), st.integers(0, 300), st.integers(0, 150), st.integers(0, 900))
-NEEDED = st.lists(SIZES.map(lambda sizes: Shape(*sizes)), min_size=1, max_size=7)
+LADDER = [math.ceil(2 ** (k / 4)) * 16 for k in range(40)]
 
-
-def rounded(need, margins=(1, 1, 1, 1)) -> Shape:
-    """Round up to multiples of 4 words per sentence, 16 packed and distinct words, 64 characters."""
-    sizes = zip(need, margins, (4, 16, 16, 64), strict=True)
-    return Shape(
-        *(math.ceil(max(size * margin, 1) / multiple) * multiple for size, margin, multiple in sizes)
-    )
+LENGTHS = st.lists(st.integers(0, 60), min_size=1, max_size=8)
 
 
-def cost(needed, rows: int, steps: float, shapes) -> float:
-    """Return the microseconds of a run: of padded, packed and distinct words, characters, and programs."""
-    each = (rows * 1.0, 30.0, 6.0, 0.6)
-    computed = [sum(a * b for a, b in zip(each, fit(need, shapes), strict=True)) for need in needed]
-    return sum(computed) / len(computed) * steps + 5.5e6 * len(shapes)
+def make_needs(lengths: list[int], new_words: float = 0.7, word_chars: int = 5) -> Needs:
+    ordered = np.sort(np.array(lengths, np.int32))[::-1]
+    distinct = math.ceil(new_words * ordered.sum())
+    return Needs(ordered, distinct, word_chars * distinct)
 
 
-@given(NEEDED, st.integers(1, 30), st.sampled_from([0.0, 10.0, 3000.0, 1_000_000.0]))
-@settings(max_examples=60)
-def test_no_other_choice_of_shapes_costs_less(needed, rows, steps):
-    most = Shape(*map(max, zip(*needed, strict=True)))
-    chosen = choose_shapes(needed, most, rows, steps)
-    limit = rounded(most)
-    sizes = [
-        Shape(*map(min, zip(rounded(need, (1, 1.03, 1.05, 1.05)), limit, strict=True))) for need in needed
+def make_task(batches: list[list[int]], steps: float = 1000.0, **kwargs) -> TaskNeeds:
+    rows = max(map(len, batches))
+    longest = [
+        max((sorted(batch)[-1 - i] for batch in batches if len(batch) > i), default=0) for i in range(rows)
     ]
-    choices = []
-    for count in range(4):
-        for cuts in combinations(sorted({size.packed_words for size in sizes}), count):
-            groups = [[size for size in sizes if size.packed_words <= cut] for cut in cuts]
-            divided = [Shape(*map(max, zip(*some, strict=True))) for some in groups]
-            choices.append((*(shape for shape in divided if shape != limit), limit))
-    assert chosen in choices
-    least = min(cost(sizes, rows, steps, choice) for choice in choices)
-    assert cost(sizes, rows, steps, chosen) == pytest.approx(least)
-    assert all(fit(need, chosen) in chosen for need in needed)
+    return TaskNeeds([make_needs(batch, **kwargs) for batch in batches], make_needs(longest, 1.0), steps)
 
 
-def test_a_rarely_trained_task_gets_one_shape_and_a_frequent_one_several():
-    needed = [Shape(8, 90, 60, 300), Shape(20, 300, 200, 1000), Shape(60, 800, 600, 3000)] * 5
-    [shape] = choose_shapes(needed, needed[2], 19, 30.0)
-    assert shape == (60, 800, 608, 3008)
-    assert choose_shapes(needed, needed[2], 19, 1e7) == ((8, 96, 64, 320), (20, 320, 224, 1088), shape)
+def cost(tasks: list[TaskNeeds], rows: int, shapes: tuple[Shape, ...]) -> float:
+    """Return the microseconds of a run: of packed words, and of a second program."""
+    total = 5.5e6 * (len(shapes) - 1)
+    for task in tasks:
+        words = [fit(needs.shape(rows), shapes).packed_words for needs in task.batches]
+        total += 25.0 * task.steps * sum(words) / len(words)
+    return total
 
 
-def test_the_last_shape_fits_batches_that_the_first_epoch_does_not_have():
-    needed, most = [Shape(8, 90, 60, 300)] * 5, Shape(40, 500, 480, 3000)
-    small, large = choose_shapes(needed, most, 19, 3000.0)
-    assert small == (8, 96, 64, 320)
-    assert large == (40, 512, 480, 3008)
-    assert fit(Shape(9, 90, 60, 300), (small, large)) == large
+@given(
+    st.lists(st.lists(LENGTHS, min_size=1, max_size=6), min_size=1, max_size=3),
+    st.sampled_from([0.0, 50.0, 1e6]),
+)
+@settings(max_examples=60)
+def test_every_batch_fits_and_no_other_small_shape_costs_less(batches, steps):
+    tasks = [make_task(of_task, steps) for of_task in batches]
+    rows, shapes = choose_padding(tasks)
+    assert rows == max(len(task.most.lengths) for task in tasks)
+    assert 1 <= len(shapes) <= 2
+    assert all(fit(needs.shape(rows), shapes) for task in tasks for needs in (*task.batches, task.most))
+    assert {shape.packed_words for shape in shapes} <= set(LADDER)
+    largest = shapes[-1]
+    if steps:
+        # All sizes of a shape follow from its packed words.
+        ratio = [size / largest.packed_words for size in largest]
+        for words in [size for size in LADDER if size < largest.packed_words]:
+            n = math.ceil(math.ceil(2.5 * words / rows) / 8) * 8
+            other = Shape(n, words, words, round(ratio[3] * words))
+            assert cost(tasks, rows, shapes) <= cost(tasks, rows, (other, largest)) + 1e-3
+        assert cost(tasks, rows, shapes) <= cost(tasks, rows, (largest,)) + 1e-3
 
 
-def test_many_sizes_give_few_shapes():
-    needed = [Shape(i, 19 * i, 15 * i, 80 * i) for i in range(1, 200)]
-    shapes = choose_shapes(needed, needed[-1], 19, 1e6)
-    assert len(shapes) == 4
-    assert shapes[-1] == rounded(needed[-1])
+def test_a_short_run_gets_one_shape_and_a_long_one_two():
+    batches = [[5] * 10, [6] * 10, [40] * 10]
+    [shape] = choose_padding([make_task(batches, 10.0)]).shapes
+    assert shape == (128, 512, 512, 4 * 512)
+    assert choose_padding([make_task(batches, 1e6)]).shapes == ((24, 80, 80, 4 * 80), shape)
+
+
+def test_other_sentences_of_about_the_same_lengths_get_few_other_shapes():
+    random = np.random.default_rng(0)
+    draw = lambda: np.sort(random.gamma(6.0, 2.0, 950).astype(int)).reshape(50, 19).tolist()
+    assert len({choose_padding([make_task(draw())]) for _ in range(20)}) <= 3
+
+
+def test_task_models_are_padded_together():
+    short, long = make_task([[4] * 6] * 3), make_task([[30] * 9] * 3)
+    rows, shapes = choose_padding([short, long])
+    assert rows == 9
+    assert fit(short.batches[0].shape(9), shapes) == shapes[0] != shapes[-1]
+    assert choose_padding([long]).shapes == shapes[1:]
+
+
+def test_parts_share_the_words_of_a_batch():
+    task = make_task([[20] * 8] * 4)
+    whole, parts = choose_padding([task]), choose_padding([task], parts=4)
+    assert whole.rows == parts.rows == 8
+    assert parts.shapes[-1].packed_words < whole.shapes[-1].packed_words / 2
+    assert choose_padding([make_task([[20] * 9])], parts=4).rows == 12
+    assert all(fit(task.most.shape(8, 4), parts.shapes) for _ in range(1))
 
 
 def test_fit_takes_the_first_shape_that_holds_all():

@@ -22,13 +22,12 @@ def make_vectors(words: list[str], dimension: int = 3) -> Vectors:
 
 
 def build(
-    counts: Mapping[str, int], vectors: Vectors | None, *, ignore_case: bool, keep_file: bool
+    counts: Mapping[str, int], vectors: Vectors, *, ignore_case: bool, keep_file: bool
 ) -> tuple[WordVocab, PretrainedRows | None]:
     """Return vocabulary and pretrained rows of a table."""
     data = {"name": "words", "model": "embedding", "dimension": 3, "ignore_case": ignore_case}
     spec = EmbeddingConfig(**data, vocabulary="file" if keep_file else "data")
-    file = (vectors, Findings("vectors")) if vectors and vectors.words else None
-    table = build_word_table(spec, Counter(counts), file)
+    table = build_word_table(spec, Counter(counts), (vectors, Findings("vectors")))
     return table.vocab, table.pretrained
 
 
@@ -62,7 +61,7 @@ def test_training_word_starts_from_vector_of_its_fallback():
 
 
 def test_table_without_file_has_no_vectors():
-    vocab, pretrained = build({"a": 1, "B": 2}, None, ignore_case=False, keep_file=True)
+    vocab, pretrained = build({"a": 1, "B": 2}, make_vectors([]), ignore_case=False, keep_file=True)
     assert (vocab.words, pretrained) == (("B", "a"), None)
 
 

@@ -11,7 +11,7 @@ from dense import DenseSentence, pack_dense
 from modules import Params, applied, initial_params, random_params
 
 from mlmt_jax.model.encoder import LSTM, WordEmbedding
-from mlmt_jax.model.masking import random_bytes
+from mlmt_jax.model.masking import dropout, random_bytes
 
 N, D, SIZE = 6, 4, 3
 LENGTHS = np.array([0, 1, N, 4, 2], np.int32)
@@ -63,7 +63,8 @@ def run(lstm: LSTM, params: Params, x, key=None) -> jax.Array:
     words = jnp.zeros((P, D)).at[PACKED.packed_index].set(x, mode="drop")
     sites = [lstm.features] * (lstm.num_layers - 1)
     bits = random_bytes(key, PACKED.dropout_ids, sites) if sites and key is not None else ()
-    outputs = lstm.apply({"params": params}, words, PACKED.reversal, PACKED.step_starts, ROWS, bits)
+    drops = [partial(dropout, rate=lstm.dropout, bits=layer) for layer in bits]
+    outputs = lstm.apply({"params": params}, words, PACKED.reversal, PACKED.step_starts, ROWS, drops)
     return jnp.asarray(outputs).at[PACKED.packed_index].get(mode="fill", fill_value=0.0)
 
 

@@ -27,9 +27,11 @@ def recorded_compilations() -> Iterator[list[str]]:
     propagated = logger.propagate
     logger.addHandler(handler)
     logger.propagate = False
+    before = jax.config.values["jax_log_compiles"]
+    jax.config.update("jax_log_compiles", True)  # in all threads, unlike jax.log_compiles
     try:
-        with jax.log_compiles():
-            yield handler.programs
+        yield handler.programs
     finally:
+        jax.config.update("jax_log_compiles", before)
         logger.propagate = propagated
         logger.removeHandler(handler)

@@ -15,6 +15,7 @@ from tiny_runs import sampled_config, script_scores
 from mlmt_jax.config import load_config
 from mlmt_jax.training import loop
 from mlmt_jax.training.events import (
+    Compiling,
     Diverged,
     Evaluated,
     Event,
@@ -53,6 +54,7 @@ def named_steps(events: list[Event]) -> list[tuple[str, int]]:
             next(iter(event.replicas.values()))[1].step if isinstance(event, StateReached) else event.step,
         )
         for event in events
+        if not isinstance(event, Compiling)
     ]
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlmt_jax.config import Config, TaskConfig, parse_config
-from mlmt_jax.training.optimizers import build_optimizer, label_params, learning_rate_schedule
+from mlmt_jax.training.optimizers import OptimizerSettings, build_optimizer, label_params
 
 # Two tasks that share the words and the LSTM, and differ in everything that an optimizer is made of.
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -85,7 +85,10 @@ def test_two_tasks_that_share_components(frozen: bool) -> None:
     expected: Tree = {
         part: {leaf: x.astype(np.float64) for leaf, x in leaves.items()} for part, leaves in start.items()
     }
-    optimizers = {name: build_optimizer(config, find_task(config, name)) for name in SHAPES}
+    optimizers = {
+        name: build_optimizer(OptimizerSettings.of(find_task(config, name)), "nld_words", is_frozen=frozen)
+        for name in SHAPES
+    }
     states = {
         name: optimizer.init({part: params[part] for part in SHAPES[name]})
         for name, optimizer in optimizers.items()
@@ -111,7 +114,7 @@ def test_the_learning_rate_decays_by_the_steps_of_the_task_model(
 ):
     changed = {"learning_rate": rate, "decay_rate": decay, "decay_step": every}
     task = find_task(make_config(), "nld ner").model_copy(update=changed)
-    scheduled = float(np.asarray(learning_rate_schedule(task)(step)))
+    scheduled = float(OptimizerSettings.of(task).rate(np.float32(step)))
     # float32 holds the decay to 6e-8, which the power multiplies.
     rel = 1e-5 + 1e-7 * step / every
     assert scheduled == pytest.approx(rate * decay ** (step / every), rel=rel, abs=1e-30)
@@ -126,7 +129,7 @@ def test_word_tables_are_matched_by_their_whole_name() -> None:
             task["model"]["word_embed"] = name
     config = parse_config(data)
     params = {name: {"table": jnp.zeros((2, 2))}, f"{name} 2": {"table": jnp.zeros(2)}}
-    optimizer = build_optimizer(config, config.target)
+    optimizer = build_optimizer(OptimizerSettings.of(config.target), name, is_frozen=False)
     gradients = {name: {"table": jnp.full((2, 2), 100.0)}, f"{name} 2": {"table": jnp.full(2, 100.0)}}
     updates, _ = optimizer.update(gradients, optimizer.init(params), params)
     rate, limit = config.target.learning_rate, config.target.gradient_clipping

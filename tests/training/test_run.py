@@ -22,14 +22,14 @@ from mlmt_jax.training.setup import prepare
 
 def test_few_programs_are_compiled(tiny_run: Any) -> None:
     setup = prepare(load_config(tiny_run.config))
-    limit = sum(len(batches.shapes) for batches in setup.batches.values())
+    [shapes] = {batches.padding.shapes for batches in setup.batches.values()}
     steps = [program for program in tiny_run.programs if "train_step" in program]
-    assert 4 <= len(steps) <= limit <= 8
+    assert 1 <= len(steps) <= len(shapes) <= 2  # four task models of one kind
     # Three epochs or more of the target: the first one compiles all of its programs.
     target_steps = read_metrics(tiny_run.folder)[-1]["task_steps"]["nld ner"]
     assert target_steps > 2 * setup.batches["nld ner"].batches_per_epoch
     decoders = [program for program in tiny_run.programs if "decode" in program]
-    assert len(decoders) == 4  # Development and test files of a task model have one shape.
+    assert len(decoders) <= 2
 
 
 def test_patience_ends_a_run_and_the_best_checkpoint_stays(

@@ -12,11 +12,11 @@ from small_model import SIZES, random_batch, small_model
 from tag_oracles import well_formed
 
 from mlmt_jax import crf
-from mlmt_jax.batches import windows
+from mlmt_jax.batches import inference_batches, windows
 from mlmt_jax.batches.windows import LONGEST
 from mlmt_jax.config import load_config
 from mlmt_jax.model import NBest, best_tags, emissions, init_params, tags_and_losses, tags_and_probabilities
-from mlmt_jax.training.run_model import infer
+from mlmt_jax.training.run_model import Inference
 from mlmt_jax.training.setup import prepare
 
 NAMES = SIZES.tags["ner"]
@@ -33,7 +33,7 @@ class Setting:
         self.chain = crf.Chain(*map(np.asarray, self.task.crf(self.params)))
 
     def infer(self, reader: Any) -> list[tuple[np.ndarray, ...]]:
-        return infer(self.task, self.params, reader, encode_dense(self.sentences), 8)
+        return Inference(self.task, self.params).run(reader, encode_dense(self.sentences), 8)
 
     def emissions(self) -> list[np.ndarray]:
         """Return the emissions (n, t) of each sentence."""
@@ -137,12 +137,13 @@ def test_a_long_sentence_in_windows_equals_the_whole(
     sentences = make_sentences([1200])
     sentences[0].tags[700] = -1
     run = lambda: [
-        infer(setting.task, params, reader, encode_dense(sentences), 8)
+        Inference(setting.task, params).run(reader, encode_dense(sentences), 8)
         for reader in (tags_and_probabilities, tags_and_losses)
     ]
     in_windows = run()
     assert np.isnan(in_windows[1][0][1])  # one of 1200 gold tags is unknown
-    monkeypatch.setattr(windows, "LONGEST", 4 * LONGEST)
+    for module in (inference_batches, windows):
+        monkeypatch.setattr(module, "LONGEST", 4 * LONGEST)
     whole = run()
     for results, expected_results in zip(in_windows, whole, strict=True):
         for arrays, expected in zip(results, expected_results, strict=True):
@@ -159,8 +160,9 @@ def test_results_do_not_depend_on_the_batch(tiny_config: Any) -> None:
     params = jax.tree.map(lambda x: random.normal(size=x.shape).astype(np.float32), shapes)
     task, encoded = setup.model.tasks["nld ner"], setup.encoded["nld ner"]["dev"]
     sentences = dense_sentences(encoded)
-    batched = infer(task, params, tags_and_losses, encoded, 16)
-    single = [infer(task, params, tags_and_losses, encode_dense([s]), 16)[0] for s in sentences]
+    inference = Inference(task, params)
+    batched = inference.run(tags_and_losses, encoded, 16)
+    single = [inference.run(tags_and_losses, encode_dense([s]), 16)[0] for s in sentences]
     lengths = [len(sentence.words) for sentence in sentences]
     batched_tags, single_tags = (
         [tags[:n].tolist() for (tags, _), n in zip(arrays, lengths, strict=True)]

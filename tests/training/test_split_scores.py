@@ -1,5 +1,6 @@
 """The predictions of a file give its scores and the calibration of its probabilities."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ def evaluated(monkeypatch: pytest.MonkeyPatch, gold: list[list[str]], predicted:
     sentences = [Sentence(("w",) * len(g), tuple(g), range(1, len(g) + 1)) for g in gold]
     padded = [np.array([*(index[tag] for tag in tags), 0, 0]) for tags in predicted]
     predictions = list(zip(padded, np.array(nats, np.float32), strict=True))
-    monkeypatch.setattr(split_scores, "infer", lambda *arguments: predictions)
+    inference = SimpleNamespace(run=lambda *arguments: predictions)
+    monkeypatch.setattr(split_scores, "Inference", lambda *arguments: inference)
     unused: Any = None
     return split_scores.evaluate_split(unused, {}, TAGS, sentences, unused, batch_size=2)
 

@@ -13,10 +13,10 @@ import tiny_corpus
 from mlmt_jax.batches.training_batches import OovReplacement, TrainingBatches
 from mlmt_jax.config import load_config
 from mlmt_jax.model import batch_loss, init_params
-from mlmt_jax.training.optimizers import learning_rate_schedule
+from mlmt_jax.training.optimizers import OptimizerSettings
 from mlmt_jax.training.setup import Setup, prepare
 from mlmt_jax.training.state import RunState, init_state
-from mlmt_jax.training.step import touches, train_step
+from mlmt_jax.training.step import merge, select, train_step
 
 KEY = 11
 NAME = "nld ner"
@@ -78,20 +78,32 @@ def test_only_components_of_the_task_model_change(tiny_config: Path) -> None:
     assert float(metrics.loss) > 0
 
 
-def test_a_step_touches_the_leaves_that_touches_names(tiny_config: Path) -> None:
+def test_a_step_uses_only_the_leaves_that_select_names(tiny_config: Path) -> None:
     setup = prepare_config(tiny_config, tiny_corpus.without_characters(tiny_corpus.config()))
     start = random_state(setup, 0)
-    paths = [path for path, _ in jax.tree.leaves_with_path(start)]
+    leaves, structure = jax.tree.flatten(start)
+    numbers = structure.unflatten(range(len(leaves)))
     for name in setup.model.tasks:
-        step = partial(train_step, setup.task_training(name))
-        batch = setup.batches[name].batch(0)
+        training = setup.task_training(name)
+        selected = set(jax.tree.leaves(select(training, numbers)))
+        step, batch = partial(train_step, training), setup.batches[name].batch(0)
         program = jax.make_jaxpr(
             lambda state, step=step, batch=batch: step(state, batch, jax.random.key(KEY))[0]
         )(start).jaxpr
         used = {str(variable) for equation in program.eqns for variable in equation.invars}
-        for path, before, after in zip(paths, program.invars, program.outvars, strict=True):
-            touched = before is not after or str(before) in used
-            assert touched == touches(setup.task_training(name), path), (name, path)
+        for i, (before, after) in enumerate(zip(program.invars, program.outvars, strict=True)):
+            assert (before is not after or str(before) in used) == (i in selected), (name, i)
+
+
+def test_merge_inverts_select(tiny_config: Path) -> None:
+    setup = prepare_config(tiny_config, tiny_corpus.config())
+    state, other = random_state(setup, 0), random_state(setup, 1)
+    for name in setup.model.tasks:
+        training = setup.task_training(name)
+        assert_same(merge(training, state, *select(training, state)), state)
+        assert_same(
+            select(training, merge(training, state, *select(training, other))), select(training, other)
+        )
 
 
 def test_the_first_step_goes_down_the_gradient(setup: Setup, step: Any) -> None:
@@ -105,7 +117,7 @@ def test_the_first_step_goes_down_the_gradient(setup: Setup, step: Any) -> None:
     words = np.sum(np.square(gradients["nld_words"]["table"], dtype=np.float64))
     limit = setup.config.target.gradient_clipping
     scale = min(1.0, limit / np.sqrt(sum(squares) - words))
-    rate = float(np.asarray(learning_rate_schedule(setup.config.target)(0)))
+    rate = OptimizerSettings.of(setup.config.target).rate(0)
     for part, leaves in gradients.items():
         down = rate * (1.0 if part == "nld_words" else scale)
         expected = jax.tree.map(lambda w, g, down=down: w - down * g, start.params[part], leaves)
@@ -154,5 +166,5 @@ def test_the_second_epoch_compiles_nothing(setup: Setup, step: Any) -> None:
             batch = batches.batch(epoch * batches.batches_per_epoch + i)
             state, _ = step(state, batch, jax.random.key(KEY))
         compiled.append(step._cache_size())
-    assert compiled[0] == compiled[1] == compiled[2] <= before + len(batches.shapes)
+    assert compiled[0] == compiled[1] == compiled[2] <= before + len(batches.padding.shapes)
     assert compiled[0] >= 2

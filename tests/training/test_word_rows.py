@@ -1,6 +1,7 @@
 """Word tables updated by the row: what touching every row at every step gives."""
 
 import math
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,15 +12,25 @@ from reference_step import dense_momentum
 
 from mlmt_jax.training.state import RunState
 from mlmt_jax.training.word_rows import (
-    TableUser,
+    WordRows,
+    catch_up,
     current_params,
-    gather_rows,
+    gather,
     replace_momentum,
-    scatter_rows,
+    scatter,
     table_momentum,
+    table_rows,
+    table_user,
+    with_table_rows,
 )
 
 ROWS, WIDTH, PLACES = 23, 3, 6
+
+
+class User(NamedTuple):
+    momentum: float
+    rate: float
+    log_decay: float
 
 
 def padded(rows: np.ndarray) -> np.ndarray:
@@ -27,39 +38,37 @@ def padded(rows: np.ndarray) -> np.ndarray:
     return np.pad(rows, (0, PLACES - len(rows))).astype(np.int32)
 
 
-def make_user(name: str, momentum: float, rate: float, decay_rate: float, decay_step: int) -> TableUser:
-    return TableUser(name, momentum, rate, math.log(decay_rate) / decay_step)
-
-
-def make_state(table: np.ndarray, users: tuple[TableUser, ...]) -> RunState:
+def make_state(table: np.ndarray, names: str) -> RunState:
     params = {"words": {"table": jnp.asarray(table)}}
     return RunState(
         params,
-        {user.task: optax.sgd(1.0, momentum=0.5).init(params) for user in users},
+        {name: optax.sgd(1.0, momentum=0.5).init(params) for name in names},
         jnp.int32(0),
-        {user.task: jnp.int32(0) for user in users},
-        {user.task: jnp.zeros(ROWS, jnp.int32) for user in users},
+        {name: jnp.int32(0) for name in names},
+        {name: jnp.zeros(ROWS, jnp.int32) for name in names},
     )
 
 
 @pytest.mark.parametrize("decay", [(0.5, 200), (1.0, 1), (0.9, 10_000)])
 @pytest.mark.parametrize("momentum", [0.9, 0.0, 0.99])
 def test_thousands_of_steps_of_two_tasks_equal_dense_sgd(decay, momentum):
-    users = make_user("a", momentum, 0.02, *decay), make_user("b", 0.8, 0.05, 0.7, 300)
+    users = [User(momentum, 0.02, math.log(decay[0]) / decay[1]), User(0.8, 0.05, math.log(0.7) / 300)]
+    names, table_users = "ab", [table_user(*user) for user in users]
     random = np.random.default_rng(1)
     table = random.normal(size=(ROWS, WIDTH)).astype(np.float32)
-    state, dense = make_state(table, users), []
+    state, dense = make_state(table, names), []
 
-    def step(number: int, state: RunState, table_rows: np.ndarray, slopes: jax.Array) -> RunState:
-        user = users[number]
-        gathered = gather_rows(users, "words", state, table_rows)
-        moved = user.momentum * gathered.momenta[user.task] + slopes
-        rate = user.learning_rate * jnp.exp(user.log_decay * state.task_steps[user.task])
-        gathered = gathered._replace(
-            rows=gathered.rows - rate * moved, momenta={**gathered.momenta, user.task: moved}
-        )
-        counted = {**state.task_steps, user.task: state.task_steps[user.task] + 1}
-        return scatter_rows(users, "words", state._replace(task_steps=counted), gathered)
+    def step(number: int, state: RunState, indices: np.ndarray, slopes: jax.Array) -> RunState:
+        user, name = users[number], names[number]
+        whole = table_rows(state, "words", names)
+        rows = catch_up(gather(whole, indices), table_users, list(state.task_steps.values()))
+        moved = user.momentum * rows.momenta[number] + slopes
+        rate = user.rate * jnp.exp(user.log_decay * state.task_steps[name])
+        state = state._replace(task_steps={**state.task_steps, name: state.task_steps[name] + 1})
+        momenta = [moved if i == number else rows.momenta[i] for i in range(2)]
+        synced = [jnp.full(PLACES, steps) for steps in state.task_steps.values()]
+        rows = WordRows(rows.values - rate * moved, momenta, synced)
+        return with_table_rows(state, "words", names, scatter(whole, indices, rows))
 
     steps = [jax.jit(lambda *args, i=i: step(i, *args)) for i in range(2)]
     done = [0, 0]
@@ -75,27 +84,29 @@ def test_thousands_of_steps_of_two_tasks_equal_dense_sgd(decay, momentum):
         whole = np.zeros((ROWS, WIDTH))
         whole[rows] = slopes[: len(rows)]
         user = users[number]
-        rate = user.learning_rate * math.exp(user.log_decay * done[number])
+        rate = user.rate * math.exp(user.log_decay * done[number])
         dense.append((number, whole, rate, user.momentum))
         done[number] += 1
     expected = dense_momentum(table, dense, 2)
-    updated_table = np.asarray(current_params({"words": users}, state)["words"]["table"])
+    by_name = dict(zip(names, table_users, strict=True))
+    updated_table = np.asarray(current_params({"words": by_name}, state)["words"]["table"])
     np.testing.assert_allclose(updated_table, expected, 1e-5, 1e-5)
     np.testing.assert_array_equal(updated_table[-5:], table[-5:])
     # Something was owed: the state's own table is behind.
     assert momentum == 0.0 or np.abs(np.asarray(state.params["words"]["table"]) - expected).max() > 1e-3
 
 
-def test_padding_rows_are_not_written():
-    users = (make_user("a", 0.9, 0.1, 1.0, 1),)
-    state = make_state(np.arange(ROWS * WIDTH, dtype=np.float32).reshape(ROWS, WIDTH), users)
-    gathered = gather_rows(users, "words", state, padded(np.array([3, 8])))
-    np.testing.assert_array_equal(gathered.targets, [3, 8, *[ROWS] * (PLACES - 2)])
-    new = scatter_rows(users, "words", state, gathered._replace(rows=gathered.rows * 0 - 1))
-    changed = np.asarray(new.params["words"]["table"]) != np.asarray(state.params["words"]["table"])
-    assert np.flatnonzero(changed.all(1)).tolist() == [3, 8] == np.flatnonzero(changed.any(1)).tolist()
-    gathered = gather_rows(users, "words", state, padded(np.array([0, 8])))
-    np.testing.assert_array_equal(gathered.targets, [0, 8, *[ROWS] * (PLACES - 2)])
+@pytest.mark.parametrize("indices", [[3, 8], [0, 8]])
+def test_padding_rows_are_not_written(indices: list[int]):
+    table = np.arange(ROWS * WIDTH, dtype=np.float32).reshape(ROWS, WIDTH)
+    whole = table_rows(make_state(table, "a"), "words", "a")
+    places = padded(np.array(indices, int))
+    gathered = gather(whole, places)
+    np.testing.assert_array_equal(gathered.values, table[places])
+    new = scatter(whole, places, jax.tree.map(lambda rows: rows * 0 - 1, gathered))
+    for array, before in zip(jax.tree.leaves(new), jax.tree.leaves(whole), strict=True):
+        changed = (np.asarray(array) != np.asarray(before)).reshape(ROWS, -1)
+        assert np.flatnonzero(changed.all(1)).tolist() == indices == np.flatnonzero(changed.any(1)).tolist()
 
 
 def test_the_momentum_of_one_table_is_read_and_replaced():

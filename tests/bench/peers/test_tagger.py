@@ -12,7 +12,7 @@ from small_model import SIZES, random_batch, random_params, small_config
 
 from mlmt_jax.config import Config
 from mlmt_jax.model import Model, TaskModel, batch_loss, best_tags, build_model, emissions
-from mlmt_jax.training.optimizers import build_optimizer
+from mlmt_jax.training.optimizers import OptimizerSettings, build_optimizer
 from mlmt_jax.types import Batch, Params
 
 torch = pytest.importorskip("torch")
@@ -84,7 +84,8 @@ def test_updates_are_equal():
     spec = config.task(name).model_copy(update=settings)
     tasks = [spec if task.name == name else task for task in config.tasks]
     config = config.model_copy(update={"tasks": tasks})
-    task, optimizer = model.tasks[name], build_optimizer(config, spec)
+    task = model.tasks[name]
+    optimizer = build_optimizer(OptimizerSettings.of(spec), task.word_embed.name, is_frozen=False)
     peer = weights.build_trainers(config, model, params)[name]
     task_params = task.select(params)
     state = optimizer.init(task_params)
