@@ -295,15 +295,11 @@ def _component(role: str, subtree: Params, checkpoint: Checkpoint) -> dict[str, 
         case "char_highway":
             activation = args.get("charhw_func", "selu")  # the only one of the older scripts
             if activation not in ACTIVATIONS:
-                values = (
-                    f"got {activation!r},\nexpected one that jax.nn has as well: {', '.join(ACTIVATIONS)}"
-                )
+                expected = f"one that jax.nn has as well: {', '.join(ACTIVATIONS)}"
+                values = f"got {activation!r},\nexpected {expected}"
                 raise RunError(f"{checkpoint.path}: args.charhw_func: invalid value ({values})")
-            return {
-                "model": "highway",
-                "num_layers": len(subtree) // 2,
-                "activation": ACTIVATIONS[activation],
-            }
+            layers = {"num_layers": len(subtree) // 2, "activation": ACTIVATIONS[activation]}
+            return {"model": "highway", **layers}
         case "lstm":
             directions, size, _ = subtree["recurrent_0"].shape
             sizes = {"hidden_size": size, "num_layers": len(subtree) // 3}

@@ -121,10 +121,8 @@ class _State:
         """Raise ``RunError`` if a tensor has not been read."""
         extra = sorted(self._arrays.keys() - self._read)
         if extra:
-            more = f" and {len(extra) - 1} more" if len(extra) > 1 else ""
-            raise RunError(
-                f"{self._place}: {extra[0]}{more} cannot be converted: this model has no such part"
-            )
+            parts = extra[0] + (f" and {len(extra) - 1} more" if len(extra) > 1 else "")
+            raise RunError(f"{self._place}: {parts} cannot be converted: this model has no such part")
 
 
 def _char_cnn(state: _State, characters: list[int]) -> Params:

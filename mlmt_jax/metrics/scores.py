@@ -14,9 +14,9 @@ SpanPair = tuple[list[Span], list[Span]]  # gold and predicted spans of one sent
 class Counts(NamedTuple):
     """Numbers of correct, predicted and gold spans (or tokens). A ratio 0 / 0 counts as 0."""
 
-    correct: int
-    predicted: int
-    gold: int
+    correct: int = 0
+    predicted: int = 0
+    gold: int = 0
 
     @property
     def precision(self) -> float:
@@ -36,9 +36,6 @@ class Counts(NamedTuple):
     def __add__(self, other: "Counts") -> "Counts":  # type: ignore[override]
         """Return the sums of correct, predicted and gold; unlike a tuple's `+`, it does not concatenate."""
         return Counts(self.correct + other.correct, self.predicted + other.predicted, self.gold + other.gold)
-
-
-NO_COUNTS = Counts(0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -87,7 +84,7 @@ def score_spans(gold: Iterable[Tags], predicted: Iterable[Tags], scheme: Scheme)
     pairs = _paired(gold, predicted)
     types = _counts_by_type((strict_spans(g, scheme), strict_spans(p, scheme)) for g, p in pairs)
     lenient = _counts_by_type((lenient_spans(g), lenient_spans(p)) for g, p in pairs)
-    total, lenient_total = (sum(counts.values(), NO_COUNTS) for counts in (types, lenient))
+    total, lenient_total = (sum(counts.values(), Counts()) for counts in (types, lenient))
     return _score(pairs, types, total.precision, total.recall, total.f1, lenient_total.f1)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from mlmt_jax.metrics.scores import NO_COUNTS, Counts, Tags, token_spans
+from mlmt_jax.metrics.scores import Counts, Tags, token_spans
 from mlmt_jax.metrics.spans import Scheme, strict_spans
 
 
@@ -39,7 +39,7 @@ def count_by_words(
         ValueError: if the numbers of sentences differ, or if a tag of spans is empty.
     """
     spans = token_spans if scheme == "none" else partial(strict_spans, scheme=scheme)
-    counts = {True: NO_COUNTS, False: NO_COUNTS}
+    counts = {True: Counts(), False: Counts()}
     for sentence, gold_tags, predicted_tags in zip(tokens, gold, predicted, strict=True):
         known = [word in words for word in sentence]
         gold_spans, predicted_spans = set(spans(gold_tags)), set(spans(predicted_tags))

@@ -54,13 +54,12 @@ def forward_loop(
             new_states.append((next_h, next_c, written))
         return new_states
 
-    states: list[Any] = []
-    for inputs, weights in directions:
-        count, P, _ = inputs.shape
-        size = weights.recurrent.shape[1]
-        zero = jnp.zeros((count, rows, size), inputs.dtype)
-        sizes = (size, size, 4 * size) if keep else (size,)
-        states.append((zero, zero, tuple(jnp.zeros((count, P, d), inputs.dtype) for d in sizes)))
+    inputs, weights = directions[0]
+    size = weights.recurrent.shape[1]
+    zero = jnp.zeros((1, rows, size), inputs.dtype)
+    sizes = (size, size, 4 * size) if keep else (size,)
+    written = tuple(jnp.zeros((*inputs.shape[:2], d), inputs.dtype) for d in sizes)
+    states: list[Any] = [(zero, zero, written)] * len(directions)
     states = jax.lax.fori_loop(0, _count_steps(step_starts), step, states)
     return [Activations(*written) if keep else written for _, _, written in states]
 
@@ -98,9 +97,8 @@ def backward_pass(
             dh = dh + jnp.where(is_word, lstm_cell.read_window(slopes, start, rows), 0.0)
             dc = dc + dh * lstm_cell.read_window(dh_dc, start, rows)
             dz_step = jnp.concatenate([dc, dc, dc, dh], -1) * lstm_cell.read_window(dz_factor, start, rows)
-            dz = lstm_cell.write_window(
-                dz, jnp.where(is_word, dz_step, lstm_cell.read_window(dz, start, rows)), start
-            )
+            dz_window = jnp.where(is_word, dz_step, lstm_cell.read_window(dz, start, rows))
+            dz = lstm_cell.write_window(dz, dz_window, start)
             f = jax.lax.dynamic_slice(gates, (0, start, dc.shape[-1]), dc.shape)
             new_states.append((jnp.einsum("wbg,wgh->wbh", dz_step, recurrent), dc * f, dz))
         return new_states

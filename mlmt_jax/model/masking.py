@@ -20,9 +20,8 @@ def random_bytes(key: jax.Array, dropout_ids: Array, sizes: Sequence[int]) -> li
     keys = jax.vmap(partial(jax.random.fold_in, key))(dropout_ids)
     bits = jax.vmap(lambda word_key: jax.random.bits(word_key, (sum(words),), "uint32"))(keys)
     parts = jnp.split(bits, np.cumsum(words)[:-1], -1)
-    units = [
-        jax.lax.bitcast_convert_type(part, jnp.uint8).reshape(dropout_ids.shape[0], -1) for part in parts
-    ]
+    to_bytes = partial(jax.lax.bitcast_convert_type, new_dtype=jnp.uint8)
+    units = [to_bytes(part).reshape(dropout_ids.shape[0], -1) for part in parts]
     return [part[:, :size] for part, size in zip(units, sizes, strict=True)]
 
 

@@ -25,9 +25,6 @@ from mlmt_jax.types import Array, Batch, DistinctWords, PackedSentences, Params,
 #: The sites of dropout, beside that between the layers of the LSTM ("between").
 SITES = ("embed_dropout", "lstm_dropout", "linear_dropout")
 
-# Mapped axes of a batch that is dealt out to parts.
-_PART_AXES = batch_axes(words=None, sentences=0)
-
 
 class Part(NamedTuple):
     """A component in its role: the key of its parameters, and the module that uses them."""
@@ -196,5 +193,5 @@ def batch_loss(
     """
     losses, lengths = sentence_losses, batch.sentences.lengths
     if lengths.ndim > 1:
-        losses = jax.vmap(losses, (None, None, _PART_AXES, None, None))
+        losses = jax.vmap(losses, (None, None, batch_axes(words=None, sentences=0), None, None))
     return jnp.sum(losses(task, params, batch, key, settings)) / jnp.maximum(jnp.sum(lengths > 0), 1)
