@@ -33,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise RunError(f"{output}: exists already (expected a new or an empty folder)")
     checkpoint = read_checkpoint(args.file)
     # Imported late: an unusable file is refused without loading JAX.
-    from mlmt_jax.convert.conversion import convert_checkpoint, write_run
+    from mlmt_jax.convert.conversion import convert_checkpoint
+    from mlmt_jax.convert.run_writer import write_run
     from mlmt_jax.training.processes import first_device
 
     first_device()

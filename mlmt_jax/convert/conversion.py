@@ -1,7 +1,5 @@
 """The conversion of a checkpoint of the original to a run: config, vocabulary and parameters."""
 
-import contextlib
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,12 +14,7 @@ from mlmt_jax.corpus.dataset import Dataset
 from mlmt_jax.corpus.vocabulary import CharacterVocab, Vocabulary, WordVocab
 from mlmt_jax.errors import RunError
 from mlmt_jax.model.build import gate_name
-from mlmt_jax.runs.atomic_files import write_errors
-from mlmt_jax.runs.checkpoints import Checkpoints
-from mlmt_jax.runs.folder import RunFolder
-from mlmt_jax.runs.same_run import data_records
 from mlmt_jax.text.tag_schemes import is_bioes
-from mlmt_jax.training.device import versions
 from mlmt_jax.types import Params
 
 _UNKNOWN = 1  # row of the unknown word or character in the original's tables; row 0 is padding
@@ -309,37 +302,3 @@ def _component(role: str, subtree: Params, checkpoint: Checkpoint) -> dict[str, 
             return {"model": "crf", "constrain": False}
     hidden = [len(layer["bias"]) for name, layer in subtree.items() if name.startswith("hidden_")]
     return {"model": "linear", "hidden": hidden}
-
-
-def write_run(run: Run, checkpoint: Checkpoint, output: Path) -> None:
-    """Write a run completely or not at all: to a temporary sibling folder, which is then moved.
-
-    The parameters become the best checkpoint, of step 0. ``summary.json`` has no scores; of the original's
-    arguments it has those that are strings, numbers, booleans or None. Missing parents are created.
-
-    Args:
-        run: content of the run folder.
-        checkpoint: its source, for ``summary.json``.
-        output: the run folder, which is empty or does not exist.
-
-    Raises:
-        RunError: the folder cannot be written.
-    """
-    plain = (str, int, float, bool, type(None))
-    args = {key: value for key, value in checkpoint.args.items() if isinstance(value, plain)}
-    summary = {
-        "target": run.config.target.name,
-        "converted": {"file": checkpoint.path, "args": args},
-        "versions": versions(),
-        "scores": {},
-    }
-    with write_errors(output):
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as temporary:
-            folder = RunFolder(Path(temporary) / "run")
-            folder.create(run.config, [(run.config, data_records(run.config, run.corpus))])
-            with contextlib.closing(Checkpoints(folder.checkpoints, folder.id)) as checkpoints:
-                checkpoints.save_best(0, run.params)
-                checkpoints.wait()
-            folder.write("summary.json", summary)
-            folder.path.replace(output)
