@@ -51,7 +51,8 @@ def guess_format(path: str | os.PathLike[str], encoding: str = "utf-8") -> Colum
 def are_counts(sentences: Iterable[Sequence[str]]) -> bool:
     """Return True if the cells of a column count the words of each sentence: 1, 2, 3.
 
-    One cell in ten may differ, since files lose lines and empty lines.
+    Each cell must follow the one before it, the first must be 1. One cell in ten of all may differ, since
+    files lose lines and empty lines. Without cells it is False.
     """
     words = expected = 0
     for cells in sentences:

@@ -139,7 +139,10 @@ def _drop_unusable(text: str, chunk: _Chunk, encoding: str, findings: Findings) 
 
 
 def _refuse_bytes(error: UnicodeDecodeError, chunk: _Chunk, encoding: str, findings: Findings) -> str | None:
-    """Refuse a chunk that does not decode, and return its likely encoding or None."""
+    """Refuse a chunk that does not decode, with advice; return the likely encoding of its text.
+
+    None means that the text cannot be read on: no encoding is likely, or the file looks like gzip or UTF-16.
+    """
     likely, advice = None, "is it a text file?"
     has_mark = chunk.raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
     utf16 = "utf-16" if has_mark else unmarked_utf16(chunk.raw)

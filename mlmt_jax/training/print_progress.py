@@ -65,7 +65,7 @@ class ProgressPrinter:
         self._compiling = event.number
 
     def _end_compiling(self) -> None:
-        """Let the rate of steps count from here."""
+        """Remove the words of the wait, and leave its time out of the rate of steps."""
         self._compiling = 0
         if self._bar is not None:
             self._bar.set_description_str("")

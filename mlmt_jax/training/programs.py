@@ -91,11 +91,11 @@ class Program:
 
 
 def _run_now(function: Callable[..., Any], *arguments: Any) -> Future:
-    """Call a function and return its result, or its error, as a future."""
+    """Call a function and return its result, or its error, as a future; Ctrl-C passes."""
     future: Future = Future()
     try:
         future.set_result(function(*arguments))
-    except BaseException as error:
+    except Exception as error:
         future.set_exception(error)
     return future
 

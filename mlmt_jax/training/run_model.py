@@ -30,16 +30,22 @@ _decode_program, _read_program = Program(_decode, 2), Program(_read, 2)
 def compile_in_advance(task: TaskModel, read: Reader, sentences: EncodedSentences, batch_size: int) -> None:
     """Start to compile, in threads, the programs that ``Inference.run`` uses for these sentences."""
     role_task = by_role(padded_task(task))
-    shapes, settings = role_shapes(role_task), task_settings(task)
-    params = {role: subtree for role, subtree in shapes.items() if role != "word_embed"}
+    char_params, params = _divided(role_shapes(role_task))
+    settings = task_settings(task)
     d = task.word_embed.module.dimension
     if task.char_embed is not None:
         d += task.char_embed.module.features
         _, block = next(word_blocks(sentences.words))
-        _char_features.compile_in_advance(role_task.char_embed, role_task.char_highway, params, block)
+        _char_features.compile_in_advance(role_task.char_embed, role_task.char_highway, char_params, block)
     for word_ids, batch in example_batches(sentences, batch_shapes(len(sentences.lengths), batch_size)):
         x = jax.ShapeDtypeStruct((len(word_ids), d), np.float32)
         _decode_program.compile_in_advance(role_task, read, params, settings, x, batch)
+
+
+def _divided(params: Params) -> tuple[Params, Params]:
+    """Return parameters by role in two parts: those of characters, and those behind the words' features."""
+    chars = {role: subtree for role, subtree in params.items() if role in ("char_embed", "char_highway")}
+    return chars, {role: params[role] for role in params if role not in (*chars, "word_embed")}
 
 
 class Inference:
@@ -53,7 +59,9 @@ class Inference:
             params: parameters of the run, or of the task model alone, of its or of padded shapes.
         """
         self._task, self._tags = by_role(padded_task(task)), len(task.crf.module.tag_names)
-        self._params, self._settings = jax.device_put((role_params(task, params), task_settings(task)))
+        divided = _divided(role_params(task, params))
+        self._char_params, self._params = jax.device_put(divided)
+        self._settings = jax.device_put(task_settings(task))
         # Rows are gathered on the host: the size of a vocabulary would make further programs.
         self._table = params[task.word_embed.name]["table"]
 
@@ -85,6 +93,6 @@ class Inference:
         task = self._task
         features = [np.asarray(self._table)[np.asarray(words.table_rows)[words.row_index]]]
         if task.char_embed is not None:
-            chars = _char_features(task.char_embed, task.char_highway, self._params, words)
+            chars = _char_features(task.char_embed, task.char_highway, self._char_params, words)
             features.append(np.asarray(chars))
         return np.concatenate(features, 1)

@@ -48,7 +48,7 @@ def test_four_task_models_share_few_programs_that_other_runs_use_too(corpus_copy
     with recorded_compilations() as first:
         train_run(corpus_copy, data, "first")
     assert 1 <= count(first, STEPS) <= 2
-    assert 2 <= count(first, EVALUATION) <= 4
+    assert 1 <= count(first, EVALUATION) <= 4
     for number, (name, edits) in enumerate(CHANGES.items()):
         with recorded_compilations() as again:
             train_run(corpus_copy, edited(copy.deepcopy(data), edits), f"again{number}")
@@ -60,7 +60,7 @@ def test_one_data_set_needs_few_programs(corpus_copy: Path) -> None:
     with recorded_compilations() as compiled:
         train_run(corpus_copy, data, "run")
     assert 1 <= count(compiled, STEPS) <= 2
-    assert 2 <= count(compiled, EVALUATION) <= 3
+    assert 1 <= count(compiled, EVALUATION) <= 3  # features of characters may be there from other tests
 
 
 def test_a_program_is_compiled_once_for_each_shape_and_static_argument() -> None:
