@@ -10,9 +10,8 @@ import numpy as np
 import optax
 
 from mlmt_jax import crf
-from mlmt_jax.model import TaskModel
 from mlmt_jax.model.masking import dropout, random_bytes
-from mlmt_jax.model.task_model import tag_scores, word_features
+from mlmt_jax.model.task_model import TaskModel, tag_scores, word_features
 from mlmt_jax.types import Batch, Params
 
 

@@ -20,7 +20,7 @@ from synthetic import load_with_data
 from timing import interleaved
 
 from mlmt_jax.cli.environment import keep_freed_memory
-from mlmt_jax.model import build_model, init_params
+from mlmt_jax.model.build import build_model, init_params
 from mlmt_jax.training.setup import Setup, prepare
 from mlmt_jax.training.state import init_state
 from mlmt_jax.training.step import train_step

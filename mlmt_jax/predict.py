@@ -119,9 +119,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     # JSON can hold half a surrogate pair, which UTF-8 cannot; it is written as JSON's escape.
     sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")  # type: ignore[union-attr]
     escape = partial(_CONTROL.sub, escaped) if sys.stdout.isatty() else str
-    result_lines = json_lines
-    if not writes_json:
-        result_lines = partial(column_lines, n_best=args.n_best, with_comment=fmt.skip_comment)
+    tagged_columns = partial(column_lines, n_best=args.n_best, with_comment=fmt.skip_comment)
+    result_lines = json_lines if writes_json else tagged_columns
     pending: list[InputSentence] = []
 
     def write_pending() -> None:

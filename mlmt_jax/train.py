@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from mlmt_jax.cli.arguments import add_config_arguments
 from mlmt_jax.cli.entry import run
-from mlmt_jax.config import Config, load_config
+from mlmt_jax.config import load_config
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -55,7 +55,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     flags += [] if args.output is None else [f"training.output={json.dumps(args.output)}"]
     config = load_config(args.config, [*args.overrides, *flags], check_files=not args.check)
     if args.check:
-        _check_data(config, args.config)
+        from mlmt_jax.check import examine
+
+        # The findings are those of loading too.
+        examination = examine(config, args.config)
+        print(f"{examination}\n", flush=True)
+        if examination.errors:
+            sys.exit(2)
     # JAX is imported once the config is known to be good: a typing error is reported at once.
     from mlmt_jax.training import processes
     from mlmt_jax.training.device import choose_device
@@ -79,24 +85,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         command += [] if args.resume else ["--resume"]
         print(f"\nstopped at step {stopped.step}; to go on: {shlex.join(command)}", file=sys.stderr)
         sys.exit(128 + stopped.signum)
-
-
-def _check_data(config: Config, source: str) -> None:
-    """Print the findings of ``check``, which are those of loading too, to standard output.
-
-    Args:
-        config: the config, whose files need not exist.
-        source: the path of the config file, for messages.
-
-    Raises:
-        SystemExit: with status 2, if a finding is an error.
-    """
-    from mlmt_jax.check import examine
-
-    examination = examine(config, source)
-    print(f"{examination}\n", flush=True)
-    if examination.errors:
-        sys.exit(2)
 
 
 if __name__ == "__main__":

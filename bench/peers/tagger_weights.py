@@ -12,9 +12,11 @@ from torch import Tensor, nn
 
 from mlmt_jax import crf
 from mlmt_jax.config import Config
-from mlmt_jax.model import Model, TaskModel, encoder
 from mlmt_jax.model import character_cnn as chars
+from mlmt_jax.model import encoder
 from mlmt_jax.model import linear as components
+from mlmt_jax.model.build import Model
+from mlmt_jax.model.task_model import TaskModel
 from mlmt_jax.types import Params
 from peers.tagger import MLP, CharCNN, Encoder, Highway, Modules, TaskTagger, Trainer
 

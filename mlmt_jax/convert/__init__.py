@@ -1,5 +1,1 @@
-"""The command that converts a checkpoint of the original PyTorch code to a run folder."""
-
-from mlmt_jax.convert.run_writer import main
-
-__all__ = ["main"]
+"""The conversion of a checkpoint of the original PyTorch code to a run folder."""

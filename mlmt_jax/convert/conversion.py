@@ -8,7 +8,7 @@ import numpy as np
 
 from mlmt_jax.config import Config, parse_config
 from mlmt_jax.convert.torch_file import MODELS, Checkpoint, Place
-from mlmt_jax.convert.weights import Rows, task_params
+from mlmt_jax.convert.weights import task_params
 from mlmt_jax.corpus.corpora import Corpus
 from mlmt_jax.corpus.dataset import Dataset
 from mlmt_jax.corpus.vocabulary import CharacterVocab, Vocabulary, WordVocab
@@ -27,15 +27,6 @@ ACTIVATIONS = {
     "logsigmoid": "log_sigmoid",
     "softplus": "softplus",
     "softsign": "soft_sign",
-}
-
-# Keys of a task and the flags of the original scripts.
-_TASK_FLAGS = {
-    "learning_rate": "lr",
-    "momentum": "momentum",
-    "decay_rate": "decay_rate",
-    "decay_step": "decay_step",
-    "gradient_clipping": "grad_clipping",
 }
 
 
@@ -82,8 +73,8 @@ def convert_checkpoint(checkpoint: Checkpoint, output: Path) -> Run:
         place = MODELS[key]
         tokens = _indices(checkpoint, "token" if is_single else f"token_{place.language}", _UNKNOWN + 1)
         labels = _indices(checkpoint, "label" if is_single else f"label_{place.kind}", 0)
-        rows = Rows(*(list(indices.values()) for indices in (tokens, characters, labels)))
-        parts = task_params(f"{checkpoint.path}: model.{key}", tensors, rows)
+        rows = (list(indices.values()) for indices in (tokens, characters, labels))
+        parts = task_params(f"{checkpoint.path}: model.{key}", tensors, *rows)
         task = _task(place, parts)
         tasks.append(task)
         for role, subtree in parts.items():
@@ -214,8 +205,12 @@ def _config(checkpoint: Checkpoint, tasks: Sequence[_Task], params: Params, outp
         components[task.components["word_embed"]]["language"] = task.language
     # The single-task script has the flags --train, ..., the others --train_tgt, ...
     has_suffix = "lstm_crf" not in checkpoint.models or "train_tgt" in args
+    optimization = _settings(
+        args, "momentum", "decay_rate", "decay_step", learning_rate="lr", gradient_clipping="grad_clipping"
+    )
+    dropout = _settings(args, "embed_dropout", "lstm_dropout") | _settings(args, embed_dropout="feat_dropout")
     return {
-        "training": {"output": str(output), "max_epoch": 1, **_settings(args, {"max_epoch": "max_epoch"})},
+        "training": {"output": str(output), "max_epoch": 1, **_settings(args, "max_epoch")},
         "datasets": [_dataset(task, f"_{task.name}" if has_suffix else "", args) for task in tasks],
         "tasks": [
             {
@@ -224,12 +219,8 @@ def _config(checkpoint: Checkpoint, tasks: Sequence[_Task], params: Params, outp
                 "task": task.kind,
                 "dataset": task.name,
                 "ref": task.name == tasks[0].name,
-                **_settings(args, _TASK_FLAGS),
-                "model": {
-                    **{role: name for role, name in task.components.items() if role != "gate"},
-                    **_settings(args, {"embed_dropout": "embed_dropout"}),
-                    **_settings(args, {"embed_dropout": "feat_dropout", "lstm_dropout": "lstm_dropout"}),
-                },
+                **optimization,
+                "model": {role: name for role, name in task.components.items() if role != "gate"} | dropout,
             }
             for task in tasks
         ],
@@ -237,13 +228,15 @@ def _config(checkpoint: Checkpoint, tasks: Sequence[_Task], params: Params, outp
     }
 
 
-def _settings(args: Mapping[str, Any], flags: Mapping[str, str]) -> dict[str, Any]:
+def _settings(args: Mapping[str, Any], *same: str, **renamed: str) -> dict[str, Any]:
     """Return the values of the original's flags by key of the config, without flags that are absent or None.
 
     Args:
         args: arguments of the original script, by flag without dashes at its start.
-        flags: flag of each key of the config, ``{key: flag}``.
+        same: keys of the config that have the names of their flags.
+        renamed: flags of other keys of the config.
     """
+    flags = {**dict(zip(same, same, strict=True)), **renamed}
     return {key: args[flag] for key, flag in flags.items() if args.get(flag) is not None}
 
 
@@ -259,7 +252,7 @@ def _dataset(task: _Task, suffix: str, args: Mapping[str, Any]) -> dict[str, Any
         suffix: suffix of its flags, such as "_tgt"; "" for those of the single-task script.
         args: arguments of the original script.
     """
-    files = _settings(args, {split: f"{split}{suffix}" for split in ("train", "dev", "test")})
+    files = _settings(args, **{split: f"{split}{suffix}" for split in ("train", "dev", "test")})
     return {
         "name": task.name,
         "language": task.language,
@@ -267,7 +260,7 @@ def _dataset(task: _Task, suffix: str, args: Mapping[str, Any]) -> dict[str, Any
         # The second kind of tags is parts of speech, in CoNLL-U.
         "parser": {"token_col": 1, "label_col": 3} if task.kind == "task_2" else {},
         "files": {"train": "unknown", "dev": "unknown", **files},
-        **_settings(args, {"batch_size": "batch_size"}),
+        **_settings(args, "batch_size"),
     }
 
 
@@ -295,15 +288,11 @@ def _component(role: str, subtree: Params, checkpoint: Checkpoint) -> dict[str, 
         case "char_highway":
             activation = args.get("charhw_func", "selu")  # the only one of the older scripts
             if activation not in ACTIVATIONS:
-                values = (
-                    f"got {activation!r},\nexpected one that jax.nn has as well: {', '.join(ACTIVATIONS)}"
-                )
+                expected = f"one that jax.nn has as well: {', '.join(ACTIVATIONS)}"
+                values = f"got {activation!r},\nexpected {expected}"
                 raise RunError(f"{checkpoint.path}: args.charhw_func: invalid value ({values})")
-            return {
-                "model": "highway",
-                "num_layers": len(subtree) // 2,
-                "activation": ACTIVATIONS[activation],
-            }
+            layers = {"num_layers": len(subtree) // 2, "activation": ACTIVATIONS[activation]}
+            return {"model": "highway", **layers}
         case "lstm":
             directions, size, _ = subtree["recurrent_0"].shape
             sizes = {"hidden_size": size, "num_layers": len(subtree) // 3}

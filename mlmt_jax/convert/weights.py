@@ -1,7 +1,6 @@
 """The parameters of one task model, from its state dict in the original code."""
 
 import itertools
-from typing import NamedTuple
 
 import numpy as np
 
@@ -11,21 +10,19 @@ from mlmt_jax.types import Params
 Shape = tuple[int, int]  # (inputs, outputs)
 
 
-class Rows(NamedTuple):
-    """The rows of the original's tables to keep, in order; there, row 0 is padding and row 1 is unknown."""
-
-    words: list[int]  # without the unknown word
-    characters: list[int]  # without the unknown character
-    tags: list[int]
-
-
-def task_params(place: str, tensors: dict[str, np.ndarray], rows: Rows) -> dict[str, Params]:
+def task_params(
+    place: str, tensors: dict[str, np.ndarray], words: list[int], characters: list[int], tags: list[int]
+) -> dict[str, Params]:
     """Convert the parameters of a task model.
+
+    The rows of the original's tables to keep are in order. There, row 0 is padding and row 1 is unknown.
 
     Args:
         place: file and key, for messages.
         tensors: state dict of an ``LstmCrf``, float32.
-        rows: words, characters and tags to keep, none of them empty.
+        words: rows of the words, without the unknown word; not empty.
+        characters: rows of the characters, without the unknown character; not empty.
+        tags: rows of the tags; not empty.
 
     Returns:
         Parameters by role, then by name: "word_embed", "char_embed", "lstm", "univ_layer", "crf", and where
@@ -36,23 +33,23 @@ def task_params(place: str, tensors: dict[str, np.ndarray], rows: Rows) -> dict[
         RunError: a tensor is missing, has another shape or too few rows, or has no counterpart here.
     """
     state = _State(place, tensors)
-    words = state.table("word_embedding.weight", rows.words)
-    params = {"word_embed": {"table": words}, "char_embed": _char_cnn(state, rows.characters)}
+    table = state.table("word_embedding.weight", words)
+    params = {"word_embed": {"table": table}, "char_embed": _char_cnn(state, characters)}
     # Each filter has one bias and gives one feature.
     features = sum(len(array) for name, array in params["char_embed"].items() if name.startswith("bias_"))
     if highway := _highway(state, features):
         params["char_highway"] = highway
-    params["lstm"] = _lstm(state, words.shape[1] + features)
+    params["lstm"] = _lstm(state, table.shape[1] + features)
     directions, size, _ = params["lstm"]["recurrent_0"].shape
     # The last two states of the original's CRF are start and end.
     tag_count = len(state.array("crf.transition", None, None)) - 2
-    state.check_indices("crf.transition", rows.tags, tag_count)
+    state.check_indices("crf.transition", tags, tag_count)
     shape = (directions * size, tag_count)
-    params["univ_layer"] = _head(state, "univ_fc_layer", shape, rows.tags)
+    params["univ_layer"] = _head(state, "univ_fc_layer", shape, tags)
     if state.has("spec_fc_layer."):
-        params["spec_layer"] = _head(state, "spec_fc_layer", shape, rows.tags)
-        params["gate"] = _linear(state, "spec_gate", shape, rows.tags)
-    params["crf"] = _crf(state, tag_count, rows.tags)
+        params["spec_layer"] = _head(state, "spec_fc_layer", shape, tags)
+        params["gate"] = _linear(state, "spec_gate", shape, tags)
+    params["crf"] = _crf(state, tag_count, tags)
     state.check_all_read()
     return params
 
@@ -124,10 +121,8 @@ class _State:
         """Raise ``RunError`` if a tensor has not been read."""
         extra = sorted(self._arrays.keys() - self._read)
         if extra:
-            more = f" and {len(extra) - 1} more" if len(extra) > 1 else ""
-            raise RunError(
-                f"{self._place}: {extra[0]}{more} cannot be converted: this model has no such part"
-            )
+            parts = extra[0] + (f" and {len(extra) - 1} more" if len(extra) > 1 else "")
+            raise RunError(f"{self._place}: {parts} cannot be converted: this model has no such part")
 
 
 def _char_cnn(state: _State, characters: list[int]) -> Params:

@@ -56,12 +56,11 @@ def constraints(tag_names: Sequence[str], scheme: str) -> Chain:
     for name, (prefix, kind) in zip(tag_names, tags, strict=True):
         if prefix not in prefixes or (prefix == "O") != (not kind):
             raise ValueError(f"tag {name!r} is not one of the scheme {scheme!r}")
-    transitions = np.full((len(tags), len(tags)), -np.inf, np.float32)
-    for i, (prefix, kind) in enumerate(tags):
-        for j, (next_prefix, next_kind) in enumerate(tags):
-            by_type = rules.same_type if kind == next_kind else rules.other_type
-            if prefix + next_prefix in f"{rules.any_types} {by_type}":
-                transitions[i, j] = 0.0
-    start = np.array([0.0 if prefix in rules.starts else -np.inf for prefix, _ in tags], np.float32)
-    end = np.array([0.0 if prefix in rules.ends else -np.inf for prefix, _ in tags], np.float32)
-    return Chain(transitions, start, end)
+
+    def may_follow(tag: tuple[str, ...], next_tag: tuple[str, ...]) -> bool:
+        by_type = rules.same_type if tag[1] == next_tag[1] else rules.other_type
+        return tag[0] + next_tag[0] in f"{rules.any_types} {by_type}"
+
+    transitions = [[may_follow(tag, next_tag) for next_tag in tags] for tag in tags]
+    ends = ([prefix in prefixes for prefix, _ in tags] for prefixes in (rules.starts, rules.ends))
+    return Chain(*(np.where(allowed, np.float32(0), np.float32(-np.inf)) for allowed in (transitions, *ends)))

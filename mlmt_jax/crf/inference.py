@@ -194,9 +194,8 @@ def _pair_marginals(emissions: Array, chain: Chain, lengths: Array) -> Array:
     emissions, inside = time_first(emissions, lengths)
     alpha, _ = logspace.forward(emissions, chain, inside)
     right = emissions + logspace.backward(emissions, chain, inside)
-    scores = alpha[:-1, ..., None] + chain.transitions[None, None] + right[1:, :, None, :]
-    pairs = logspace.softmax(scores, (-2, -1))
-    return jnp.moveaxis(jnp.where(inside[1:, ..., None], pairs, 0.0), 0, 1)
+    pairs = jax.vmap(logspace.pair_probabilities, (None, 0, 0, 0))(chain, alpha[:-1], right[1:], inside[1:])
+    return jnp.moveaxis(pairs, 0, 1)
 
 
 def _entropy(emissions: Array, chain: Chain, lengths: Array) -> Array:

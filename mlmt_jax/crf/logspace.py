@@ -5,6 +5,8 @@ If no sequence is allowed, results are ``-inf`` and gradients 0, never NaN. All 
 differentiated.
 """
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -129,6 +131,19 @@ def _bidirectional(emissions: Array, chain: Chain, inside: Array, unroll: int) -
     return alpha, peak[0] + jnp.sum(peaks[:, 0], 0), beta
 
 
+def pair_probabilities(chain: Chain, left: Array, right: Array, live: Array) -> Array:
+    """Return P(tag of a word, tag of the next word), (B, from, to).
+
+    Args:
+        chain: scores, nats.
+        left: (B, t), the word's log alpha.
+        right: (B, t), the next word's emissions and log beta.
+        live: (B, 1) bool, True if the next word is within the length; otherwise the result is 0.
+    """
+    scores = left[..., None] + chain.transitions[None] + right[..., None, :]
+    return jnp.where(live[..., None], softmax(scores, (-2, -1)), 0.0)
+
+
 def log_partition(emissions: Array, chain: Chain, lengths: Array) -> Array:
     """Compute log Z of a batch: (B, n, t), chain, (B,) int32 -> (B,) nats.
 
@@ -167,11 +182,7 @@ def posterior(
     n, B, t = alpha.shape
     expected = jnp.zeros((B, t, t), alpha.dtype)
     if transitions:
-
-        def pairs(left, right, live):
-            scores = left[..., None] + chain.transitions[None] + right[..., None, :]
-            return jnp.where(live[..., None], softmax(scores, (-2, -1)), 0.0)
-
+        pairs = partial(pair_probabilities, chain)
         words = alpha[:-1], emissions[1:] + beta[1:], inside[1:]
         if unroll is None:
             expected, _ = jax.lax.scan(lambda total, word: (total + pairs(*word), None), expected, words)

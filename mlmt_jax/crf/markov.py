@@ -69,8 +69,6 @@ class MarkovChain(NamedTuple):
         Raises:
             IndexError: if a tag is t or more.
         """
-        if not len(self.first):
-            return np.zeros(0)
         moves = self.moves[np.arange(len(self.moves)), tags[:-1], tags[1:]]
         return np.concatenate([self.first[tags[:1]], moves])
 

@@ -46,8 +46,5 @@ class CRF(nn.Module):
     def weights(self) -> Chain:
         """Return the parameters alone, as a ``Chain`` that forbids no transition, whatever the scheme."""
         t = len(self.tag_names)
-        return Chain(
-            self.param("transitions", self.initializer, (t, t)),
-            self.param("start", self.initializer, (t,)),
-            self.param("end", self.initializer, (t,)),
-        )
+        shapes = {"transitions": (t, t), "start": (t,), "end": (t,)}
+        return Chain(**{name: self.param(name, self.initializer, shape) for name, shape in shapes.items()})

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from mlmt_jax.metrics.spans import Scheme, Span, lenient_spans, strict_spans
@@ -14,9 +14,9 @@ SpanPair = tuple[list[Span], list[Span]]  # gold and predicted spans of one sent
 class Counts(NamedTuple):
     """Numbers of correct, predicted and gold spans (or tokens). A ratio 0 / 0 counts as 0."""
 
-    correct: int
-    predicted: int
-    gold: int
+    correct: int = 0
+    predicted: int = 0
+    gold: int = 0
 
     @property
     def precision(self) -> float:
@@ -38,21 +38,18 @@ class Counts(NamedTuple):
         return Counts(self.correct + other.correct, self.predicted + other.predicted, self.gold + other.gold)
 
 
-NO_COUNTS = Counts(0, 0, 0)
-
-
 @dataclass(frozen=True)
 class Score:
     """The scores of one tagger on one corpus, as fractions; the span scores of a token task are None."""
 
-    precision: float | None  # of strict spans, all types together (micro average)
-    recall: float | None
-    f1: float | None
-    lenient_f1: float | None  # of spans as conlleval reads them
     accuracy: float  # share of tokens with equal tags, compared as strings
     types: dict[str, Counts]  # strict spans by type, sorted; tokens by tag for a token task
     tokens: int
     sentences: int
+    precision: float | None = None  # of strict spans, all types together (micro average)
+    recall: float | None = None
+    f1: float | None = None
+    lenient_f1: float | None = None  # of spans as conlleval reads them
 
     def as_json(self) -> dict[str, Any]:
         """Return the scores as a JSON-serializable dict of fractions, without the sizes of the corpus.
@@ -87,14 +84,8 @@ def score_spans(gold: Iterable[Tags], predicted: Iterable[Tags], scheme: Scheme)
     pairs = _paired(gold, predicted)
     types = _counts_by_type((strict_spans(g, scheme), strict_spans(p, scheme)) for g, p in pairs)
     lenient = _counts_by_type((lenient_spans(g), lenient_spans(p)) for g, p in pairs)
-    total, lenient_total = (sum(counts.values(), NO_COUNTS) for counts in (types, lenient))
-    return replace(
-        _score(pairs, types),
-        precision=total.precision,
-        recall=total.recall,
-        f1=total.f1,
-        lenient_f1=lenient_total.f1,
-    )
+    total, lenient_total = (sum(counts.values(), Counts()) for counts in (types, lenient))
+    return _score(pairs, types, total.precision, total.recall, total.f1, lenient_total.f1)
 
 
 def score_tokens(gold: Iterable[Tags], predicted: Iterable[Tags]) -> Score:
@@ -115,16 +106,17 @@ def score_tokens(gold: Iterable[Tags], predicted: Iterable[Tags]) -> Score:
     return _score(pairs, _counts_by_type((token_spans(g), token_spans(p)) for g, p in pairs))
 
 
-def _score(pairs: list[tuple[Tags, Tags]], types: dict[str, Counts]) -> Score:
-    """Compute the score of (gold, predicted) tags of each sentence: accuracy and sizes; span scores are None.
+def _score(pairs: list[tuple[Tags, Tags]], types: dict[str, Counts], *span_scores: float) -> Score:
+    """Compute the score of (gold, predicted) tags of each sentence: accuracy and sizes.
 
     Args:
         pairs: sequences of equal length for each sentence.
         types: counts by type, taken over as they are.
+        span_scores: precision, recall, F1 and lenient F1 for span tags; taken over as they are.
     """
     tokens = sum(len(gold) for gold, _ in pairs)
     correct = sum(g == p for gold, predicted in pairs for g, p in zip(gold, predicted, strict=True))
-    return Score(None, None, None, None, _ratio(correct, tokens), types, tokens, sentences=len(pairs))
+    return Score(_ratio(correct, tokens), types, tokens, len(pairs), *span_scores)
 
 
 def _paired(gold: Iterable[Tags], predicted: Iterable[Tags]) -> list[tuple[Tags, Tags]]:

@@ -199,13 +199,11 @@ def ill_formed_words(tags: Sequence[str], scheme: Scheme) -> list[int]:
     if scheme == "none":
         return []
     written = span_tags(lenient_spans(tags), len(tags), scheme)
-    may_be_bare = scheme == "io"
+    pairs = zip(map(split_tag, tags), map(split_tag, written), strict=True)
     return [
         word
-        for word, (tag, expected) in enumerate(
-            zip(map(split_tag, tags), map(split_tag, written), strict=True)
-        )
-        if tag != expected and not (may_be_bare and tag.prefix == "" and tag.type == expected.type)
+        for word, (tag, expected) in enumerate(pairs)
+        if tag != expected and not (scheme == "io" and tag == ("", expected.type))
     ]
 
 

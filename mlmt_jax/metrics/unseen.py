@@ -1,10 +1,11 @@
 """Counts of spans whose words all occur in the training data, and of the other spans."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from functools import partial
 from typing import NamedTuple
 
-from mlmt_jax.metrics.scores import NO_COUNTS, Counts, Tags, token_spans
-from mlmt_jax.metrics.spans import Scheme, Span, strict_spans
+from mlmt_jax.metrics.scores import Counts, Tags, token_spans
+from mlmt_jax.metrics.spans import Scheme, strict_spans
 
 
 class ByWords(NamedTuple):
@@ -37,10 +38,8 @@ def count_by_words(
     Raises:
         ValueError: if the numbers of sentences differ, or if a tag of spans is empty.
     """
-    spans: Callable[[Tags], Iterable[Span]] = lambda tags: strict_spans(tags, scheme)
-    if scheme == "none":
-        spans = token_spans
-    counts = {True: NO_COUNTS, False: NO_COUNTS}
+    spans = token_spans if scheme == "none" else partial(strict_spans, scheme=scheme)
+    counts = {True: Counts(), False: Counts()}
     for sentence, gold_tags, predicted_tags in zip(tokens, gold, predicted, strict=True):
         known = [word in words for word in sentence]
         gold_spans, predicted_spans = set(spans(gold_tags)), set(spans(predicted_tags))

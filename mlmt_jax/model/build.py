@@ -109,7 +109,10 @@ def init_params(model: Model, key: jax.Array) -> Params:
     """
     params: Params = {}
     for task in model.tasks.values():
-        sizes = _input_sizes(task)
+        chars = task.char_embed.module.features if task.char_embed else 0
+        # The number of input features by role, for the roles that have any.
+        heads = dict.fromkeys(("univ_layer", "spec_layer", "gate"), (task.lstm.module.features,))
+        sizes = {"char_highway": (chars,), "lstm": (task.word_embed.module.dimension + chars,), **heads}
         for role, part in task.parts.items():
             if part.name not in params:
                 component_key = jax.random.fold_in(key, zlib.crc32(part.name.encode()))
@@ -139,15 +142,3 @@ def put_vectors(params: Params, pretrained: Mapping[str, tuple[np.ndarray, np.nd
         table[rows] = vectors
         params[name] = {"table": jnp.asarray(table)}
     return params
-
-
-def _input_sizes(task: TaskModel) -> dict[str, tuple[int]]:
-    """Return the number of input features by role, as a tuple of one number.
-
-    It has "char_highway" (0 without characters), "lstm", "univ_layer", "spec_layer" and "gate", whether the
-    task model has them or not. Other roles are missing: their parameters need no input size.
-    """
-    chars = task.char_embed.module.features if task.char_embed else 0
-    hidden = task.lstm.module.features
-    heads = dict.fromkeys(("univ_layer", "spec_layer", "gate"), (hidden,))
-    return {"char_highway": (chars,), "lstm": (task.word_embed.module.dimension + chars,), **heads}

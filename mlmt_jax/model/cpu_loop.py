@@ -54,13 +54,12 @@ def forward_loop(
             new_states.append((next_h, next_c, written))
         return new_states
 
-    states: list[Any] = []
-    for inputs, weights in directions:
-        count, P, _ = inputs.shape
-        size = weights.recurrent.shape[1]
-        zero = jnp.zeros((count, rows, size), inputs.dtype)
-        sizes = (size, size, 4 * size) if keep else (size,)
-        states.append((zero, zero, tuple(jnp.zeros((count, P, d), inputs.dtype) for d in sizes)))
+    inputs, weights = directions[0]
+    size = weights.recurrent.shape[1]
+    zero = jnp.zeros((1, rows, size), inputs.dtype)
+    sizes = (size, size, 4 * size) if keep else (size,)
+    written = tuple(jnp.zeros((*inputs.shape[:2], d), inputs.dtype) for d in sizes)
+    states: list[Any] = [(zero, zero, written)] * len(directions)
     states = jax.lax.fori_loop(0, _count_steps(step_starts), step, states)
     return [Activations(*written) if keep else written for _, _, written in states]
 
@@ -98,9 +97,8 @@ def backward_pass(
             dh = dh + jnp.where(is_word, lstm_cell.read_window(slopes, start, rows), 0.0)
             dc = dc + dh * lstm_cell.read_window(dh_dc, start, rows)
             dz_step = jnp.concatenate([dc, dc, dc, dh], -1) * lstm_cell.read_window(dz_factor, start, rows)
-            dz = lstm_cell.write_window(
-                dz, jnp.where(is_word, dz_step, lstm_cell.read_window(dz, start, rows)), start
-            )
+            dz_window = jnp.where(is_word, dz_step, lstm_cell.read_window(dz, start, rows))
+            dz = lstm_cell.write_window(dz, dz_window, start)
             f = jax.lax.dynamic_slice(gates, (0, start, dc.shape[-1]), dc.shape)
             new_states.append((jnp.einsum("wbg,wgh->wbh", dz_step, recurrent), dc * f, dz))
         return new_states
@@ -110,32 +108,16 @@ def backward_pass(
         (inputs, activations.h, weights.kernel, dz)
         for (inputs, weights, activations, _), (_, _, dz) in zip(directions, states, strict=True)
     ]
-    return _gradients(step_starts, arrays)
-
-
-def _gradients(
-    step_starts: jax.Array, directions: Sequence[tuple[jax.Array, ...]]
-) -> list[tuple[jax.Array, LSTMWeights]]:
-    """Apply ``lstm_cell.gradients`` to each direction's arguments, without most of the padding.
-
-    Args:
-        step_starts: (n + 1,) int32; the last entry is the number of packed words without padding.
-        directions: (inputs, h, kernel, dz) of each, as in ``lstm_cell.gradients``.
-
-    Returns:
-        For each direction the gradient by inputs (1, P, d), 0 for padding, and that by the weights.
-    """
     P = directions[0][0].shape[1]
 
-    def on_first(
-        size: int, directions: Sequence[tuple[jax.Array, ...]]
-    ) -> list[tuple[jax.Array, LSTMWeights]]:
+    def gradients_of_first(size: int, arrays: Sequence[tuple[jax.Array, ...]]):
         results = []
-        for inputs, h, kernel, dz in directions:
+        for inputs, h, kernel, dz in arrays:
             d_inputs, d_weights = lstm_cell.gradients(inputs[:, :size], h[:, :size], kernel, dz[:, :size])
             results.append((jnp.pad(d_inputs, [(0, 0), (0, P - size), (0, 0)]), d_weights))
         return results
 
+    # Most of the padding is left out.
     sizes = [P * k // _PARTS for k in range(1, _PARTS + 1)]
     smallest = jnp.sum(step_starts[-1] > jnp.array(sizes), dtype=jnp.int32)
-    return jax.lax.switch(smallest, [partial(on_first, size) for size in sizes], directions)
+    return jax.lax.switch(smallest, [partial(gradients_of_first, size) for size in sizes], arrays)

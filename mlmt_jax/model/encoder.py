@@ -50,21 +50,19 @@ class LSTM(nn.Module):
     @property
     def features(self) -> int:
         """Features of a word in the output."""
-        return self.hidden_size * self._directions
-
-    @property
-    def _directions(self) -> int:
-        return 2 if self.bidirectional else 1
+        return self.hidden_size * (2 if self.bidirectional else 1)
 
     @nn.compact
     def weights(self, inputs: int) -> list[LSTMWeights]:
         """Return the weights of each layer, for words with ``inputs`` features."""
-        shapes = lambda size: (self._directions, size, 4 * self.hidden_size)
+        directions, gates = self.features // self.hidden_size, 4 * self.hidden_size
+        biases = np.repeat(np.array([0, self.forget_bias, 0, 0], np.float32), self.hidden_size)
         layers = []
         for layer in range(self.num_layers):
-            kernel = self.param(f"kernel_{layer}", _orthogonal_gates, shapes(inputs))
-            recurrent = self.param(f"recurrent_{layer}", _orthogonal_gates, shapes(self.hidden_size))
-            bias = self.param(f"bias_{layer}", self._bias, (self._directions, 4 * self.hidden_size))
+            kernel = self.param(f"kernel_{layer}", _orthogonal_gates, (directions, inputs, gates))
+            shape = (directions, self.hidden_size, gates)
+            recurrent = self.param(f"recurrent_{layer}", _orthogonal_gates, shape)
+            bias = self.param(f"bias_{layer}", lambda _: jnp.asarray(np.tile(biases, (directions, 1))))
             layers.append(LSTMWeights(kernel, recurrent, bias))
             inputs = self.features
         return layers
@@ -93,14 +91,9 @@ class LSTM(nn.Module):
             if layer > 0 and drops:
                 x = drops[layer - 1](x)
             inputs = jnp.stack([x, _reverse(x, reversal)] if self.bidirectional else [x])
-            forward, *backward = recurrence(inputs, weights, step_starts, rows)
+            forward, *backward = jnp.asarray(recurrence(inputs, weights, jnp.asarray(step_starts), rows))
             x = jnp.concatenate([forward, *(_reverse(outputs, reversal) for outputs in backward)], -1)
         return x
-
-    def _bias(self, key: jax.Array, shape: tuple[int, int]) -> jax.Array:
-        """Return the initial biases; an initializer of Flax."""
-        bias = np.repeat(np.array([0, self.forget_bias, 0, 0], np.float32), self.hidden_size)
-        return jnp.asarray(np.broadcast_to(bias, shape))
 
 
 @jax.custom_vjp

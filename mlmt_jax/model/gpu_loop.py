@@ -21,26 +21,20 @@ _MULTIPLE = 32
 _UNROLL = 4
 
 
-def _padded_size(h: int) -> int:
-    """Round a hidden size up to ``_MULTIPLE``."""
-    return -(-h // _MULTIPLE) * _MULTIPLE
-
-
 def _pad(x: jax.Array, axis: int = -1) -> jax.Array:
-    """Pad an axis of size h, by default the last, with zeros at its end to ``_padded_size(h)``."""
+    """Pad an axis, by default the last, with zeros at its end to a multiple of ``_MULTIPLE``."""
     sizes = [(0, 0)] * x.ndim
-    sizes[axis] = (0, _padded_size(x.shape[axis]) - x.shape[axis])
+    sizes[axis] = (0, -x.shape[axis] % _MULTIPLE)
     return jnp.pad(x, sizes)
 
 
 def _pad_quarters(x: jax.Array) -> jax.Array:
-    """Pad each quarter of the last axis, (..., 4 h) to (..., 4 ``_padded_size(h)``)."""
-    quarters = _pad(x.reshape(*x.shape[:-1], 4, -1))
-    return quarters.reshape(*x.shape[:-1], -1)
+    """Pad each quarter of the last axis as ``_pad`` does, (..., 4 h) to (..., 4 H)."""
+    return _pad(x.reshape(*x.shape[:-1], 4, -1)).reshape(*x.shape[:-1], -1)
 
 
 def _crop_quarters(x: jax.Array, h: int) -> jax.Array:
-    """Invert ``_pad_quarters``: (..., 4 ``_padded_size(h)``) to (..., 4 h)."""
+    """Invert ``_pad_quarters``: (..., 4 H) to (..., 4 h)."""
     return x.reshape(*x.shape[:-1], 4, -1)[..., :h].reshape(*x.shape[:-1], 4 * h)
 
 
@@ -72,19 +66,17 @@ def forward_loop(
     """
     directions, P, _ = inputs.shape
     h = weights.recurrent.shape[1]
-    H = _padded_size(h)
     # Padding has gates of 1/2, but g and the states are 0.
     z_inputs = jnp.einsum("wpd,wdg->wpg", inputs, _pad_quarters(weights.kernel), precision=PRECISION)
     z_inputs += _pad_quarters(weights.bias)[:, None]
     recurrent = _pad(_pad_quarters(weights.recurrent), 1)
+    H = recurrent.shape[1]
 
     def step(i, state):
         h, c, written = state
         start = step_starts[i]
-        z = jnp.einsum("wbk,wkg->wbg", h, recurrent, precision=PRECISION) + lstm_cell.read_window(
-            z_inputs, start, rows
-        )
-        gates = lstm_cell.gates_from(z)
+        z_recurrent = jnp.einsum("wbk,wkg->wbg", h, recurrent, precision=PRECISION)
+        gates = lstm_cell.gates_from(z_recurrent + lstm_cell.read_window(z_inputs, start, rows))
         next_h, next_c = lstm_cell.cell(gates, c)
         window = jnp.concatenate([h, c, gates], -1) if keep else next_h
         return next_h, next_c, lstm_cell.write_window(written, window, start)
@@ -116,27 +108,25 @@ def backward_pass(
         slopes: (directions, P, h), gradient by h after each word. That of padding is ignored.
     """
     (directions, P, h), steps = activations.h.shape, step_starts.shape[0] - 1
-    H = _padded_size(h)
     dh_dc, dz_factor = lstm_cell.cell_derivatives(activations.gates, activations.c)
     # A step reads all values of its words in one window.
     f = activations.gates[..., h : 2 * h]
     fixed = jnp.concatenate([*map(_pad, (slopes, dh_dc, f)), _pad_quarters(dz_factor)], -1)
     recurrent = jnp.swapaxes(_pad(_pad_quarters(weights.recurrent), 1), 1, 2)
+    H = recurrent.shape[2]
 
     def step(back, state):
         dh, dc, dz = state
         i = steps - 1 - back
         start, is_word = step_starts[i], (jnp.arange(rows) < step_starts[i + 1] - step_starts[i])[:, None]
-        slopes, dh_dc, f, dz_factor = jnp.split(
-            lstm_cell.read_window(fixed, start, rows), [H, 2 * H, 3 * H], -1
-        )
+        window = lstm_cell.read_window(fixed, start, rows)
+        slopes, dh_dc, f, dz_factor = jnp.split(window, [H, 2 * H, 3 * H], -1)
         # Sentences that have ended before this word have had no slope yet: theirs stay 0.
         dh = dh + jnp.where(is_word, slopes, 0.0)
         dc = dc + dh * dh_dc
         dz_step = jnp.concatenate([dc, dc, dc, dh], -1) * dz_factor
-        dz = lstm_cell.write_window(
-            dz, jnp.where(is_word, dz_step, lstm_cell.read_window(dz, start, rows)), start
-        )
+        dz_window = jnp.where(is_word, dz_step, lstm_cell.read_window(dz, start, rows))
+        dz = lstm_cell.write_window(dz, dz_window, start)
         return jnp.einsum("wbg,wgh->wbh", dz_step, recurrent, precision=PRECISION), dc * f, dz
 
     zero = jnp.zeros((directions, rows, H), activations.h.dtype)

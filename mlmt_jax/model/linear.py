@@ -76,8 +76,5 @@ class MLP(nn.Module):
             inputs: number of features of the input of the first layer.
         """
         names = [*(f"hidden_{i}" for i in range(len(self.hidden))), "output"]
-        layers = []
-        for name, size in zip(names, [*self.hidden, self.features], strict=True):
-            layers.append(Linear(size, name=name).weights(inputs))
-            inputs = size
-        return layers
+        sizes = zip(names, [inputs, *self.hidden], [*self.hidden, self.features], strict=True)
+        return [Linear(outputs, name=name).weights(inputs) for name, inputs, outputs in sizes]

@@ -1,4 +1,4 @@
-"""Masks from lengths, and dropout that does not depend on padding."""
+"""Dropout that does not depend on padding."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -8,11 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from mlmt_jax.types import Array
-
-
-def length_mask(length: Array, size: int) -> jax.Array:
-    """Return True for the first ``length`` of ``size`` positions, (...) int32 -> (..., size) bool."""
-    return jnp.arange(size) < length[..., None]
 
 
 def random_bytes(key: jax.Array, dropout_ids: Array, sizes: Sequence[int]) -> list[jax.Array]:
@@ -25,9 +20,8 @@ def random_bytes(key: jax.Array, dropout_ids: Array, sizes: Sequence[int]) -> li
     keys = jax.vmap(partial(jax.random.fold_in, key))(dropout_ids)
     bits = jax.vmap(lambda word_key: jax.random.bits(word_key, (sum(words),), "uint32"))(keys)
     parts = jnp.split(bits, np.cumsum(words)[:-1], -1)
-    units = [
-        jax.lax.bitcast_convert_type(part, jnp.uint8).reshape(dropout_ids.shape[0], -1) for part in parts
-    ]
+    to_bytes = partial(jax.lax.bitcast_convert_type, new_dtype=jnp.uint8)
+    units = [to_bytes(part).reshape(dropout_ids.shape[0], -1) for part in parts]
     return [part[:, :size] for part, size in zip(units, sizes, strict=True)]
 
 

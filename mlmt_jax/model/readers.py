@@ -13,7 +13,6 @@ import numpy as np
 
 from mlmt_jax import crf
 from mlmt_jax.crf import Chain
-from mlmt_jax.model.masking import length_mask
 from mlmt_jax.model.task_model import TaskModel, TaskSettings, sentence_emissions
 from mlmt_jax.types import Array, PackedSentences, Params
 
@@ -49,7 +48,7 @@ def tags_and_losses(scores: Array, chain: Chain, lengths: Array, gold: Array) ->
     If a gold tag of a sentence is -1 (unknown to the task), its loss is NaN. If the model has no finite
     numbers for a sentence, its loss is infinite.
     """
-    is_known = jnp.all((gold >= 0) | ~length_mask(lengths, gold.shape[-1]), -1)
+    is_known = jnp.all((gold >= 0) | (jnp.arange(gold.shape[-1]) >= lengths[:, None]), -1)
     losses = -crf.log_likelihood(scores, jnp.maximum(gold, 0), chain, lengths)
     losses = jnp.where(jnp.isnan(losses), jnp.inf, losses)
     return *best_tags(scores, chain, lengths, gold), jnp.where(is_known, losses, jnp.nan)

@@ -22,6 +22,7 @@ from mlmt_jax.model.lstm_cell import LSTMWeights, cell
 from mlmt_jax.types import Array
 
 
+@partial(jax.custom_vjp, nondiff_argnums=(3,))
 def recurrence(inputs: jax.Array, weights: LSTMWeights, step_starts: Array, rows: int) -> jax.Array:
     """Compute the hidden states of LSTMs that start from 0, (directions, P, h) float.
 
@@ -37,17 +38,12 @@ def recurrence(inputs: jax.Array, weights: LSTMWeights, step_starts: Array, rows
     Returns:
         The states after each word, in the order of ``inputs``; undefined for padding.
     """
-    return _recurrence(inputs, weights, jnp.asarray(step_starts), rows)
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(3,))
-def _recurrence(inputs: jax.Array, weights: LSTMWeights, step_starts: jax.Array, rows: int) -> jax.Array:
-    """Compute ``recurrence`` without activations for a backward loop."""
+    # No activations are kept: there is no backward loop.
     loops = partial(cpu_loop.forward_loop, rows, False), partial(gpu_loop.forward_loop, rows, False)
     return jnp.concatenate([h for (h,) in _by_platform(*loops, step_starts, inputs, weights)])
 
 
-def _forward(inputs: jax.Array, weights: LSTMWeights, step_starts: jax.Array, rows: int):
+def _forward(inputs: jax.Array, weights: LSTMWeights, step_starts: Array, rows: int):
     """Compute ``recurrence``, and the residuals for ``_backward``."""
     loops = partial(cpu_loop.forward_loop, rows, True), partial(gpu_loop.forward_loop, rows, True)
     activations = _by_platform(*loops, step_starts, inputs, weights)
@@ -70,11 +66,11 @@ def _backward(rows: int, residuals, slopes: jax.Array):
     return *_concatenate(_by_platform(*passes, step_starts, *trees)), None
 
 
-_recurrence.defvjp(_forward, _backward)
+recurrence.defvjp(_forward, _backward)
 
 
 def _by_platform(
-    on_cpu: Callable[..., Any], on_gpu: Callable[..., Any], step_starts: jax.Array, *trees: Any
+    on_cpu: Callable[..., Any], on_gpu: Callable[..., Any], step_starts: Array, *trees: Any
 ) -> list[Any]:
     """Run the function of the device's platform; return its result for each direction.
 

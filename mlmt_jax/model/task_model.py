@@ -7,8 +7,8 @@
 after Lin, Yang, Stoyanov & Ji (ACL 2018), equations 1 to 6.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -24,9 +24,6 @@ from mlmt_jax.types import Array, Batch, DistinctWords, PackedSentences, Params,
 
 #: The sites of dropout, beside that between the layers of the LSTM ("between").
 SITES = ("embed_dropout", "lstm_dropout", "linear_dropout")
-
-# Mapped axes of a batch that is dealt out to parts.
-_PART_AXES = batch_axes(words=None, sentences=0)
 
 
 class Part(NamedTuple):
@@ -66,8 +63,7 @@ class TaskModel:
     @property
     def parts(self) -> dict[str, Part]:
         """The parts that the task model has, by role."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {role: value for role, value in values.items() if isinstance(value, Part)}
+        return {role: value for role, value in vars(self).items() if isinstance(value, Part)}
 
     def select(self, params: Params) -> Params:
         """Return the sub-dict of the components that this task model uses."""
@@ -129,15 +125,16 @@ def sentence_emissions(
     settings: Settings = None,
 ) -> jax.Array:
     """Compute ``emissions`` from the features of packed words (P, d)."""
-    bits = _DropoutBits() if key is None else _draw_bits(task, key, sentences.dropout_ids)
+    bits = _draw_bits(task, key, x.shape[-1], sentences.dropout_ids)
+    embed_bits, lstm_bits, linear_bits, *between_bits = bits
     rates = task.dropout_rates if settings is None else settings.dropout_rates
-    between = [partial(dropout, rate=rates["between"], bits=layer) for layer in bits.between]
-    x = dropout(jnp.asarray(x), rates["embed_dropout"], bits.embed)
+    between = [partial(dropout, rate=rates["between"], bits=layer) for layer in between_bits]
+    x = dropout(jnp.asarray(x), rates["embed_dropout"], embed_bits)
     rows = sentences.packed_index.shape[0]
     h = task.lstm(params, x, sentences.reversal, sentences.step_starts, rows, between)
-    h = dropout(h, rates["lstm_dropout"], bits.lstm)
+    h = dropout(h, rates["lstm_dropout"], lstm_bits)
     e = tag_scores(task, params, h)  # (P, t)
-    e = dropout(e, rates["linear_dropout"], bits.linear)
+    e = dropout(e, rates["linear_dropout"], linear_bits)
     return e.at[sentences.packed_index].get(mode="fill", fill_value=0.0)
 
 
@@ -155,28 +152,25 @@ def tag_scores(task: TaskModel, params: Params, h: jax.Array) -> jax.Array:
     return gate * specific + (1.0 - gate) * universal
 
 
-class _DropoutBits(NamedTuple):
-    """Random bits (P, d) uint8 for each site of dropout; None if nothing is dropped."""
+def _draw_bits(task: TaskModel, key: Key, inputs: int, dropout_ids: Array) -> list[Any]:
+    """Draw the bits of all sites that have a dropout rate above 0.
 
-    embed: jax.Array | None = None
-    lstm: jax.Array | None = None
-    linear: jax.Array | None = None
-    between: Sequence[jax.Array] = ()  # between the layers of the LSTM
+    Args:
+        task: the task model.
+        key: random key; None for no dropout.
+        inputs: number of features of a word.
+        dropout_ids: (P,) uint32, as in ``PackedSentences``.
 
-
-def _draw_bits(task: TaskModel, key: jax.Array, dropout_ids: Array) -> _DropoutBits:
-    """Draw the bits of all sites that have a dropout rate above 0."""
+    Returns:
+        (P, d) uint8 for the features, the LSTM's states, the tag scores, and between the layers of the LSTM;
+        three times None if nothing is dropped.
+    """
     lstm = task.lstm.module
-    chars = 0 if task.char_embed is None else task.char_embed.module.features
-    inputs = task.word_embed.module.dimension + chars
     between = lstm.num_layers - 1 if lstm.dropout else 0
     rates = *(getattr(task, site) for site in SITES), *[lstm.dropout] * between
     sizes = inputs, lstm.features, len(task.crf.module.tag_names), *[lstm.features] * between
     sizes = [size if rate else 0 for rate, size in zip(rates, sizes, strict=True)]
-    if not any(sizes):
-        return _DropoutBits()
-    embed, lstm_outputs, linear, *between_layers = random_bytes(key, dropout_ids, sizes)
-    return _DropoutBits(embed, lstm_outputs, linear, between_layers)
+    return random_bytes(key, dropout_ids, sizes) if key is not None and any(sizes) else [None] * 3
 
 
 def sentence_losses(
@@ -199,5 +193,5 @@ def batch_loss(
     """
     losses, lengths = sentence_losses, batch.sentences.lengths
     if lengths.ndim > 1:
-        losses = jax.vmap(losses, (None, None, _PART_AXES, None, None))
+        losses = jax.vmap(losses, (None, None, batch_axes(words=None, sentences=0), None, None))
     return jnp.sum(losses(task, params, batch, key, settings)) / jnp.maximum(jnp.sum(lengths > 0), 1)

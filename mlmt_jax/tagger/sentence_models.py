@@ -15,7 +15,9 @@ from mlmt_jax.corpus.oov_vectors import read_oov_vectors
 from mlmt_jax.corpus.vocabulary import Vocabulary, WordVocab
 from mlmt_jax.crf.markov import MarkovChain
 from mlmt_jax.errors import RunError
-from mlmt_jax.model import NBest, Reader, TaskModel, readers
+from mlmt_jax.model import readers
+from mlmt_jax.model.readers import NBest, Reader
+from mlmt_jax.model.task_model import TaskModel
 from mlmt_jax.text.tag_schemes import tags_of_task
 from mlmt_jax.training.run_model import Inference
 from mlmt_jax.training.split_scores import TaskTags
@@ -67,7 +69,7 @@ class SentenceModel(Protocol):
         ...
 
     def read(self, reader: Reader, sentences: Tokens, gold: Tokens | None = None) -> SentenceArrays:
-        """Compute the arrays of a reader of `mlmt_jax.model` for each sentence.
+        """Compute the arrays of a reader of `mlmt_jax.model.readers` for each sentence.
 
         Args:
             reader: what to compute, such as `best_tags`.
@@ -101,8 +103,7 @@ class TrainedModel(NamedTuple):
         context = self.context
         encoded = encode_sentences(context.vocabulary, context.task.model.word_embed, sentences)
         if gold is not None:
-            tags = encode_tags(context.tags.names, chain.from_iterable(gold))
-            encoded = encoded._replace(tags=tags)
+            encoded = encoded._replace(tags=encode_tags(context.tags.names, chain.from_iterable(gold)))
         paths = reader.k if isinstance(reader, NBest) else 1
         batch_size = min(context.config.training.eval_batch_size, max(1, _MAX_PATHS // paths))
         return self.inference.run(reader, encoded, batch_size)
@@ -197,18 +198,15 @@ def mean_model(members: Sequence[TrainedModel]) -> MeanModel:
     """
     context = members[0].context
     task, vocabulary = context.task, context.vocabulary
-    names = tags_of_task(
-        {tag for member in members for tag in member.context.tags.names}, spans=context.tags.are_spans
-    )
-    words_by_dataset = {
-        name: words for name, words in vocabulary.training_words.items() if name != task.dataset
-    }
+    known_tags = {tag for member in members for tag in member.context.tags.names}
+    names = tags_of_task(known_tags, spans=context.tags.are_spans)
+    words_by_dataset = dict(vocabulary.training_words)
+    words_by_dataset.pop(task.dataset, None)
     training_words = [words for member in members if (words := member.context.training_words) is not None]
     if len(training_words) == len(members):
         words_by_dataset[task.dataset] = frozenset().union(*training_words)
-    vocabulary = replace(
-        vocabulary, training_words=words_by_dataset, tags={**vocabulary.tags, task.task: names}
-    )
+    tags = {**vocabulary.tags, task.task: names}
+    vocabulary = replace(vocabulary, training_words=words_by_dataset, tags=tags)
     return MeanModel(context._replace(vocabulary=vocabulary), tuple(members))
 
 
@@ -221,7 +219,7 @@ def read_marginals(
     probability is at least the smallest normal float32.
 
     Args:
-        reader: any of `mlmt_jax.model` but `all_marginals`.
+        reader: any of `mlmt_jax.model.readers` but `all_marginals`.
         words: (n, t) marginals of words.
         pairs: (n - 1, t, t) marginals of neighbours, [word, from, to].
         gold: (n,) int tags, -1 if unknown; for `tags_and_losses` alone.

@@ -14,7 +14,10 @@ from mlmt_jax.errors import RunError
 from mlmt_jax.exported import write_exported
 from mlmt_jax.metrics.calibration import Calibration
 from mlmt_jax.metrics.spans import Scheme
-from mlmt_jax.model import Reader, build_model, export_programs, init_params, readers
+from mlmt_jax.model import readers
+from mlmt_jax.model.build import build_model, init_params
+from mlmt_jax.model.readers import Reader
+from mlmt_jax.model.stablehlo import export_programs
 from mlmt_jax.runs.checkpoints import load_best_params
 from mlmt_jax.runs.folder import RunFolder
 from mlmt_jax.runs.replica_choice import choose_replica, usable_replicas
@@ -181,9 +184,8 @@ class SentenceTagger:
         If the task's tags are no spans, the probabilities are those of the predicted tags of tokens. Without
         predictions the error is nan. Arguments as in `evaluate`.
         """
-        predictions = self.model.read(
-            readers.tags_and_probabilities, [sentence.tokens for sentence in sentences]
-        )
+        tokens = [sentence.tokens for sentence in sentences]
+        predictions = self.model.read(readers.tags_and_probabilities, tokens)
         return calibrate_predictions(predictions, self.model.context.tags, sentences)
 
 

@@ -13,7 +13,8 @@ from mlmt_jax.batches.prefetch import default_workers
 from mlmt_jax.batches.replica_batches import StackedBatches
 from mlmt_jax.batches.transfer import FlatBatch, flatten, unflatten
 from mlmt_jax.corpus.random_streams import STEP_KEY
-from mlmt_jax.model import TaskModel, by_role, pad_models, resize
+from mlmt_jax.model.roles import by_role, pad_models, resize
+from mlmt_jax.model.task_model import TaskModel
 from mlmt_jax.training import processes
 from mlmt_jax.training.programs import Program
 from mlmt_jax.training.setup import Setup, pad_together

@@ -6,20 +6,9 @@ import numpy as np
 from mlmt_jax.batches.encoded_sentences import EncodedSentences
 from mlmt_jax.batches.inference_batches import batch_shapes, example_batches, word_blocks
 from mlmt_jax.batches.windows import Programs, run_programs
-from mlmt_jax.model import (
-    Reader,
-    TaskModel,
-    TaskSettings,
-    by_role,
-    char_features,
-    decode,
-    padded_task,
-    role_params,
-    role_shapes,
-    sentence_emissions,
-    task_settings,
-    without_padding_tags,
-)
+from mlmt_jax.model.readers import Reader, decode, without_padding_tags
+from mlmt_jax.model.roles import by_role, padded_task, role_params, role_shapes, task_settings
+from mlmt_jax.model.task_model import TaskModel, TaskSettings, char_features, sentence_emissions
 from mlmt_jax.training.programs import Program
 from mlmt_jax.types import DistinctWords, Params
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mlmt_jax.config import Config
-from mlmt_jax.model import tags_and_losses
+from mlmt_jax.model.readers import tags_and_losses
 from mlmt_jax.training import run_model
 from mlmt_jax.training.setup import Setup
 from mlmt_jax.training.split_scores import SplitScore, TaskTags, evaluate_split

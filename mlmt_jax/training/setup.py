@@ -17,16 +17,9 @@ from mlmt_jax.batches.training_batches import OovReplacement, TrainingBatches
 from mlmt_jax.config import Config
 from mlmt_jax.corpus.corpora import Corpus, load_corpora
 from mlmt_jax.corpus.random_streams import INITIAL_KEY
-from mlmt_jax.model import (
-    Model,
-    TaskModel,
-    build_model,
-    by_role,
-    init_params,
-    padded_task,
-    put_vectors,
-    task_settings,
-)
+from mlmt_jax.model.build import Model, build_model, init_params, put_vectors
+from mlmt_jax.model.roles import by_role, padded_task, task_settings
+from mlmt_jax.model.task_model import TaskModel
 from mlmt_jax.training.optimizers import OptimizerSettings, build_optimizer
 from mlmt_jax.training.plan import check_weights, task_weights
 from mlmt_jax.training.state import RunState, init_state

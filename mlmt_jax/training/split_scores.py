@@ -10,7 +10,8 @@ from mlmt_jax.metrics.calibration import Calibration, calibration
 from mlmt_jax.metrics.scores import Score, score_spans, score_tokens
 from mlmt_jax.metrics.spans import Scheme, strict_spans
 from mlmt_jax.metrics.unseen import ByWords, count_by_words
-from mlmt_jax.model import TaskModel, tags_and_losses
+from mlmt_jax.model.readers import tags_and_losses
+from mlmt_jax.model.task_model import TaskModel
 from mlmt_jax.text.columns import Sentence
 from mlmt_jax.text.decoded import span_probabilities
 from mlmt_jax.training.run_model import Inference

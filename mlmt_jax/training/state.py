@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mlmt_jax.model import Model
+from mlmt_jax.model.build import Model
 from mlmt_jax.types import Params
 
 

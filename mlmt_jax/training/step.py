@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mlmt_jax.model import TaskModel, TaskSettings, batch_loss, by_role
+from mlmt_jax.model.roles import by_role
+from mlmt_jax.model.task_model import TaskModel, TaskSettings, batch_loss
 from mlmt_jax.training.optimizers import OptimizerSettings, build_optimizer
 from mlmt_jax.training.state import RunState
 from mlmt_jax.training.word_rows import (

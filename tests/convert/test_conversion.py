@@ -22,9 +22,11 @@ from torch.nn import functional
 
 from mlmt_jax import Tagger, evaluate
 from mlmt_jax.batches.encode import encode_sentences
-from mlmt_jax.convert import main
+from mlmt_jax.convert.__main__ import main
 from mlmt_jax.convert.conversion import ACTIVATIONS
-from mlmt_jax.model import best_tags, build_model, emissions, init_params
+from mlmt_jax.model.build import build_model, init_params
+from mlmt_jax.model.readers import best_tags
+from mlmt_jax.model.task_model import emissions
 from mlmt_jax.runs.checkpoints import load_best_params
 from mlmt_jax.runs.folder import RunFolder
 from mlmt_jax.text.tag_schemes import from_bioes

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 
 import original_model  # noqa: E402
 
-from mlmt_jax.convert import main  # noqa: E402
+from mlmt_jax.convert.__main__ import main  # noqa: E402
 
 State = dict[str, Any]
 

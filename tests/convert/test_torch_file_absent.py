@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from command_lines import is_one_message, status
 
-from mlmt_jax.convert import main
+from mlmt_jax.convert.__main__ import main
 
 
 def test_the_message_names_the_extra_to_install(

@@ -11,7 +11,7 @@ import pytest
 from compilations import recorded_compilations
 from small_model import PAIRS, SIZES, small_config
 
-from mlmt_jax.model import Model, build_model, init_params, put_vectors
+from mlmt_jax.model.build import Model, build_model, init_params, put_vectors
 from mlmt_jax.model.linear import MLP, Linear
 from mlmt_jax.types import Params
 

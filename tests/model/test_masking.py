@@ -1,20 +1,13 @@
-"""Masks and dropout: expectation, keys, and independence of padding."""
+"""Dropout: expectation, keys, and independence of padding."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mlmt_jax.model.masking import dropout, length_mask, random_bytes
+from mlmt_jax.model.masking import dropout, random_bytes
 
 KEY = jax.random.key(5)
-
-
-def test_a_mask_is_true_for_the_first_words():
-    mask = length_mask(np.array([[0, 2], [3, 1]]), 3)
-    expected = [[[0, 0, 0], [1, 1, 0]], [[1, 1, 1], [1, 0, 0]]]
-    np.testing.assert_array_equal(mask, np.array(expected, bool))
-    np.testing.assert_array_equal(length_mask(jnp.int32(1), 2), [True, False])
 
 
 def draw_bits(sentences: int, words: int, *sizes: int, key: jax.Array = KEY) -> list[jax.Array]:

@@ -14,14 +14,9 @@ from small_model import PAIRS, SIZES, random_batch, random_params, rebatch, smal
 from tag_oracles import well_formed
 
 from mlmt_jax import crf
-from mlmt_jax.model import (
-    TaskModel,
-    batch_loss,
-    build_model,
-    emissions,
-    tags_and_losses,
-)
-from mlmt_jax.model.task_model import sentence_losses
+from mlmt_jax.model.build import build_model
+from mlmt_jax.model.readers import tags_and_losses
+from mlmt_jax.model.task_model import TaskModel, batch_loss, emissions, sentence_losses
 from mlmt_jax.types import Batch, Params
 
 NAMES = [f"{language} {task}" for language, task in PAIRS]

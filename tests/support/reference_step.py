@@ -12,7 +12,7 @@ import numpy as np
 from dense import dense_chars, dense_words
 
 from mlmt_jax.config import TaskConfig
-from mlmt_jax.model import TaskModel
+from mlmt_jax.model.task_model import TaskModel
 from mlmt_jax.types import Batch, Params
 
 FORBIDDEN = -1e9  # exp of it is 0

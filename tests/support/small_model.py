@@ -10,7 +10,7 @@ from tag_oracles import well_formed
 from task_grid import only_tasks, task_grid
 
 from mlmt_jax.config import Config, parse_config
-from mlmt_jax.model import Model, build_model, init_params
+from mlmt_jax.model.build import Model, build_model, init_params
 from mlmt_jax.types import Batch, Params, Sizes
 
 PAIRS = (("xho", "ner"), ("zul", "ner"), ("xho", "pos"), ("zul", "pos"))

@@ -19,7 +19,7 @@ from mlmt_jax import Ensemble, Tagger
 from mlmt_jax.corpus.dataset import bioes_sentences
 from mlmt_jax.errors import RunError
 from mlmt_jax.evaluate import main as evaluate
-from mlmt_jax.model import tags_and_losses
+from mlmt_jax.model.readers import tags_and_losses
 from mlmt_jax.predict import main as predict
 from mlmt_jax.tagger import sentence_models
 from mlmt_jax.text.columns import Sentence, read_conll

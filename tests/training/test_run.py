@@ -13,7 +13,7 @@ from task_grid import only_tasks
 from tiny_runs import read_files, read_json, read_metrics, script_scores, train_run
 
 from mlmt_jax.config import load_config
-from mlmt_jax.model import init_params
+from mlmt_jax.model.build import init_params
 from mlmt_jax.runs.checkpoints import load_best_params
 from mlmt_jax.runs.folder import RunFolder
 from mlmt_jax.train import main

@@ -14,7 +14,7 @@ from tiny_runs import poison, read_json, read_metrics, sampled_config, script_sc
 
 from mlmt_jax.config import load_config
 from mlmt_jax.errors import RunError
-from mlmt_jax.model import init_params
+from mlmt_jax.model.build import init_params
 from mlmt_jax.runs.checkpoints import load_best_params
 from mlmt_jax.runs.folder import RunFolder
 from mlmt_jax.runs.replica_choice import choose_replica, usable_replicas

@@ -15,7 +15,9 @@ from mlmt_jax import crf
 from mlmt_jax.batches import inference_batches, windows
 from mlmt_jax.batches.windows import LONGEST
 from mlmt_jax.config import load_config
-from mlmt_jax.model import NBest, best_tags, emissions, init_params, tags_and_losses, tags_and_probabilities
+from mlmt_jax.model.build import init_params
+from mlmt_jax.model.readers import NBest, best_tags, tags_and_losses, tags_and_probabilities
+from mlmt_jax.model.task_model import emissions
 from mlmt_jax.training.run_model import Inference
 from mlmt_jax.training.setup import prepare
 

@@ -11,7 +11,7 @@ from stored_checkpoints import assert_same_arrays
 from tiny_runs import newest_state, read_files, read_json, read_metrics
 
 from mlmt_jax.config import load_config
-from mlmt_jax.model import init_params
+from mlmt_jax.model.build import init_params
 from mlmt_jax.runs.checkpoints import load_best_params
 from mlmt_jax.runs.folder import RunFolder
 from mlmt_jax.train import main

@@ -12,7 +12,8 @@ import tiny_corpus
 
 from mlmt_jax.batches.training_batches import OovReplacement, TrainingBatches
 from mlmt_jax.config import load_config
-from mlmt_jax.model import batch_loss, init_params
+from mlmt_jax.model.build import init_params
+from mlmt_jax.model.task_model import batch_loss
 from mlmt_jax.training.optimizers import OptimizerSettings
 from mlmt_jax.training.setup import Setup, prepare
 from mlmt_jax.training.state import RunState, init_state

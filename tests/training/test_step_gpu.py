@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import pytest
 
 from mlmt_jax.config import load_config
-from mlmt_jax.model import decode, tags_and_losses, word_features
+from mlmt_jax.model.readers import decode, tags_and_losses
+from mlmt_jax.model.task_model import word_features
 from mlmt_jax.training.setup import Setup, fresh_state, prepare
 from mlmt_jax.training.step import train_step
 

@@ -25,8 +25,8 @@ def test_table_without_rows_is_its_header() -> None:
 
 def test_scores_are_printed_in_percent() -> None:
     types = {"PER": Counts(1, 2, 4)}
-    spans = Score(0.5, 0.25, 1 / 3, 0.4, 0.875, types, tokens=8, sentences=2)
-    words = Score(None, None, None, None, 1.0, {}, tokens=8, sentences=2)
+    spans = Score(0.875, types, 8, 2, 0.5, 0.25, 1 / 3, 0.4)
+    words = Score(1.0, {}, tokens=8, sentences=2)
     scores = {
         "nld ner": {"dev": SplitScore(spans, 1.25)},
         "nld pos": {"test": SplitScore(words, float("nan"))},

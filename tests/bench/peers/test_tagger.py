@@ -11,7 +11,9 @@ import pytest
 from small_model import SIZES, random_batch, random_params, small_config
 
 from mlmt_jax.config import Config
-from mlmt_jax.model import Model, TaskModel, batch_loss, best_tags, build_model, emissions
+from mlmt_jax.model.build import Model, build_model
+from mlmt_jax.model.readers import best_tags
+from mlmt_jax.model.task_model import TaskModel, batch_loss, emissions
 from mlmt_jax.training.optimizers import OptimizerSettings, build_optimizer
 from mlmt_jax.types import Batch, Params
 
