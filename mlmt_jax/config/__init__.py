@@ -1,6 +1,6 @@
 """The config file: its models, their checks, and reading the JSON file. Free of jax."""
 
-from mlmt_jax.config.blocks import Config, DatasetConfig, TaskConfig
+from mlmt_jax.config.blocks import AVERAGE_INTERVAL, Config, DatasetConfig, TaskConfig
 from mlmt_jax.config.components import (
     CharCNNConfig,
     CRFConfig,
@@ -12,6 +12,7 @@ from mlmt_jax.config.components import (
 from mlmt_jax.config.loading import load_config, parse_config
 
 __all__ = [
+    "AVERAGE_INTERVAL",
     "CRFConfig",
     "CharCNNConfig",
     "Config",

@@ -11,7 +11,7 @@ from mlmt_jax.config.reference import json_schema, markdown_reference
 def main(argv: Sequence[str] | None = None) -> None:
     """Print the JSON Schema, or with ``--reference`` the Markdown tables."""
     parser = argparse.ArgumentParser(prog="python -m mlmt_jax.config", description=__doc__)
-    text = "print the Markdown tables of configs/README.md"
+    text = "print the Markdown tables of configs/REFERENCE.md"
     parser.add_argument("--reference", action="store_true", help=text)
     if parser.parse_args(argv).reference:
         print(markdown_reference(), end="")

@@ -23,6 +23,9 @@ from mlmt_jax.config.fields import (
     Weight,
 )
 
+#: Number of steps between two updates of the average of the parameters.
+AVERAGE_INTERVAL = 10
+
 
 class TrainingConfig(Block):
     """Training settings of a run: length, evaluation, seeds, sampling of tasks, devices."""
@@ -61,6 +64,10 @@ class TrainingConfig(Block):
     """Number of latest training states kept; `--resume` uses an older one if the newest is damaged."""
     unknown_rate: Probability = 0.1
     """Probability, in training, that a word or character that occurs once is replaced by the unknown one."""
+    average_steps: Annotated[int, Field(ge=0, le=1_000_000, multiple_of=AVERAGE_INTERVAL)] = 0
+    """Window of the moving average of the parameters, which is evaluated and kept; 0: the parameters are."""
+    word_ends: bool = False
+    """If true, two more characters mark the beginning and the end of each word."""
 
     @property
     def effective_sample_seed(self) -> int:
@@ -211,6 +218,8 @@ class Config(Block):
 
     schema_: Annotated[str | None, Field(alias="$schema")] = None
     """JSON Schema for editors, as printed by `python -m mlmt_jax.config`."""
+    recipe: Literal["lin2018", "lowres-1"] = "lin2018"
+    """Named set of defaults: that of the paper, or the better one of [the table](#recipes)."""
     data_root: Folder = Path(".")
     """Folder of all data files, relative to the config file, or with `--set` to the working directory."""
     training: TrainingConfig

@@ -38,6 +38,8 @@ class EmbeddingConfig(NamedBlock):
     """Words of the table: those of the training data, with `"file"` also those of the vector file."""
     max_words: Count = 400_000
     """Maximum number of words read from the vector file, from its start."""
+    rotate: bool = False
+    """If true, rotate the vectors onto the target's, by the words spelled alike in both files."""
     stats: bool | None = None
     """Accepted without effect: the reader detects a header line in the vector file."""
     padding: int | None = None
@@ -59,6 +61,8 @@ class CharCNNConfig(NamedBlock):
     """Size d of a character vector."""
     filters: Filters
     """Pairs of filter width (characters) and number of filters of this width."""
+    start: Literal["xavier", "normal"] = "xavier"
+    """Initial character vectors: `"xavier"`: of variance 2 / (rows + d); `"normal"`: of variance 1."""
 
     @property
     def output_size(self) -> int:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from mlmt_jax.config.blocks import Config
 from mlmt_jax.config.consistency import missing_files, reference_problems
 from mlmt_jax.config.problems import JsonPath, Problem, field_problems, format_path, quoted
+from mlmt_jax.config.recipes import with_recipe
 from mlmt_jax.errors import ConfigError
 
 
@@ -142,7 +143,7 @@ def _validate(data: Any, source: str, settings: Sequence[Override] = ()) -> Conf
         ConfigError: the first problem, named by ``source`` or by the override that caused it.
     """
     try:
-        config = Config.model_validate(data)
+        config = Config.model_validate(with_recipe(data))
     except ValidationError as error:
         _refuse(field_problems(error), source, settings)
     if problems := reference_problems(config):

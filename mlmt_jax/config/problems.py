@@ -35,6 +35,7 @@ _EXPECTED = {
     "greater_than_equal": "a number >= {ge:.10g}",
     "less_than": "a number < {lt:.10g}",
     "less_than_equal": "a number <= {le:.10g}",
+    "multiple_of": "a multiple of {multiple_of:.10g}",
     "too_short": "a list that is not empty",
     "too_long": "a pair [width, number]",
 }

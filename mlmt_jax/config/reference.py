@@ -1,12 +1,13 @@
 """The reference of the config file, generated from its models: a JSON Schema and Markdown tables.
 
-A test compares the tables with the ones in ``configs/README.md``.
+A test compares the tables with the ones in ``configs/REFERENCE.md``.
 """
 
 from typing import Any
 
 from mlmt_jax.config.blocks import BLOCKS, Config
 from mlmt_jax.config.problems import quoted
+from mlmt_jax.config.recipes import RECIPES
 
 _MAX_LISTED = 8  # choices in a cell; the description of a field with more choices names their source
 
@@ -17,8 +18,18 @@ def json_schema() -> dict[str, Any]:
 
 
 def markdown_reference() -> str:
-    """Return one Markdown table for each block, with key, type, default and description of every field."""
-    return "\n\n".join(_table(path) for path in BLOCKS) + "\n"
+    """Return the table of recipes, and one for each block with all that a field is described by."""
+    return "\n\n".join([_recipe_table(), *map(_table, BLOCKS)]) + "\n"
+
+
+def _recipe_table() -> str:
+    """Return the section of recipes: the keys whose default they change, and why."""
+    lines = ["### Recipes", "", "`lin2018` has the defaults of the tables below, `lowres-1` these:", ""]
+    lines += ["| block | key | value | why |", "|---|---|---|---|"]
+    for choice in RECIPES["lowres-1"]:
+        block = f"`{_heading(choice.block).replace('`', '')}`"
+        lines.append(f"| {block} | `{choice.key}` | `{quoted(choice.value)}` | {choice.reason} |")
+    return "\n".join(lines)
 
 
 def _table(path: tuple[str, ...]) -> str:

@@ -12,6 +12,8 @@ from mlmt_jax.configure.sources import Source
 from mlmt_jax.corpus.vector_records import read_dimension
 
 _MIN_EVAL_FREQ = 50  # steps: with a small target, an epoch is too short to show progress
+# With lowres-1: steps at least, steps for each hundred sentences of the target, and between two evaluations.
+_STEPS, _STEPS_PER_HUNDRED, _EVAL_FREQ = 2000, 100, 200
 
 Json = dict[str, Any]
 
@@ -25,8 +27,6 @@ def build_config(args: argparse.Namespace, sources: Sequence[Source], folder: Pa
         folder: folder of the config file; relative paths start there.
     """
     languages = list(dict.fromkeys(source.language for source in sources))
-    steps_per_epoch = math.ceil(sources[0].sentence_count / max(1, args.batch_size))
-    epochs = max(EPOCHS, math.ceil(MIN_STEPS / steps_per_epoch))
     components = [_embedding(args, i, language, folder) for i, language in enumerate(languages, 1)]
     char_cnn = {"dimension": args.char_embed_dim, "filters": args.charcnn_filters}
     components.append(_component("char_embed", "char_cnn", **char_cnn))
@@ -41,16 +41,27 @@ def build_config(args: argparse.Namespace, sources: Sequence[Source], folder: Pa
             components += [_component(f"{task}_{language}_linear", "linear") for language in languages]
         components.append(_component(f"{task}_crf", "crf"))
     config = {
-        "training": {
-            "max_epoch": getattr(args, "max_epoch", epochs),
-            "eval_freq": max(_MIN_EVAL_FREQ, steps_per_epoch),
-            "gpu": args.gpu or None,
-        },
+        "recipe": args.recipe,
+        "training": {**_length(args, sources[0].sentence_count), "gpu": args.gpu or None},
         "datasets": [_dataset(args, source, folder) for source in sources],
         "tasks": [_task(args, source, len(languages) > 1, source is sources[0]) for source in sources],
         "components": components,
     }
     return _without_none(config)
+
+
+def _length(args: argparse.Namespace, sentences: int) -> Json:
+    """Return how long a run is and how often it evaluates, by the target's number of training sentences."""
+    if args.recipe != "lin2018":
+        epochs = getattr(args, "max_epoch", None)
+        steps = _STEPS + _STEPS_PER_HUNDRED * (sentences // 100)
+        return {"eval_freq": _EVAL_FREQ, **({"max_epoch": epochs} if epochs else {"max_step": steps})}
+    steps_per_epoch = math.ceil(sentences / max(1, args.batch_size))
+    epochs = max(EPOCHS, math.ceil(MIN_STEPS / steps_per_epoch))
+    return {
+        "max_epoch": getattr(args, "max_epoch", epochs),
+        "eval_freq": max(_MIN_EVAL_FREQ, steps_per_epoch),
+    }
 
 
 def _without_none(value: Any) -> Any:

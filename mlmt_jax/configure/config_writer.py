@@ -9,7 +9,7 @@ from typing import Any
 
 from mlmt_jax.config import parse_config
 from mlmt_jax.configure.arrangement import build_config
-from mlmt_jax.configure.flags import build_parser
+from mlmt_jax.configure.flags import parse_flags
 from mlmt_jax.configure.sources import read_sources
 from mlmt_jax.errors import ConfigError
 from mlmt_jax.runs.atomic_files import replace_text
@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     Raises:
         InputError: files or flags cannot be used, or the config file exists already.
     """
-    args = build_parser().parse_args(argv)
+    args = parse_flags(argv)
     output = Path(args.output)
     if not output.name:
         raise ConfigError(f"--output: invalid value (got {args.output!r}, expected the name of a file)")

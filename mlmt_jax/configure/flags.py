@@ -3,11 +3,13 @@
 import argparse
 import os
 import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from mlmt_jax.config.fields import ACTIVATIONS, NAME_PATTERN
+from mlmt_jax.config.recipes import RECIPES
 
-#: Default length of a run: so many epochs, but at least so many steps. Fewer steps teach a model of ten
+#: Length of a run with lin2018: so many epochs, but at least so many steps. Fewer steps teach a model of ten
 #: sentences nothing.
 EPOCHS, MIN_STEPS = 100, 1000
 
@@ -44,7 +46,7 @@ ARRANGEMENTS = {
     ),
 }
 
-# Flags with a number: default and help.
+# Flags with a number: default with lin2018, that of the original's scripts, and help.
 _NUMBERS: dict[str, tuple[int | float, str]] = {
     "--charhw_layer": (1, "number of highway layers"),
     "--char_embed_dim": (50, "size of a character vector"),
@@ -60,6 +62,28 @@ _NUMBERS: dict[str, tuple[int | float, str]] = {
     "--decay_step": (10_000, "number of steps of a task over which the learning rate falls by --decay_rate"),
     "--grad_clipping": (5.0, "maximum global norm of a gradient"),
 }
+
+
+# The other flags of the model whose default depends on the recipe, likewise.
+_CHOICES: dict[str, tuple[Any, str]] = {
+    "--charcnn_filters": ("2,25;3,25;4,25", "width,number pairs of character filters"),
+    "--use_highway": (False, "add highway layers over the characters"),
+    "--charhw_func": ("relu", "activation function of the highway layers"),
+}
+
+
+def parse_flags(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line; flags of the model that are not given have None, or the defaults of lin2018."""
+    args = build_parser().parse_args(argv)
+    for flag, (default, _) in (_NUMBERS | _CHOICES).items():
+        name = flag.removeprefix("--")
+        if not hasattr(args, name):
+            setattr(args, name, default if args.recipe == "lin2018" else None)
+    if isinstance(args.charcnn_filters, str):
+        args.charcnn_filters = _filters(args.charcnn_filters)
+    if args.use_highway is None:
+        args.use_highway = True
+    return args
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -111,17 +135,20 @@ def _add_model_flags(command: argparse.ArgumentParser) -> None:
     text = "size of a word vector (default: that of a vector file, or else 100)"
     command.add_argument("--word_embed_dim", help=text, **integer)
     command.add_argument("--word_ignore_case", action="store_true", help="lower-case all words")
-    text, default = "width,number pairs of character filters", "2,25;3,25;4,25"
-    command.add_argument("--charcnn_filters", type=_filters, default=default, metavar="PAIRS", help=text)
-    command.add_argument("--use_highway", action="store_true", help="add highway layers over the characters")
-    text = "activation function of the highway layers"
-    command.add_argument("--charhw_func", choices=ACTIVATIONS, default="relu", metavar="NAME", help=text)
+    text = "named set of defaults; lin2018 has those of the original's scripts"
+    command.add_argument("--recipe", choices=[*RECIPES], default="lowres-1", help=text)
     command.add_argument("--gpu", action="store_true", help="warn if there is no GPU")
-    text = f"epochs over the target's training data (default: {EPOCHS}, or more to reach {MIN_STEPS} steps)"
+    text = "epochs over the target's training data (default: by the number of sentences)"
     command.add_argument("--max_epoch", help=text, **integer)
-    for flag, (default, text) in _NUMBERS.items():
-        kind = type(default)
-        command.add_argument(flag, default=default, type=kind, metavar=kind.__name__.upper(), help=text)
+    kinds: dict[str, dict[str, Any]] = {
+        "--charcnn_filters": {"type": _filters, "metavar": "PAIRS"},
+        "--use_highway": {"action": argparse.BooleanOptionalAction},
+        "--charhw_func": {"choices": ACTIVATIONS, "metavar": "NAME"},
+        **{f: {"type": type(d), "metavar": type(d).__name__.upper()} for f, (d, _) in _NUMBERS.items()},
+    }
+    for flag, (default, text) in (_CHOICES | _NUMBERS).items():
+        text = f"{text} (default: by the recipe; lin2018: {default})"
+        command.add_argument(flag, default=argparse.SUPPRESS, help=text, **kinds[flag])
 
 
 def _existing_file(path: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from mlmt_jax.config import Config, EmbeddingConfig
 from mlmt_jax.corpus.dataset import Dataset, draw_sample, read_dataset
+from mlmt_jax.corpus.rotation import rotate_onto
 from mlmt_jax.corpus.tag_inventory import find_unseen_tags, tag_errors, task_tags
 from mlmt_jax.corpus.vocabulary import CharacterVocab, Vocabulary
 from mlmt_jax.corpus.word_tables import PretrainedRows, VectorFile, build_word_table, read_component_vectors
@@ -63,34 +64,50 @@ def load_corpora(configs: Sequence[Config]) -> list[Corpus]:
         words = {word for datasets in samples.values() for word in word_counts(config, name, datasets)}
         return read_component_vectors(config, embeddings[name], words)
 
-    corpora = {seed: _build_corpus(config, datasets, read_file) for seed, datasets in samples.items()}
+    @cache
+    def rotated_file(name: str) -> VectorFile:
+        """Return the vectors of a component's file, rotated onto those of the target if it says so."""
+        spec, target = embeddings[name], embeddings[config.target.model.word_embed]
+        if spec.rotate and None not in (spec.file, target.file) and spec.file != target.file:
+            return rotate_onto(target, read_file(target.name), spec, read_file(name))
+        return read_file(name)
+
+    corpora = {seed: _build_corpus(config, datasets, rotated_file) for seed, datasets in samples.items()}
     return [corpora[seed] for seed in seeds]
 
 
 def _build_corpus(
     config: Config, datasets: dict[str, Dataset], read_file: Callable[[str], VectorFile]
 ) -> Corpus:
-    """Build the corpus of the data sets of one sample; `read_file` returns at least the needed vectors."""
+    """Build the corpus of the data sets of one sample.
+
+    Args:
+        config: the config.
+        datasets: the data sets, by name.
+        read_file: returns at least the needed vectors of an embedding component, rotated.
+    """
     tags, spans = task_tags(datasets)
     for error in tag_errors(config, spans):
         raise error
     words = (word for dataset in datasets.values() for word in dataset.training_words)
     characters = Counter(itertools.chain.from_iterable(words))
+    specs = [spec for spec in config.components if isinstance(spec, EmbeddingConfig)]
+    files = {spec.name: read_file(spec.name) for spec in specs}
     tables = {
-        spec.name: build_word_table(spec, word_counts(config, spec.name, datasets), read_file(spec.name))
-        for spec in config.components
-        if isinstance(spec, EmbeddingConfig)
+        spec.name: build_word_table(spec, word_counts(config, spec.name, datasets), files[spec.name])
+        for spec in specs
     }
     word_vocabs = {name: table.vocab for name, table in tables.items()}
-    character_vocab = CharacterVocab(tuple(sorted(characters)))
+    rotations = {name: file.rotation.tolist() for name, file in files.items() if file.rotation is not None}
+    character_vocab = CharacterVocab(tuple(sorted(characters)), config.training.word_ends)
     training_words = {name: frozenset(dataset.training_words) for name, dataset in datasets.items()}
     is_rare = [characters[char] == 1 for char in character_vocab.characters]
     return Corpus(
         datasets,
-        Vocabulary(word_vocabs, character_vocab, tags, spans, training_words),
+        Vocabulary(word_vocabs, character_vocab, tags, spans, training_words, rotations),
         pretrained={name: table.pretrained for name, table in tables.items() if table.pretrained},
         rare_words={name: table.rare for name, table in tables.items()},
-        rare_characters=np.array([False, False, *is_rare]),
+        rare_characters=np.pad(np.array(is_rare, bool), (2, character_vocab.size - len(is_rare) - 2)),
         findings=[
             *(finding for dataset in datasets.values() for finding in dataset.findings),
             *(finding for table in tables.values() for finding in table.findings),

@@ -17,13 +17,17 @@ _MAX_COMPARED, _MIN_COMPARED = 1000, 20
 _QUANTILE, _MIN_COSINE = 0.9, 0.9
 
 
-def read_oov_vectors(path: str | Path, vocabulary: WordVocab, table: np.ndarray) -> Vectors:
+def read_oov_vectors(
+    path: str | Path, vocabulary: WordVocab, table: np.ndarray, rotation: np.ndarray | None = None
+) -> Vectors:
     """Read the words of a vector file of which a word table knows no form, and their vectors.
 
     Args:
         path: a vector file of the same training as the run's vectors.
         vocabulary: the words of the table.
         table: (rows, d) float32, the vectors of the run.
+        rotation: (d, d) float32, by which the run's vectors were multiplied before training; None if they
+            were not.
 
     Raises:
         DataError: if the file cannot be read, its dimension is not d, or its vectors of known words differ
@@ -40,6 +44,8 @@ def read_oov_vectors(path: str | Path, vocabulary: WordVocab, table: np.ndarray)
         return row > 0
 
     vectors, _ = read_vectors(path, table.shape[1], max_words=sys.maxsize, skip=skip)
+    if rotation is not None:
+        vectors = vectors._replace(matrix=vectors.matrix @ rotation)
     is_new = np.array([word not in common for word in vectors.words], bool)
     if len(common) >= _MIN_COMPARED:
         pairs = table[list(common.values())], vectors.matrix[~is_new]

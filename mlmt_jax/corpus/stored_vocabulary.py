@@ -1,5 +1,6 @@
 """Validation of the `vocab.json` of a run folder."""
 
+import math
 from typing import Any, get_args
 
 from mlmt_jax.config import Config, EmbeddingConfig
@@ -20,7 +21,7 @@ def find_problem(data: Any, config: Config) -> str | None:
     if not isinstance(data, dict):
         return "expected an object"
     tasks = [dataset.task for dataset in config.datasets]
-    embeddings = [spec.name for spec in config.components if isinstance(spec, EmbeddingConfig)]
+    embeddings = {s.name: s.dimension for s in config.components if isinstance(s, EmbeddingConfig)}
     for key, names, is_valid, expected in (
         ("words", embeddings, _is_word_table, "the distinct words of a table"),
         ("tags", tasks, _is_tag_list, "a list of distinct tags"),
@@ -36,6 +37,14 @@ def find_problem(data: Any, config: Config) -> str | None:
             return f"tags[{task!r}]: expected tags of BIOES"
     if not _are_distinct(data.get("characters")) or any(len(char) != 1 for char in data["characters"]):
         return "characters: expected a list of distinct characters"
+    if not _is_bool(data.get("word_ends", False)):
+        return "word_ends: expected true or false"
+    rotations = data.get("rotations", {})
+    if not isinstance(rotations, dict) or not rotations.keys() <= embeddings.keys():
+        return "rotations: expected a matrix for some of the embeddings"
+    for name, matrix in rotations.items():
+        if not _is_square(matrix, embeddings[name]):
+            return f"rotations[{name!r}]: expected {embeddings[name]} rows of as many finite numbers"
     training_words = data.get("seen", {})
     if not isinstance(training_words, dict) or not all(map(_are_distinct, training_words.values())):
         return "seen: expected the distinct words of each data set"
@@ -46,6 +55,14 @@ def _are_distinct(value: Any) -> bool:
     """Return True if a value is a list of strings without repetition."""
     is_text = isinstance(value, list) and all(isinstance(text, str) for text in value)
     return is_text and len(set(value)) == len(value)
+
+
+def _is_square(value: Any, size: int) -> bool:
+    """Return True if a value is a list of `size` lists of as many finite numbers."""
+    rows = value if isinstance(value, list) and all(isinstance(row, list) for row in value) else []
+    numbers = [number for row in rows for number in row]
+    is_finite = all(isinstance(number, float) and math.isfinite(number) for number in numbers)
+    return is_finite and [len(row) for row in rows] == [size] * size
 
 
 def _is_bool(value: Any) -> bool:

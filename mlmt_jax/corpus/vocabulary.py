@@ -108,25 +108,29 @@ class WordVocab:
 
 @dataclass(frozen=True)
 class CharacterVocab:
-    """The characters of all training data: row i of a character table is `characters[i - 2]`."""
+    """The characters of all training data: row i of a character table is `characters[i - 2]`.
+
+    With `word_ends`, two more rows come last: the begin and the end of a word, around its characters.
+    """
 
     characters: tuple[str, ...]  # distinct
+    word_ends: bool = False
 
     @cached_property
     def _row_by_code_point(self) -> np.ndarray:
         """The row of each code point up to the largest known one, and a last 1 for all larger ones, int32."""
         codes = _code_points("".join(self.characters))
         rows = np.full(int(codes.max(initial=0)) + 2, _OOV_CHARACTER, np.int32)
-        rows[codes] = np.arange(_FIRST_CHARACTER, self.size)
+        rows[codes] = np.arange(len(codes)) + _FIRST_CHARACTER
         return rows
 
     @property
     def size(self) -> int:
-        """The number of rows of a character table, "no character" and the OOV character included."""
-        return _FIRST_CHARACTER + len(self.characters)
+        """The number of rows of a character table, those that stand for no single character included."""
+        return _FIRST_CHARACTER + len(self.characters) + 2 * self.word_ends
 
     def rows(self, words: Iterable[str], *, fall_back: bool = True) -> tuple[np.ndarray, np.ndarray]:
-        """Return the rows of the characters of words; an empty word has one row, 0.
+        """Return the rows of the characters of words; without `word_ends`, an empty word has one row, 0.
 
         Args:
             words: n words, of which the first `MAX_CHARACTERS` characters are read.
@@ -155,11 +159,18 @@ class CharacterVocab:
         """Return rows and lengths as `rows` does, each word read as it stands."""
         heads = [word[:MAX_CHARACTERS] for word in words]
         characters = np.array([len(head) for head in heads], np.int32)
-        lengths = np.maximum(characters, 1)
-        rows = np.zeros(lengths.sum(), np.int32)
         # All words at once: one call of NumPy a word takes longer than the rest of the encoding.
         codes = np.minimum(_code_points("".join(heads)), len(self._row_by_code_point) - 1)
-        rows[np.repeat(characters > 0, lengths)] = self._row_by_code_point[codes]
+        inner = self._row_by_code_point[codes]
+        if self.word_ends:
+            ends = np.cumsum(characters)
+            rows = np.insert(inner, np.concatenate([ends - characters, ends]), -1)
+            lengths = characters + 2
+            rows[np.cumsum(lengths) - lengths], rows[np.cumsum(lengths) - 1] = self.size - 2, self.size - 1
+            return rows, lengths
+        lengths = np.maximum(characters, 1)
+        rows = np.zeros(lengths.sum(), np.int32)
+        rows[np.repeat(characters > 0, lengths)] = inner
         return rows, lengths
 
 
@@ -178,6 +189,8 @@ class Vocabulary:
     spans: dict[str, bool]  # by task: true for spans in BIOES, false for one independent tag a word
     #: By data set, the words of its training sentences. Empty for runs of versions that did not keep them.
     training_words: dict[str, frozenset[str]] = field(default_factory=dict)
+    #: By embedding component, the orthogonal matrix (d, d) by which the vectors of its file were multiplied.
+    rotations: dict[str, list[list[float]]] = field(default_factory=dict)
 
     @property
     def sizes(self) -> Sizes:
@@ -194,6 +207,9 @@ class Vocabulary:
         return {
             "words": {name: words.as_json() for name, words in self.words.items()},
             "characters": list(self.characters.characters),
+            # Runs from before the key have neither.
+            **({"word_ends": True} if self.characters.word_ends else {}),
+            **({"rotations": self.rotations} if self.rotations else {}),
             "tags": {task: list(tags) for task, tags in self.tags.items()},
             "spans": self.spans,
             "seen": {dataset: sorted(words) for dataset, words in self.training_words.items()},
@@ -204,8 +220,9 @@ class Vocabulary:
         """Return the vocabulary that `as_json` wrote."""
         return cls(
             words={name: WordVocab.from_json(words) for name, words in data["words"].items()},
-            characters=CharacterVocab(tuple(data["characters"])),
+            characters=CharacterVocab(tuple(data["characters"]), data.get("word_ends", False)),
             tags={task: tuple(tags) for task, tags in data["tags"].items()},
             spans=dict(data["spans"]),
             training_words={dataset: frozenset(words) for dataset, words in data.get("seen", {}).items()},
+            rotations=data.get("rotations", {}),
         )

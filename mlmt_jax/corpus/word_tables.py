@@ -13,8 +13,13 @@ from mlmt_jax.text.findings import Finding, Findings
 
 _MIN_COVERAGE = 0.05  # share of the training words below which the vectors seem to be of another language
 
-#: Words of a file with their vectors, and the findings of the file.
-VectorFile = tuple[Vectors, Findings]
+
+class VectorFile(NamedTuple):
+    """The vectors of the file of an embedding component, and what reading found."""
+
+    vectors: Vectors
+    findings: Findings
+    rotation: np.ndarray | None = None  # (d, d) float32 by which the vectors were multiplied, or None
 
 
 class PretrainedRows(NamedTuple):
@@ -43,9 +48,11 @@ def read_component_vectors(config: Config, spec: EmbeddingConfig, words: Iterabl
         DataError: if the file cannot be read as vectors of the component's dimension.
     """
     if spec.file is None:
-        return Vectors([], np.empty((0, spec.dimension), np.float32)), Findings("")
+        return VectorFile(Vectors([], np.empty((0, spec.dimension), np.float32)), Findings(""))
     path = config.path(spec.file)
-    return read_vectors(path, spec.dimension, max_words=spec.max_words, extra_words=_forms(words))
+    return VectorFile(
+        *read_vectors(path, spec.dimension, max_words=spec.max_words, extra_words=_forms(words))
+    )
 
 
 def build_word_table(spec: EmbeddingConfig, counts: Counter[str], file: VectorFile) -> WordTable:
@@ -60,7 +67,7 @@ def build_word_table(spec: EmbeddingConfig, counts: Counter[str], file: VectorFi
         counts: the training words of its tasks, and how often each occurs.
         file: result of `read_component_vectors` for these words or more; further vectors are dropped.
     """
-    vectors = _needed_vectors(file[0], spec.max_words, counts)
+    vectors = _needed_vectors(file.vectors, spec.max_words, counts)
     normal = str.lower if spec.ignore_case else str
     training = Counter()
     for word, count in counts.items():
@@ -73,14 +80,14 @@ def build_word_table(spec: EmbeddingConfig, counts: Counter[str], file: VectorFi
     rows = 1 + np.flatnonzero(sources)
     pretrained = PretrainedRows(rows, vectors.matrix[sources[rows - 1] - 1]) if len(rows) else None
     occurrences = np.bincount(vocab.rows(counts), list(counts.values()), vocab.size)
-    findings, covered, total = [*file[1]], occurrences[rows].sum(), counts.total()
+    findings, covered, total = [*file.findings], occurrences[rows].sum(), counts.total()
     if vectors.words and covered < _MIN_COVERAGE * total:
         text = (
             f"vectors cover {covered / total:.1%} of the {total} training words of {spec.name!r}: "
             "another language, script or tokenisation? "
             f"(the file has {vectors.words[0]!r}, the data {next(iter(counts))!r})"
         )
-        findings.append(Finding(file[1].path, None, text))
+        findings.append(Finding(file.findings.path, None, text))
     return WordTable(vocab, pretrained, occurrences == 1, findings)
 
 

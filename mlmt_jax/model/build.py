@@ -13,13 +13,14 @@ from mlmt_jax.config import Config, TaskConfig, components
 from mlmt_jax.crf import CRF
 from mlmt_jax.model.character_cnn import CharCNN, Highway
 from mlmt_jax.model.encoder import LSTM, WordEmbedding
-from mlmt_jax.model.initializers import normal
+from mlmt_jax.model.initializers import normal, xavier_normal
 from mlmt_jax.model.linear import MLP, Linear
 from mlmt_jax.model.task_model import SITES, Part, TaskModel
 from mlmt_jax.types import Params, Sizes
 
 # The CRF's usual scale; drawn by NumPy like all other parameters.
 _chain_scores = normal(0.1)
+_CHARACTER_TABLES = {"xavier": xavier_normal, "normal": normal(1.0)}
 
 
 class Model(NamedTuple):
@@ -90,7 +91,9 @@ def _crf(spec: components.CRFConfig, sizes: Sizes, task: str) -> nn.Module:
 # From the config of a component, the sizes and the name of the task to a module.
 _BUILDERS: dict[type, Callable[[Any, Sizes, str], nn.Module]] = {
     components.EmbeddingConfig: lambda spec, sizes, _: WordEmbedding(sizes.words[spec.name], spec.dimension),
-    components.CharCNNConfig: lambda spec, sizes, _: CharCNN(sizes.characters, spec.dimension, spec.filters),
+    components.CharCNNConfig: lambda spec, sizes, _: CharCNN(
+        sizes.characters, spec.dimension, spec.filters, _CHARACTER_TABLES[spec.start]
+    ),
     components.HighwayConfig: lambda spec, *_: Highway(spec.num_layers, getattr(jax.nn, spec.activation)),
     components.LSTMConfig: lambda spec, *_: LSTM(
         spec.hidden_size, spec.bidirectional, spec.forget_bias, spec.num_layers, spec.dropout

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from mlmt_jax.model.initializers import lecun_normal, xavier_normal, zeros
+from mlmt_jax.model.initializers import Initializer, lecun_normal, xavier_normal, zeros
 from mlmt_jax.model.linear import Linear, apply_together
 from mlmt_jax.types import Array
 
@@ -29,6 +29,7 @@ class CharCNN(nn.Module):
     characters: int  # table rows; row 0 ("no character") has no parameters
     dimension: int
     filters: Filters
+    draw_table: Initializer = xavier_normal
 
     @property
     def features(self) -> int:
@@ -43,7 +44,7 @@ class CharCNN(nn.Module):
             The character table (characters - 1, dimension), whose row 0 is character 1; and for each filter,
             in order, its kernel (width, dimension, count) and its bias (count,).
         """
-        table = self.param("table", xavier_normal, (self.characters - 1, self.dimension))
+        table = self.param("table", self.draw_table, (self.characters - 1, self.dimension))
         kernels, biases = [], []
         for i, (width, count) in enumerate(self.filters):
             # Kim's filters are small: LeCun's scale over a window keeps the features near unit size.

@@ -76,8 +76,8 @@ class Checkpoints:
 
     def save_last(self, state: Any, progress: Progress) -> None:
         """Save a whole state (a pytree) with its progress; raise as ``save_best`` does."""
-        arrays = _to_host(serialization.to_state_dict(state))
-        self._submit(_Checkpoint(self._last / str(progress.step), "state", arrays, progress))
+        path = self._last / str(progress.step)
+        self._submit(_Checkpoint(path, "state", _to_host(_parts(state)), progress))
 
     def _submit(self, checkpoint: _Checkpoint) -> None:
         """Queue a checkpoint for the writer thread, once at most one earlier write is pending.
@@ -151,9 +151,8 @@ class Checkpoints:
                 if progress.best_step is not None:
                     best = self._best / str(progress.best_step)
                     best_problem = seal_problem(best, self._run_id)
-                    best_problem = (
-                        best_problem and f"its best checkpoint {best} cannot be used: {best_problem}"
-                    )
+                    if best_problem:
+                        best_problem = f"its best checkpoint {best} cannot be used: {best_problem}"
             states.append(StoredState(step, path, problem, progress, best_problem))
         return states
 
@@ -173,13 +172,13 @@ class Checkpoints:
             RunError: if its arrays are not those expected, for instance of another version.
         """
         path = self._last / str(step)
-        arrays = _blank(serialization.to_state_dict(like))
+        arrays = _blank(_parts(like))
         with (
             _checkpointer() as checkpointer,
             _unreadable(path, "not a state that this version can go on from"),
         ):
             restored = checkpointer.restore(path / "state", args=ocp.args.StandardRestore(arrays))
-        return _on_device(serialization.from_state_dict(like, restored))
+        return _on_device(serialization.from_state_dict(like, {**dict.fromkeys(like._fields), **restored}))
 
     def restore_best(self, step: int, like: Params) -> Params:
         """Return the best parameters of a step on the device; ``like`` gives the structure.
@@ -208,7 +207,7 @@ class Checkpoints:
             self._pending.pop(0).result()
 
     def close(self) -> None:
-        """Finish the pending writes and end the writer thread."""
+        """Finish the pending writes."""
         self._writer.shutdown()
 
 
@@ -302,6 +301,11 @@ def _to_host(tree: Any) -> Any:
         if isinstance(leaf, jax.Array):
             leaf.copy_to_host_async()
     return jax.tree.map(lambda leaf: np.array(leaf), tree)
+
+
+def _parts(state: Any) -> dict[str, Any]:
+    """Return the fields of a state as nested dicts, without those that are None."""
+    return {k: part for k, part in serialization.to_state_dict(state).items() if part is not None}
 
 
 def _blank(tree: Any) -> Any:

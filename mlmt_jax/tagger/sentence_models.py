@@ -130,7 +130,10 @@ class TrainedModel(NamedTuple):
                 "expected a run whose word table did"
             )
         known, table = vocabulary.words[spec.name], self.params[spec.name]["table"]
-        vectors = read_oov_vectors(path, known, np.asarray(table))
+        rotation = vocabulary.rotations.get(spec.name)
+        vectors = read_oov_vectors(
+            path, known, np.asarray(table), None if rotation is None else np.array(rotation, np.float32)
+        )
         words = replace(known, extension=WordVocab(tuple(vectors.words)))
         vocabulary = replace(vocabulary, words={**vocabulary.words, spec.name: words})
         return vocabulary, {**self.params, spec.name: {"table": jnp.concatenate([table, vectors.matrix])}}

@@ -1,8 +1,7 @@
 """Replicas side by side: one state with a leading axis R, stepped by one program."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -14,23 +13,17 @@ from mlmt_jax.batches.replica_batches import StackedBatches
 from mlmt_jax.batches.transfer import FlatBatch, flatten, unflatten
 from mlmt_jax.corpus.random_streams import STEP_KEY
 from mlmt_jax.model.roles import by_role, pad_models, resize
-from mlmt_jax.model.task_model import TaskModel
 from mlmt_jax.training import processes
-from mlmt_jax.training.programs import Program
+from mlmt_jax.training.averaging import Pending, Update
+from mlmt_jax.training.group_programs import REPLICA_AXIS, group_programs
 from mlmt_jax.training.setup import Setup, pad_together
 from mlmt_jax.training.state import RunState
 from mlmt_jax.training.step import (
-    REPLICA_AXES,
     StepMetrics,
-    TaskState,
     select,
-    task_step,
-    task_steps_in_turn,
 )
-from mlmt_jax.training.word_rows import WordRows, catch_up, gather, scatter, table_rows
+from mlmt_jax.training.word_rows import table_rows
 from mlmt_jax.types import Batch, Params, batch_axes
-
-_REPLICA_AXIS = PartitionSpec("replica")
 
 jax.tree_util.register_dataclass(FlatBatch, ["values"], ["shapes"])
 
@@ -52,64 +45,6 @@ class Replica(NamedTuple):
     def crop(self, params: Params) -> Params:
         """Return padded parameters in the shapes of the replica."""
         return resize(params, self.shapes.params)
-
-
-class _Programs(NamedTuple):
-    """The compiled functions of a group; they are the same for all task models and groups of one kind."""
-
-    # Whole tables, distinct rows (U,) -> rows.
-    gather: Callable[[WordRows, Any], WordRows]
-    # Task model by role, state, rows, (batch, settings, keys) -> the same after a step, and metrics.
-    step: Callable[..., tuple[TaskState, WordRows, StepMetrics]]
-    # Whole tables, distinct rows (U,), rows -> whole tables.
-    scatter: Callable[[WordRows, Any, WordRows], WordRows]
-    # Whole tables, their users, steps of these -> whole tables that are up to date.
-    catch_up: Callable[..., WordRows]
-
-
-def _unpacking(step: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a step that also takes a flat batch."""
-
-    def train_step(task: TaskModel, state: TaskState, rows: WordRows, inputs: tuple) -> Any:
-        batch, settings, keys = inputs
-        batch = unflatten(batch) if isinstance(batch, FlatBatch) else batch
-        return step(task, state, rows, (batch, settings, keys))
-
-    return train_step
-
-
-def _side_by_side(task: TaskModel, states: TaskState, rows: WordRows, inputs: tuple) -> Any:
-    """Take a step of several replicas together."""
-    step = jax.vmap(partial(task_step, task), (0, 0, (REPLICA_AXES, None, 0)))
-    return step(states, rows, inputs)
-
-
-def _by_platform(task: TaskModel, states: TaskState, rows: WordRows, inputs: tuple) -> Any:
-    """Take a step of several replicas, on a CPU in turn."""
-    # One replica keeps a CPU busy: side by side, eight took 13 times the step of one.
-    in_turn, together = partial(task_steps_in_turn, task), partial(_side_by_side, task)
-    return jax.lax.platform_dependent(states, rows, inputs, cpu=in_turn, default=together)
-
-
-@lru_cache
-def _programs(is_single: bool, mesh: Mesh | None) -> _Programs:
-    """Return the programs of a single replica, of several on one device, or of several on a mesh."""
-    step_program = partial(Program, static=1, donate_argnums=(1, 2))
-    if is_single:
-        step = step_program(_unpacking(task_step))
-    elif mesh is None:
-        step = step_program(_unpacking(_by_platform))
-    else:
-        # Metrics are small: every process gets those of all replicas.
-        replicated, by_replica = (NamedSharding(mesh, axes) for axes in (PartitionSpec(), _REPLICA_AXIS))
-        step = step_program(_side_by_side, out_shardings=(by_replica, by_replica, replicated))
-    mapped = (lambda function, axes: function) if is_single else jax.vmap
-    return _Programs(
-        Program(mapped(gather, (0, 0))),
-        step,
-        Program(mapped(scatter, (0, 0, 0)), donate_argnums=0),
-        Program(mapped(catch_up, (0, None, 0))),
-    )
 
 
 class ReplicaGroup:
@@ -144,7 +79,7 @@ class ReplicaGroup:
             }
             self.batches = pad_together(first.model, stacked, parts or 1)
             self._key = self._put(keys)
-        self._programs = _programs(self._is_single, mesh)
+        self._programs = group_programs(self._is_single, mesh)
         # By task model by role and shapes of the batch: the programs of steps that are compiled in advance.
         self.compilations: dict[tuple, Future] = {}
         leaves, self._structure = jax.tree.flatten(self._shapes)
@@ -152,6 +87,15 @@ class ReplicaGroup:
         self._users, self._tables = first.users, {}
         for name, users in first.users.items():
             self._tables[name] = table_rows(numbers, name, list(users))
+        self._log_decay = first.log_decay
+        if numbers.average is not None:
+            dense = {name: n for name, n in numbers.average.params.items() if name not in first.users}
+            histories = numbers.average.histories
+            steps = {name: numbers.task_steps[name] for name in histories}
+            update = Update(None, numbers.step, steps, None)
+            self._average_numbers = dense, histories, {name: numbers.params[name] for name in dense}, update
+            ratios = {task: u.log_ratio for users in first.users.values() for task, u in users.items()}
+            self._log_decay, self._log_ratios = self._put_alike((first.log_decay, ratios))
         self._tasks = {}
         for name in self.batches:
             training = first.task_training(name, model)
@@ -209,8 +153,8 @@ class ReplicaGroup:
             return batch
         batch = unflatten(batch) if isinstance(batch, FlatBatch) else batch
         is_dealt = self._mesh.shape["data"] > 1
-        by_sentence = PartitionSpec("replica", "data") if is_dealt else _REPLICA_AXIS
-        axes = batch_axes(words=_REPLICA_AXIS, sentences=by_sentence, step_starts=PartitionSpec())
+        by_sentence = PartitionSpec("replica", "data") if is_dealt else REPLICA_AXIS
+        axes = batch_axes(words=REPLICA_AXIS, sentences=by_sentence, step_starts=PartitionSpec())
         return Batch.from_arrays([*map(self._put, batch.arrays, axes.arrays)])
 
     def compilation(self, task: str, batch: Batch | FlatBatch) -> Future | None:
@@ -255,7 +199,7 @@ class ReplicaGroup:
         copy = jax.jit(
             lambda leaves: [x.at[places].set(x[source]) for x in leaves],
             donate_argnums=0,
-            out_shardings=None if self._mesh is None else NamedSharding(self._mesh, _REPLICA_AXIS),
+            out_shardings=None if self._mesh is None else NamedSharding(self._mesh, REPLICA_AXIS),
         )
         return copy(leaves)
 
@@ -281,7 +225,33 @@ class ReplicaGroup:
             params[name] = {"table": self._programs.catch_up(table, list(users.values()), steps).values}
         return self._split(params)
 
-    def _put(self, values: Any, axes: PartitionSpec = _REPLICA_AXIS) -> jax.Array:
+    def averages(self, leaves: Leaves) -> list[Params]:
+        """Return the moving average of each replica's parameters, as ``params``; at least one update is over.
+
+        Word tables that are not trained have none: they are as ``params`` has them.
+        """
+        state: RunState = self._structure.unflatten(leaves)
+        assert state.average is not None
+        averages = {**state.params, **state.average.params}
+        for name, users in self._users.items():
+            histories = [state.average.histories[user] for user in users]
+            table = jax.tree.map(leaves.__getitem__, self._tables[name])
+            pending = Pending(self._log_decay, state.step, histories)
+            averages[name] = {"table": self._programs.catch_up_average(table, list(users.values()), pending)}
+        return self._split(averages)
+
+    def update_average(self, leaves: Leaves) -> Leaves:
+        """Return the states after an update of the average, which is due now; its leaves are donated."""
+        numbers = self._average_numbers
+        average, histories, params, update = jax.tree.map(leaves.__getitem__, numbers)
+        update = update._replace(log_decay=self._log_decay, log_ratios=self._log_ratios)
+        results = self._programs.update_average(average, histories, params, update)
+        leaves = list(leaves)
+        for i, value in zip(jax.tree.leaves(numbers[:2]), jax.tree.leaves(results), strict=True):
+            leaves[i] = value
+        return leaves
+
+    def _put(self, values: Any, axes: PartitionSpec = REPLICA_AXIS) -> jax.Array:
         """Return a NumPy array on the devices; on a mesh, spread over them by ``axes``."""
         if self._mesh is None:
             return jax.numpy.asarray(values)

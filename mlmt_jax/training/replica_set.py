@@ -170,6 +170,14 @@ class ReplicaSet:
         """Return the up-to-date, padded parameters of each replica; all processes call this at once."""
         return self._by_number([g.params(leaves) for g, leaves in zip(self._groups, states, strict=True)])
 
+    def update_average(self, states: Sequence[Leaves]) -> list[Leaves]:
+        """Return the states after an update of the moving average, which is due now; leaves are donated."""
+        return [g.update_average(leaves) for g, leaves in zip(self._groups, states, strict=True)]
+
+    def averages(self, states: Sequence[Leaves]) -> dict[int, Params]:
+        """Return the moving average of each replica's parameters, as ``params``; one update must be over."""
+        return self._by_number([g.averages(leaves) for g, leaves in zip(self._groups, states, strict=True)])
+
     def _by_number(self, values: Sequence[Sequence[Any]]) -> dict[int, Any]:
         """Return values by replica number, from one value for each replica of each group."""
         pairs = [zip(*pair, strict=True) for pair in zip(self._numbers, values, strict=True)]

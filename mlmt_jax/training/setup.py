@@ -20,6 +20,8 @@ from mlmt_jax.corpus.random_streams import INITIAL_KEY
 from mlmt_jax.model.build import Model, build_model, init_params, put_vectors
 from mlmt_jax.model.roles import by_role, padded_task, task_settings
 from mlmt_jax.model.task_model import TaskModel
+from mlmt_jax.training import averaging
+from mlmt_jax.training.averaging import init_average
 from mlmt_jax.training.optimizers import OptimizerSettings, build_optimizer
 from mlmt_jax.training.plan import check_weights, task_weights
 from mlmt_jax.training.state import RunState, init_state
@@ -53,9 +55,24 @@ class Setup:
 
     def shapes_of(self, model: Model) -> RunState:
         """Return the shapes of the state of a model with the names of this one, as ``shapes``."""
-        return jax.eval_shape(
-            lambda: init_state(model, init_params(model, jax.random.key(0)), self.optimizers)
-        )
+        window = self.config.training.average_steps
+
+        def init() -> RunState:
+            params = init_params(model, jax.random.key(0))
+            state = init_state(model, params, self.optimizers)
+            if not window:
+                return state
+            frozen = {task.word_embed.name for task in model.tasks.values()} - self.users.keys()
+            averaged = {name: subtree for name, subtree in params.items() if name not in frozen}
+            return state._replace(average=init_average(averaged, self.users, window))
+
+        return jax.eval_shape(init)
+
+    @property
+    def log_decay(self) -> np.float32 | None:
+        """Log of the decay of the moving average at an update; None if the parameters are not averaged."""
+        window = self.config.training.average_steps
+        return np.float32(averaging.log_decay(window)) if window else None
 
     def task_training(self, name: str, model: Model | None = None) -> TaskTraining:
         """Return the training of a task model; of the sizes of ``model``, if given."""
@@ -67,6 +84,7 @@ class Setup:
             task_settings(task, len(sized.crf.module.tag_names)),
             OptimizerSettings.of(self.config.task(name)),
             [users[user] for user in names],
+            self.log_decay if users else None,
         )
         return TaskTraining(sized, names, settings)
 

@@ -1,7 +1,7 @@
 """The state of a run between two steps."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +9,21 @@ import optax
 
 from mlmt_jax.model.build import Model
 from mlmt_jax.types import Params
+
+
+class History(NamedTuple):
+    """The steps of a task model at the last L updates of the average (``averaging``), the latest first."""
+
+    steps: Any  # (L,) int32, its steps at each update
+    sums: Any  # (L,) float32, S_u of each update: the weighted powers of its momentum at later updates
+
+
+class Average(NamedTuple):
+    """The moving average of the parameters."""
+
+    params: Params  # word tables as far as ``row_updates``; zeros before the first update
+    row_updates: dict[str, Any]  # by word table that is trained, (rows,) int32, updates applied to each row
+    histories: dict[str, History]  # by task model that trains a word table
 
 
 class RunState(NamedTuple):
@@ -20,12 +35,13 @@ class RunState(NamedTuple):
     task_steps: dict[str, jax.Array]  # by task model, () int32, its steps
     # By task model, (rows of its table,) int32, its steps that are applied to each row (``word_rows``).
     synced: dict[str, jax.Array]
+    average: Average | None = None  # None if the parameters are not averaged
 
 
 def init_state(
     model: Model, params: Params, optimizers: Mapping[str, optax.GradientTransformation]
 ) -> RunState:
-    """Return the state before the first step.
+    """Return the state before the first step, without an average.
 
     Args:
         model: the task models.

@@ -6,10 +6,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from mlmt_jax.config import AVERAGE_INTERVAL
 from mlmt_jax.model.roles import by_role
 from mlmt_jax.model.task_model import TaskModel, TaskSettings, batch_loss
+from mlmt_jax.training.averaging import Pending, catch_up_average
 from mlmt_jax.training.optimizers import OptimizerSettings, build_optimizer
-from mlmt_jax.training.state import RunState
+from mlmt_jax.training.state import History, RunState
 from mlmt_jax.training.word_rows import (
     TableUser,
     WordRows,
@@ -35,6 +37,7 @@ class StepSettings(NamedTuple):
     task: TaskSettings
     optimizer: OptimizerSettings
     users: list[TableUser]  # of the word table, first the task model of the step; empty if it is frozen
+    log_decay: Any = None  # () float32, of the moving average; None if word rows are not averaged
 
 
 class TaskTraining(NamedTuple):
@@ -58,6 +61,7 @@ class TaskState(NamedTuple):
     step: Any  # () int32
     # () int32, steps of the task model, and of the others that train its word table.
     task_steps: list[Any]
+    histories: list[History]  # of the users of the word table; empty if its rows are not averaged
 
 
 class StepMetrics(NamedTuple):
@@ -75,7 +79,9 @@ def select(training: TaskTraining, state: RunState) -> tuple[TaskState, WordRows
     steps = [state.task_steps[user] for user in training.users or (task.name,)]
     params = {roles[name]: subtree for name, subtree in task.select(state.params).items()}
     del params[_TABLE]
-    task_state = TaskState(params, _renamed(opt_state, roles), state.step, steps)
+    average = state.average
+    histories = [average.histories[user] for user in training.users] if average else []
+    task_state = TaskState(params, _renamed(opt_state, roles), state.step, steps, histories)
     return task_state, table_rows(state, training.table, training.users)
 
 
@@ -144,6 +150,10 @@ def task_step(
     """
     batch, settings, key = inputs
     is_frozen = not settings.users
+    if rows.average is not None:
+        pending = Pending(settings.log_decay, state.step, state.histories)
+        updates = jnp.broadcast_to(state.step // AVERAGE_INTERVAL, rows.updates.shape)
+        rows = rows._replace(average=catch_up_average(rows, settings.users, pending), updates=updates)
     rows = catch_up(rows, settings.users, state.task_steps[: len(settings.users)])
     # The model uses the gathered rows as its whole table.
     words = batch.words._replace(table_rows=jnp.arange(len(batch.words.table_rows)))
@@ -169,9 +179,10 @@ def task_step(
         synced = [
             jnp.broadcast_to(steps, old.shape) for steps, old in zip(task_steps, rows.synced, strict=True)
         ]
-        rows = WordRows(values, [table_momentum(opt_state, _TABLE), *rows.momenta[1:]], synced)
+        momenta = [table_momentum(opt_state, _TABLE), *rows.momenta[1:]]
+        rows = rows._replace(values=values, momenta=momenta, synced=synced)
         opt_state = replace_momentum(opt_state, _TABLE, None)
-    state = TaskState(new_params, opt_state, state.step + 1, task_steps)
+    state = TaskState(new_params, opt_state, state.step + 1, task_steps, state.histories)
     return state, rows, StepMetrics(loss, optax.tree.norm(gradients))
 
 

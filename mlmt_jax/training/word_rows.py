@@ -19,7 +19,7 @@ import numpy as np
 import optax
 
 from mlmt_jax.config import Config
-from mlmt_jax.training.state import RunState
+from mlmt_jax.training.state import Average, RunState
 from mlmt_jax.types import Array, Params
 
 
@@ -30,6 +30,16 @@ class TableUser(NamedTuple):
     log_decay: Any  # log of the learning rate's factor per step
     momentum: Any
     log_momentum: Any  # without momentum, that of a tiny number: v is gone after one step
+
+    @property
+    def log_ratio(self) -> Any:
+        """Log of the factor of a displacement, from a step without a gradient to the next."""
+        return self.log_momentum + self.log_decay
+
+    def limit(self, since: Array) -> jax.Array:
+        """Return displacement / v, (k,) float32, of rows that are in no batch from step ``since`` (k,) on."""
+        rate = self.learning_rate * jnp.exp(since * self.log_decay)
+        return -rate * self.momentum / jnp.expm1(self.log_ratio)
 
     def pending_update(self, since: Array, now: Array) -> tuple[jax.Array, jax.Array]:
         """Return the pending update of rows that were not in the batches of steps ``since`` to ``now`` - 1.
@@ -42,8 +52,7 @@ class TableUser(NamedTuple):
             (k,) float32, displacement / v to subtract; and (k,) float32, factor of v.
         """
         steps = (now - since).astype(jnp.float32)
-        log_ratio = self.log_momentum + self.log_decay
-        total = jnp.expm1(steps * log_ratio) / jnp.expm1(log_ratio)
+        total = jnp.expm1(steps * self.log_ratio) / jnp.expm1(self.log_ratio)
         rate = self.learning_rate * jnp.exp(since * self.log_decay)
         return rate * self.momentum * total, jnp.exp(steps * self.log_momentum)
 
@@ -79,6 +88,8 @@ class WordRows(NamedTuple):
     values: Any  # (rows, d) float32
     momenta: list[Any]  # by user, (rows, d) float32
     synced: list[Any]  # by user, (rows,) int32, its steps that are applied to each row
+    average: Any = None  # (rows, d) float32, the moving average; None if there is none
+    updates: Any = None  # (rows,) int32, updates of the average that are applied to each row
 
 
 def table_rows(state: RunState, table: str, users: Sequence[str]) -> WordRows:
@@ -87,7 +98,15 @@ def table_rows(state: RunState, table: str, users: Sequence[str]) -> WordRows:
         state.params[table]["table"],
         [table_momentum(state.opt_states[user], table) for user in users],
         [state.synced[user] for user in users],
+        *_averaged_rows(state.average, table),
     )
+
+
+def _averaged_rows(average: Average | None, table: str) -> tuple[Any, Any]:
+    """Return the average of a word table and the updates of its rows; None for a table without."""
+    if average is None or table not in average.row_updates:
+        return None, None
+    return average.params[table]["table"], average.row_updates[table]
 
 
 def with_table_rows(state: RunState, table: str, users: Sequence[str], rows: WordRows) -> RunState:
@@ -96,7 +115,14 @@ def with_table_rows(state: RunState, table: str, users: Sequence[str], rows: Wor
         user: replace_momentum(state.opt_states[user], table, momentum)
         for user, momentum in zip(users, rows.momenta, strict=True)
     }
+    average = state.average
+    if average is not None and rows.average is not None:
+        average = average._replace(
+            params={**average.params, table: {"table": rows.average}},
+            row_updates={**average.row_updates, table: rows.updates},
+        )
     return state._replace(
+        average=average,
         params={**state.params, table: {"table": rows.values}},
         opt_states={**state.opt_states, **opt_states},
         synced={**state.synced, **dict(zip(users, rows.synced, strict=True))},
@@ -117,7 +143,7 @@ def scatter(rows: WordRows, indices: Array, gathered: WordRows) -> WordRows:
 
 
 def catch_up(rows: WordRows, users: Sequence[TableUser], steps: Sequence[Array]) -> WordRows:
-    """Apply the pending updates of all users; ``synced`` stays as it is.
+    """Apply the pending updates of all users; ``synced`` and the average stay as they are.
 
     Args:
         rows: whole tables or gathered rows.

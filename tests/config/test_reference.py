@@ -13,6 +13,7 @@ import pytest
 from mlmt_jax.config import load_config, parse_config
 from mlmt_jax.config.__main__ import main
 from mlmt_jax.config.fields import ACTIVATIONS
+from mlmt_jax.config.recipes import RECIPES
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 SHIPPED = [
@@ -54,7 +55,9 @@ def test_schema_is_json_with_a_description_of_every_field(capsys: pytest.Capture
 
 def test_reference_has_every_field_with_its_default(capsys: pytest.CaptureFixture[str]) -> None:
     schema = json.loads(printed(capsys))
-    tables = printed(capsys, "--reference").split("### ")[1:]
+    recipes, *tables = printed(capsys, "--reference").split("### ")[1:]
+    assert recipes.startswith("Recipes\n")
+    assert all(f"| `{choice.key}` |" in recipes for choice in RECIPES["lowres-1"])
     by_summary = {table.split("\n")[2]: table for table in tables}
     blocks = [schema, *schema["$defs"].values()]
     assert len(tables) == len(blocks)

@@ -13,6 +13,7 @@ import pytest
 from command_lines import status
 
 from mlmt_jax.config import load_config
+from mlmt_jax.config.recipes import RECIPES
 from mlmt_jax.configure import main
 from mlmt_jax.errors import ConfigError, DataError
 
@@ -78,6 +79,7 @@ def test_multi_configures_four_tasks_that_share_components(
     assert uses[3] == {
         "word_embed": "afr_word_embed",
         "char_embed": "char_embed",
+        "char_highway": "char_highway",
         "lstm": "lstm",
         "univ_layer": "pos_univ_linear",
         "spec_layer": "pos_afr_linear",
@@ -92,8 +94,31 @@ def test_multi_configures_four_tasks_that_share_components(
     assert output.endswith("python -m mlmt_jax.train multi.json\n")
 
 
-def test_defaults_are_those_of_the_original_scripts(folder: Path) -> None:
+def test_without_flags_the_recipe_decides(folder: Path) -> None:
     main([*SINGLE, "--word_embed", "data/one.vec"])
+    data = read("single.json")
+    assert data["recipe"] == "lowres-1"
+    assert data["training"] == {"eval_freq": 200, "max_step": 2000}
+    chosen = {choice.key for choice in RECIPES["lowres-1"]} - {"dimension"}
+    blocks = [data["training"], *data["components"], *(task["model"] for task in data["tasks"])]
+    assert not any(chosen & block.keys() for block in blocks)
+    config = load_config("single.json")
+    assert config.training.average_steps == 400
+    assert config.target.model.char_highway is not None
+    assert "learning_rate" not in data["tasks"][0]
+
+
+def test_more_sentences_get_more_steps(folder: Path) -> None:
+    (folder / "data" / "tgt.train").write_text(NER * 301, encoding="utf-8")
+    main(SINGLE)
+    assert load_config("single.json").training.max_step == 2600
+    main([*SINGLE, "--max_epoch", "7", "--force"])
+    training = load_config("single.json").training
+    assert (training.max_step, training.max_epoch) == (None, 7)
+
+
+def test_defaults_of_lin2018_are_those_of_the_original_scripts(folder: Path) -> None:
+    main([*SINGLE, "--word_embed", "data/one.vec", "--recipe", "lin2018"])
     data = read("single.json")
     (task,) = data["tasks"]
     components = {component["name"]: component for component in data["components"]}
@@ -107,7 +132,8 @@ def test_defaults_are_those_of_the_original_scripts(folder: Path) -> None:
     assert "spec_layer" not in task["model"]
     assert "char_highway" not in task["model"]
     assert components["lang1_word_embed"]["dimension"] == 3
-    main(["cross-lingual", *files("tgt", "cl"), "--word_embed_1", "data/one.vec", "--output", "half.json"])
+    flags = ["--word_embed_1", "data/one.vec", "--output", "half.json", "--recipe", "lin2018"]
+    main(["cross-lingual", *files("tgt", "cl"), *flags])
     components = {component["name"]: component for component in read("half.json")["components"]}
     assert [components[f"lang{i}_word_embed"]["dimension"] for i in (1, 2)] == [3, 3]
     assert components["char_embed"]["dimension"] == 50
@@ -163,7 +189,7 @@ def test_paths_are_relative_to_the_config_file(folder: Path) -> None:
 
 def test_the_evaluation_frequency_is_one_epoch(folder: Path) -> None:
     (folder / "data" / "tgt.train").write_text(NER * 301, encoding="utf-8")
-    main(SINGLE)
+    main([*SINGLE, "--recipe", "lin2018"])
     training = load_config("single.json").training
     assert (training.eval_freq, training.max_epoch) == (61, 100)
 

@@ -114,6 +114,39 @@ def test_characters_beyond_the_limit_are_not_read():
     assert sizes.tolist() == [MAX_CHARACTERS, 1]
 
 
+def test_word_ends_enclose_the_characters_and_change_no_other_row():
+    plain, vocab = CharacterVocab(("a", "b", "ŵ")), CharacterVocab(("a", "b", "ŵ"), word_ends=True)
+    begin, end = 5, 6
+    assert (plain.size, vocab.size) == (5, 7)
+    words = ["ab", "", "ŵxa", "", "a" * (MAX_CHARACTERS + 1)]
+    rows, sizes = vocab.rows(words)
+    plain_rows, plain_sizes = plain.rows(words)
+    inner = [
+        row[:size] if word else []
+        for word, row, size in zip(words, _split(plain_rows, plain_sizes), plain_sizes, strict=True)
+    ]
+    assert _split(rows, sizes) == [[begin, *row, end] for row in inner]
+    assert sizes.tolist() == [4, 2, 5, 2, MAX_CHARACTERS + 2]
+    assert rows.dtype == plain_rows.dtype == np.int32
+    for few in ([], [""]):
+        rows, sizes = vocab.rows(few)
+        assert rows.tolist() == [begin, end] * len(few)
+        assert sizes.tolist() == [2] * len(few)
+
+
+def test_word_ends_are_kept_and_absent_from_other_vocabularies():
+    for word_ends in (True, False):
+        vocab = Vocabulary({}, CharacterVocab(("a",), word_ends), {}, {})
+        data = vocab.as_json()
+        assert data.get("word_ends", False) == word_ends
+        assert "word_ends" in data or not word_ends
+        assert Vocabulary.from_json(data) == vocab
+
+
+def _split(rows: np.ndarray, sizes: np.ndarray) -> list[list[int]]:
+    return [part.tolist() for part in np.split(rows, np.cumsum(sizes)[:-1])]
+
+
 def test_words_without_fall_back_match_exactly():
     vocab = WordVocab(("Piet", "piet", "1994"), fall_back=False)
     assert vocab.rows(["Piet", "piet", "PIET", "1994", "1871"]).tolist() == [1, 2, 0, 3, 0]

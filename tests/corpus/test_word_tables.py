@@ -11,7 +11,7 @@ from word_search import TABLES, WORDS, search
 from mlmt_jax.config import EmbeddingConfig
 from mlmt_jax.corpus.vectors import Vectors
 from mlmt_jax.corpus.vocabulary import WordVocab
-from mlmt_jax.corpus.word_tables import PretrainedRows, build_word_table
+from mlmt_jax.corpus.word_tables import PretrainedRows, VectorFile, build_word_table
 from mlmt_jax.text.findings import Findings
 
 
@@ -27,7 +27,7 @@ def build(
     """Return vocabulary and pretrained rows of a table."""
     data = {"name": "words", "model": "embedding", "dimension": 3, "ignore_case": ignore_case}
     spec = EmbeddingConfig(**data, vocabulary="file" if keep_file else "data")
-    table = build_word_table(spec, Counter(counts), (vectors, Findings("vectors")))
+    table = build_word_table(spec, Counter(counts), VectorFile(vectors, Findings("vectors")))
     return table.vocab, table.pretrained
 
 
