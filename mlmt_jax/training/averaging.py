@@ -25,7 +25,7 @@ import jax.numpy as jnp
 
 from mlmt_jax.config import AVERAGE_INTERVAL
 from mlmt_jax.training.state import Average, History
-from mlmt_jax.training.word_rows import TableUser, WordRows
+from mlmt_jax.training.word_rows import TableUser, WordRows, catch_up
 from mlmt_jax.types import Params
 
 _NEGLIGIBLE = 16.0  # -log of the weight of updates that no history has to cover
@@ -86,6 +86,21 @@ def catch_up_average(rows: WordRows, users: Sequence[TableUser], pending: Pendin
     before = -jnp.expm1(rows.updates * pending.log_decay) * jnp.exp(count * pending.log_decay)
     average = (before[:, None] * rows.average + sums) / -jnp.expm1(updates * pending.log_decay)
     return jnp.where(count[:, None] > 0, average, rows.average)
+
+
+def catch_up_all(rows: WordRows, settings: tuple[Sequence[TableUser], Any], progress: tuple) -> WordRows:
+    """Return a whole table with all pending updates applied, those of its average too.
+
+    Args:
+        rows: the table.
+        settings: its users, and log d; None if there is no average.
+        progress: steps of each user, steps of all task models, and histories of the users; None likewise.
+    """
+    (users, decay), (task_steps, step, histories) = settings, progress
+    average = None
+    if rows.average is not None:
+        average = catch_up_average(rows, users, Pending(decay, step, histories))
+    return catch_up(rows, users, task_steps)._replace(average=average)
 
 
 class Update(NamedTuple):

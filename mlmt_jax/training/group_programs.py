@@ -9,11 +9,11 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from mlmt_jax.batches.transfer import FlatBatch, unflatten
 from mlmt_jax.model.task_model import TaskModel
-from mlmt_jax.training.averaging import Pending, Update, catch_up_average, update_average
+from mlmt_jax.training.averaging import Update, catch_up_all, update_average
 from mlmt_jax.training.programs import Program
 from mlmt_jax.training.state import History
 from mlmt_jax.training.step import REPLICA_AXES, StepMetrics, TaskState, task_step, task_steps_in_turn
-from mlmt_jax.training.word_rows import WordRows, catch_up, gather, scatter
+from mlmt_jax.training.word_rows import WordRows, gather, scatter
 from mlmt_jax.types import Params
 
 REPLICA_AXIS = PartitionSpec("replica")
@@ -28,10 +28,8 @@ class GroupPrograms(NamedTuple):
     step: Callable[..., tuple[TaskState, WordRows, StepMetrics]]
     # Whole tables, distinct rows (U,), rows -> whole tables.
     scatter: Callable[[WordRows, Any, WordRows], WordRows]
-    # Whole tables, their users, steps of these -> whole tables that are up to date.
+    # Whole tables, their users and the decay, steps and histories -> whole tables that are up to date.
     catch_up: Callable[..., WordRows]
-    # Whole tables, their users, pending updates -> average of all rows.
-    catch_up_average: Callable[..., Any]
     # Average, histories, parameters, numbers -> average and histories after an update.
     update_average: Callable[..., tuple[Params, dict[str, History]]]
 
@@ -77,7 +75,6 @@ def group_programs(is_single: bool, mesh: Mesh | None) -> GroupPrograms:
         Program(mapped(gather, (0, 0))),
         step,
         Program(mapped(scatter, (0, 0, 0)), donate_argnums=0),
-        Program(mapped(catch_up, (0, None, 0))),
-        Program(mapped(catch_up_average, (0, None, Pending(None, 0, 0)))),
+        Program(mapped(catch_up_all, (0, None, 0))),
         Program(mapped(update_average, (0, 0, 0, Update(None, 0, 0, None))), donate_argnums=(0, 1)),
     )

@@ -1,6 +1,6 @@
 """Replicas side by side: one state with a leading axis R, stepped by one program."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
@@ -14,15 +14,12 @@ from mlmt_jax.batches.transfer import FlatBatch, flatten, unflatten
 from mlmt_jax.corpus.random_streams import STEP_KEY
 from mlmt_jax.model.roles import by_role, pad_models, resize
 from mlmt_jax.training import processes
-from mlmt_jax.training.averaging import Pending, Update
+from mlmt_jax.training.averaging import Update
 from mlmt_jax.training.group_programs import REPLICA_AXIS, group_programs
 from mlmt_jax.training.setup import Setup, pad_together
 from mlmt_jax.training.state import RunState
-from mlmt_jax.training.step import (
-    StepMetrics,
-    select,
-)
-from mlmt_jax.training.word_rows import table_rows
+from mlmt_jax.training.step import StepMetrics, select
+from mlmt_jax.training.word_rows import WordRows, table_rows
 from mlmt_jax.types import Batch, Params, batch_axes
 
 jax.tree_util.register_dataclass(FlatBatch, ["values"], ["shapes"])
@@ -218,12 +215,8 @@ class ReplicaGroup:
         They are padded, and on the host if there are several replicas. ``leaves`` do not change.
         """
         state: RunState = self._structure.unflatten(leaves)
-        params = dict(state.params)
-        for name, users in self._users.items():
-            steps = [state.task_steps[user] for user in users]
-            table = jax.tree.map(leaves.__getitem__, self._tables[name])
-            params[name] = {"table": self._programs.catch_up(table, list(users.values()), steps).values}
-        return self._split(params)
+        tables = {name: {"table": rows.values} for name, rows in self._up_to_date(leaves, state)}
+        return self._split({**state.params, **tables})
 
     def averages(self, leaves: Leaves) -> list[Params]:
         """Return the moving average of each replica's parameters, as ``params``; at least one update is over.
@@ -232,13 +225,17 @@ class ReplicaGroup:
         """
         state: RunState = self._structure.unflatten(leaves)
         assert state.average is not None
-        averages = {**state.params, **state.average.params}
+        tables = {name: {"table": rows.average} for name, rows in self._up_to_date(leaves, state)}
+        return self._split({**state.params, **state.average.params, **tables})
+
+    def _up_to_date(self, leaves: Leaves, state: RunState) -> Iterator[tuple[str, WordRows]]:
+        """Yield the name and the up-to-date rows of each word table that is trained."""
         for name, users in self._users.items():
-            histories = [state.average.histories[user] for user in users]
+            histories = state.average and [state.average.histories[user] for user in users]
+            progress = [state.task_steps[user] for user in users], state.step, histories
+            settings = list(users.values()), self._log_decay
             table = jax.tree.map(leaves.__getitem__, self._tables[name])
-            pending = Pending(self._log_decay, state.step, histories)
-            averages[name] = {"table": self._programs.catch_up_average(table, list(users.values()), pending)}
-        return self._split(averages)
+            yield name, self._programs.catch_up(table, settings, progress)
 
     def update_average(self, leaves: Leaves) -> Leaves:
         """Return the states after an update of the average, which is due now; its leaves are donated."""
