@@ -14,7 +14,6 @@ from config_edits import edited
 from tiny_runs import train_run
 
 from mlmt_jax.training import programs
-from mlmt_jax.training.group_programs import group_programs
 from mlmt_jax.training.programs import Program, compiler_options
 
 STEPS, EVALUATION = {"train_step"}, {"_decode", "char_features"}
@@ -57,15 +56,13 @@ def test_four_task_models_share_few_programs_that_other_runs_use_too(corpus_copy
 
 
 def test_the_average_needs_one_program_more(corpus_copy: Path) -> None:
-    group_programs.cache_clear()  # Other tests may have compiled them.
-    with recorded_compilations() as plain:
-        train_run(corpus_copy, whole_config(8), "plain")
-    group_programs.cache_clear()
     with recorded_compilations() as averaged:
         train_run(corpus_copy, edited(whole_config(9), {"training.average_steps": 100}), "averaged")
-    names = {"gather", "train_step", "scatter", "catch_up_all"}
     assert count(averaged, {"update_average"}) == 1
-    assert len(names) <= count(averaged, names) <= count(plain, names)
+    # Those of a run without it, for two shapes of batches.
+    for name in ("train_step", "gather", "scatter"):
+        assert 1 <= count(averaged, {name}) <= 2
+    assert count(averaged, {"catch_up_all"}) == 1
 
 
 def test_one_data_set_needs_few_programs(corpus_copy: Path) -> None:
