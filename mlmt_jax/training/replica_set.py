@@ -31,12 +31,16 @@ def group_replicas(setups: Sequence[Setup]) -> list[list[int]]:
 def device_mesh(replicas: int, data_parallel: int) -> Mesh | None:
     """Return the devices as a mesh with the axes ("replica", "data"), or None if one device suffices.
 
+    The "replica" axis has as many rows of ``data_parallel`` devices as there are, in one process at most
+    ``replicas``. It may be shorter than ``replicas``, and with several processes also longer.
+
     Args:
-        replicas: number of replicas side by side.
+        replicas: number of replicas to train side by side.
         data_parallel: number of devices that share the batches of a replica.
 
     Raises:
-        ConfigError: if there are too few devices, or several processes cannot divide them.
+        ConfigError: if there are fewer than ``data_parallel`` devices, or if there are several processes and
+            it does not divide the number of all devices.
     """
     devices = jax.devices()
     if data_parallel > len(devices):
