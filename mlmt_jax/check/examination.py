@@ -14,8 +14,9 @@ from mlmt_jax.config.consistency import missing_files
 from mlmt_jax.config.problems import format_path
 from mlmt_jax.corpus.corpora import word_counts
 from mlmt_jax.corpus.dataset import Dataset, column_format, draw_sample, make_dataset
+from mlmt_jax.corpus.mix_ups import find_mix_ups, find_other_languages
 from mlmt_jax.corpus.tag_inventory import find_unseen_tags, tag_errors, task_tags
-from mlmt_jax.corpus.word_tables import build_word_table, read_component_vectors
+from mlmt_jax.corpus.word_tables import WordTable, build_word_table, read_component_vectors
 from mlmt_jax.errors import DataError, InputError
 from mlmt_jax.text.columns import ColumnFormat, cell_column
 from mlmt_jax.text.findings import Finding, Findings
@@ -79,10 +80,10 @@ def examine(config: Config, source: str) -> Examination:
         of_dataset.sort(key=lambda f: (order.index(f.path), f.line is None, f.line, f.column or 0))
         findings += of_dataset
     files = {scan.path for splits in scans.values() for scan in splits.values()}
-    for spec in config.components:
-        if isinstance(spec, EmbeddingConfig) and spec.file and os.path.isfile(config.path(spec.file)):
-            files.add(str(config.path(spec.file)))
-            findings += _examine_vectors(config, spec, datasets)
+    findings += find_mix_ups(config, datasets)
+    vector_findings, tables = _examine_vectors(config, datasets)
+    findings += [*vector_findings, *find_other_languages(config, datasets, tables)]
+    files |= {str(config.path(spec.file or "")) for spec in _vector_files(config)}
     # Findings are equal if a file serves two data sets.
     return Examination(list(dict.fromkeys([*findings, *task_findings])), len(files))
 
@@ -157,16 +158,29 @@ def _examine_tasks(
 
 
 def _examine_vectors(
-    config: Config, spec: EmbeddingConfig, datasets: Mapping[str, Dataset]
-) -> Iterable[Finding]:
-    """Return the findings about the vector file of a component; an error of the reader is one of them."""
-    try:
-        counts = word_counts(config, spec.name, datasets)
-        return build_word_table(spec, counts, read_component_vectors(config, spec, counts)).findings
-    except DataError as error:
-        findings = Findings(config.path(spec.file or ""), collect_errors=True)
-        # The message begins with the file and, in a text file, the line: "path:7: problem".
-        line, _, message = str(error).removeprefix(findings.path).partition(": ")
-        text, _, advice = message.partition("\n")
-        findings.refuse(text, int(line[1:]) if line else None, advice=advice)
-        return findings
+    config: Config, datasets: Mapping[str, Dataset]
+) -> tuple[list[Finding], dict[str, WordTable]]:
+    """Return the findings about all vector files that exist, and the word tables by embedding component.
+
+    An error of the reader is a finding; its component has no table.
+    """
+    problems, tables = list[Finding](), dict[str, WordTable]()
+    for spec in _vector_files(config):
+        try:
+            counts = word_counts(config, spec.name, datasets)
+            tables[spec.name] = build_word_table(spec, counts, read_component_vectors(config, spec, counts))
+            problems += tables[spec.name].findings
+        except DataError as error:
+            findings = Findings(config.path(spec.file or ""), collect_errors=True)
+            # The message begins with the file and, in a text file, the line: "path:7: problem".
+            line, _, message = str(error).removeprefix(findings.path).partition(": ")
+            text, _, advice = message.partition("\n")
+            findings.refuse(text, int(line[1:]) if line else None, advice=advice)
+            problems += findings
+    return problems, tables
+
+
+def _vector_files(config: Config) -> list[EmbeddingConfig]:
+    """Return the embedding components whose vector file exists."""
+    specs = [spec for spec in config.components if isinstance(spec, EmbeddingConfig)]
+    return [spec for spec in specs if spec.file and os.path.isfile(config.path(spec.file))]

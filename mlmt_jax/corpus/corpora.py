@@ -10,6 +10,7 @@ import numpy as np
 
 from mlmt_jax.config import Config, EmbeddingConfig
 from mlmt_jax.corpus.dataset import Dataset, draw_sample, read_dataset
+from mlmt_jax.corpus.mix_ups import find_mix_ups, find_other_languages
 from mlmt_jax.corpus.rotation import rotate_onto
 from mlmt_jax.corpus.tag_inventory import find_unseen_tags, tag_errors, task_tags
 from mlmt_jax.corpus.vocabulary import CharacterVocab, Vocabulary
@@ -112,6 +113,8 @@ def _build_corpus(
             *(finding for dataset in datasets.values() for finding in dataset.findings),
             *(finding for table in tables.values() for finding in table.findings),
             *find_unseen_tags(config, datasets, tags, spans),
+            *find_mix_ups(config, datasets),
+            *find_other_languages(config, datasets, tables),
         ],
     )
 
