@@ -20,8 +20,8 @@ SPLITS = {"train": 40, "dev": 30, "test": 30}
 def words(language: str) -> list[str]:
     """Return 300 words of a language; two languages have some in common."""
     choose = random.Random(language)
-    own = ["".join(choose.choices(LETTERS[language], k=5)) for _ in range(260)]
-    return sorted({*own, *(f"common{i}" for i in range(40))})
+    local = ["".join(choose.choices(LETTERS[language], k=5)) for _ in range(260)]
+    return sorted({*local, *(f"common{i}" for i in range(40))})
 
 
 def write_files(folder: Path, language: str, task: str, types: tuple[str, ...]) -> dict[str, str]:
@@ -64,9 +64,9 @@ def findings(data: dict[str, Any]) -> list[str]:
     """Return the findings about the files; training and the check agree on them."""
     config = parse_config(copy.deepcopy(data))
     checked = examine(config, "config.json").findings
-    found = load_corpus(config).findings
-    assert set(found) <= set(checked)
-    return [str(finding).removeprefix(data["data_root"] + "/") for finding in found]
+    loaded = load_corpus(config).findings
+    assert set(loaded) <= set(checked)
+    return [str(finding).removeprefix(data["data_root"] + "/") for finding in loaded]
 
 
 def test_right_files_have_no_findings(data: dict[str, Any]) -> None:
@@ -94,10 +94,10 @@ def test_one_task_in_the_place_of_another(data: dict[str, Any]) -> None:
 def test_two_languages_in_each_others_place(data: dict[str, Any]) -> None:
     first, second = data["datasets"][:2]
     first["files"], second["files"] = second["files"], first["files"]
-    one, other = findings(data)
-    assert one.startswith("zul.ner.train: its words are those of 'zul_words' rather than of 'xho_words'")
-    assert "100% of them have a vector there, " in one
-    assert other.startswith("xho.ner.train: its words are those of 'xho_words'")
+    first_finding, second_finding = findings(data)
+    assert first_finding.startswith("zul.ner.train: its words are those of 'zul_words' rather than of 'xho_words'")
+    assert "100% of them have a vector there, " in first_finding
+    assert second_finding.startswith("xho.ner.train: its words are those of 'xho_words'")
 
 
 def test_tag_sets_that_differ_are_listed_and_the_advice_helps(data: dict[str, Any], tmp_path: Path) -> None:
