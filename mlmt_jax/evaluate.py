@@ -1,17 +1,23 @@
-"""``python -m mlmt_jax.evaluate RUN FILE``: score a run on any labelled file."""
+"""``mlmt evaluate RUN FILE``: score a run on any labelled file."""
 
 import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mlmt_jax.cli.arguments import add_column_arguments, add_tagger_arguments, chosen_columns, load_tagger
+from mlmt_jax.cli.arguments import (
+    add_column_arguments,
+    add_tagger_arguments,
+    chosen_columns,
+    load_tagger,
+    make_parser,
+)
 from mlmt_jax.cli.entry import run
 
 
 def _parser() -> argparse.ArgumentParser:
     """Return the parser of the command line: RUN, FILE, options for tagger, columns and calibration."""
-    parser = argparse.ArgumentParser(prog="python -m mlmt_jax.evaluate", description=__doc__)
+    parser = make_parser("evaluate", "Score a run on any labelled file.", "runs/my test.txt")
     add_tagger_arguments(parser)
     parser.add_argument("file", help="labelled sentences, in the format of the task's training file")
     add_column_arguments(parser)

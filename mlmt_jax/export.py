@@ -1,14 +1,17 @@
-"""``python -m mlmt_jax.export RUN FILE``: write a tagger as one file that needs none of the model's code."""
+"""``mlmt export RUN FILE``: write a tagger as one file that needs none of the model's code."""
 
 import argparse
 from collections.abc import Sequence
 
+from mlmt_jax.cli.arguments import make_parser
 from mlmt_jax.cli.entry import run
 
 
 def _parser() -> argparse.ArgumentParser:
     """Return the parser of the command line: RUN, FILE, --task and --replica."""
-    parser = argparse.ArgumentParser(prog="python -m mlmt_jax.export", description=__doc__)
+    parser = make_parser(
+        "export", "Write a tagger as one file that needs none of the model's code.", "runs/my my.tagger"
+    )
     parser.add_argument("run", help="the run folder")
     parser.add_argument("file", help="the file to write; an existing file is replaced")
     parser.add_argument("--task", metavar="NAME", help="a task of the run (default: its target)")

@@ -1,6 +1,6 @@
 """An exported tagger: one file that tags without the code of the model that was trained.
 
-`Tagger.export` or `python -m mlmt_jax.export` writes the file, a zip archive of
+`Tagger.export` or `mlmt export` writes the file, a zip archive of
 
 - `about.json`: task, tag scheme, vocabulary;
 - `features.stablehlo`, `emissions.stablehlo`, `tags.stablehlo`: `jax.export` programs that compute the

@@ -1,4 +1,4 @@
-"""``python -m mlmt_jax.predict RUN [FILE]``: tag a file or standard input; no labels are needed."""
+"""``mlmt predict RUN [FILE]``: tag a file or standard input; no labels are needed."""
 
 import argparse
 import re
@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from mlmt_jax.cli.arguments import add_column_arguments, add_tagger_arguments, chosen_columns, load_tagger
+from mlmt_jax.cli.arguments import (
+    add_column_arguments,
+    add_tagger_arguments,
+    chosen_columns,
+    load_tagger,
+    make_parser,
+)
 from mlmt_jax.cli.entry import escaped, run
 from mlmt_jax.errors import DataError, InputError
 from mlmt_jax.tag_files.inputs import InputSentence, input_lines, read_columns, read_jsonl, read_text
@@ -27,7 +33,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!$)")
 
 def _parser() -> argparse.ArgumentParser:
     """Return the parser of the command line: RUN, FILE (default "-") and the options of `predict`."""
-    parser = argparse.ArgumentParser(prog="python -m mlmt_jax.predict", description=__doc__)
+    parser = make_parser("predict", "Tag a file or standard input; no labels are needed.", "runs/my test.txt")
     add_tagger_arguments(parser)
     parser.add_argument("file", nargs="?", default="-", help="the file to tag (default: standard input)")
     add_column_arguments(parser)

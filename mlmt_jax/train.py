@@ -1,4 +1,4 @@
-"""``python -m mlmt_jax.train CONFIG``: train, evaluate and keep a tagger."""
+"""``mlmt train CONFIG``: train, evaluate and keep a tagger."""
 
 import argparse
 import json
@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from mlmt_jax.cli.arguments import add_config_arguments
+from mlmt_jax.cli.arguments import add_config_arguments, command_line, make_parser
 from mlmt_jax.cli.entry import run
 from mlmt_jax.config import load_config
 
@@ -17,7 +17,11 @@ def _parser() -> argparse.ArgumentParser:
     Arguments are CONFIG, --set, --output, --replicas, --distributed, --resume and --check.
     --resume and --check exclude each other. --output and --replicas are None if they are not used.
     """
-    parser = argparse.ArgumentParser(prog="python -m mlmt_jax.train", description=__doc__)
+    parser = make_parser(
+        "train",
+        "Train, evaluate and keep a tagger.",
+        "my.json --set training.max_step=200 --output runs/trial",
+    )
     add_config_arguments(parser)
     parser.add_argument("--output", metavar="FOLDER", help="the run folder (training.output)")
     parser.add_argument(
@@ -81,9 +85,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         launch(config, resume=args.resume, distributed=args.distributed)
     except TrainingStopped as stopped:
-        command = ["python", "-m", "mlmt_jax.train", *(sys.argv[1:] if argv is None else argv)]
-        command += [] if args.resume else ["--resume"]
-        print(f"\nstopped at step {stopped.step}; to go on: {shlex.join(command)}", file=sys.stderr)
+        words = [*(sys.argv[1:] if argv is None else argv), *([] if args.resume else ["--resume"])]
+        command = f"{command_line('train')} {shlex.join(words)}"
+        print(f"\nstopped at step {stopped.step}; to go on: {command}", file=sys.stderr)
         sys.exit(128 + stopped.signum)
 
 

@@ -22,8 +22,11 @@ LAYERS = (
     {"runs"},
     {"training", "exported"},
     {"tagger"},
-    {"check", "configure", "convert", "tag_files", "cli"},
+    {"cli"},
+    {"check", "configure", "convert", "tag_files"},
     {"train", "evaluate", "predict", "export"},
+    {"mlmt"},
+    {"__main__"},
 )
 COMMANDS = len(LAYERS) - 1  # the layer of every `__main__`
 LAYER_OF = {unit: layer for layer, units in enumerate(LAYERS) for unit in units}

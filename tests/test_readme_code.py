@@ -48,15 +48,15 @@ def help_text(*command: str) -> str:
 
 def help_of(words: list[str]) -> str | None:
     """Return the help of a command line of this project, or None for another program's."""
-    python = next((i for i, word in enumerate(words) if word.endswith("python")), None)
-    if python is None:
+    start = next((i for i, word in enumerate(words) if Path(word).name in ("python", "mlmt")), None)
+    if start is None:
         return None
-    words = words[python + 1 :]
-    if words[0].startswith("bench/"):
-        return help_text(words[0])
-    if words[0] != "-m" or not words[1].startswith("mlmt_jax."):
+    is_python, words = words[start].endswith("python"), words[start + 1 :]
+    if is_python:
+        return help_text(words[0]) if words[0].startswith("bench/") else None
+    if words[0].startswith("-"):
         return None
-    return help_text(words[1], *(words[2:3] if words[1].endswith(".configure") else []))
+    return help_text(f"mlmt_jax.{words[0]}", *(words[1:2] if words[0] == "configure" else []))
 
 
 @pytest.fixture

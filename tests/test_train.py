@@ -108,7 +108,7 @@ def test_wrong_flags_are_refused(
     folder: Path, tiny_config: Path, capsys: pytest.CaptureFixture[str], flag: list[str]
 ):
     assert status(train.main, tiny_config, *flag) == 2
-    assert "usage: python -m mlmt_jax.train" in capsys.readouterr().err
+    assert "mlmt_jax.train [-h]" in capsys.readouterr().err
 
 
 def test_a_wrong_line_of_data_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,11 +1,10 @@
-"""The command ``python -m mlmt_jax.check CONFIG``: report what is wrong or suspicious in the data."""
+"""The command ``mlmt check CONFIG``: report what is wrong or suspicious in the data."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 
 from mlmt_jax.check.examination import examine
-from mlmt_jax.cli.arguments import add_config_arguments
+from mlmt_jax.cli.arguments import add_config_arguments, make_parser
 from mlmt_jax.cli.entry import run
 from mlmt_jax.config import load_config
 
@@ -16,11 +15,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     Raises:
         InputError: the config cannot be used.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m mlmt_jax.check",
-        description="Report what is wrong (error: training refuses it) or suspicious (warning) in the data. "
-        "Nothing is trained.",
-        epilog="The exit status is 2 if there is an error, else 0.",
+    parser = make_parser(
+        "check",
+        "Report what is wrong (error: training refuses it) or suspicious (warning) in the data. Nothing is "
+        "trained. The exit status is 2 if there is an error, else 0.",
+        "my.json",
     )
     add_config_arguments(parser)
     args = parser.parse_args(argv)

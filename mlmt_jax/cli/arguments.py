@@ -1,12 +1,36 @@
 """Arguments that several command lines share, and what they stand for."""
 
 import argparse
+import sys
+import textwrap
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mlmt_jax.tagger import Ensemble, Tagger
 
 _SEPARATORS = {"tab": "\t", "space": " ", "any": None}
+
+
+def command_line(command: str) -> str:
+    """Return how the user starts a command: ``mlmt train``, or ``python -m mlmt_jax.train``."""
+    return f"mlmt {command}" if Path(sys.argv[0]).stem == "mlmt" else f"python -m mlmt_jax.{command}"
+
+
+def make_parser(command: str, description: str, example: str) -> argparse.ArgumentParser:
+    """Return a parser without arguments.
+
+    Args:
+        command: its name, such as "train".
+        description: of `--help`.
+        example: arguments of the command, which `--help` shows at its end.
+    """
+    return argparse.ArgumentParser(
+        prog=command_line(command),
+        description=textwrap.fill(description, 78),
+        epilog=f"example:\n  {command_line(command)} {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:

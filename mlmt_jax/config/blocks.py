@@ -217,7 +217,7 @@ class Config(Block):
     """A run: its data sets, its task models and the components that they share."""
 
     schema_: Annotated[str | None, Field(alias="$schema")] = None
-    """JSON Schema for editors, as printed by `python -m mlmt_jax.config`."""
+    """JSON Schema for editors, as printed by `mlmt config`."""
     recipe: Literal["lin2018", "lowres-1"] = "lin2018"
     """Named set of defaults: that of the paper, or the better one of [the table](#recipes)."""
     data_root: Folder = Path(".")

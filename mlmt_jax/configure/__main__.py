@@ -1,4 +1,4 @@
-"""The entry point of ``python -m mlmt_jax.configure``."""
+"""The entry point of ``mlmt configure``."""
 
 from mlmt_jax.cli.entry import run
 from mlmt_jax.configure import main

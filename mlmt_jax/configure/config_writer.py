@@ -1,4 +1,4 @@
-"""The command ``python -m mlmt_jax.configure``: flags and data files to a config file."""
+"""The command ``mlmt configure``: flags and data files to a config file."""
 
 import json
 import os
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mlmt_jax.cli.arguments import command_line
 from mlmt_jax.config import parse_config
 from mlmt_jax.configure.arrangement import build_config
 from mlmt_jax.configure.flags import parse_flags
@@ -40,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"  {source}")
     print("Check the files and train with:")
     for command in ("check", "train"):
-        print(f"  python -m mlmt_jax.{command} {shlex.quote(str(output))}")
+        print(f"  {command_line(command)} {shlex.quote(str(output))}")
 
 
 def _write(output: Path, data: dict[str, Any], *, force: bool) -> None:

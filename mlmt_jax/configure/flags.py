@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from mlmt_jax.cli.arguments import make_parser
 from mlmt_jax.config.fields import ACTIVATIONS, NAME_PATTERN
 from mlmt_jax.config.recipes import RECIPES
 
@@ -87,10 +88,11 @@ def parse_flags(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of ``python -m mlmt_jax.configure``; flags without a default may be absent."""
-    parser = argparse.ArgumentParser(
-        prog="python -m mlmt_jax.configure",
-        description="Write a config file from data files and a few flags.",
+    """Return the parser of ``mlmt configure``; flags without a default may be absent."""
+    parser = make_parser(
+        "configure",
+        "Write a config file from data files and a few flags.",
+        "single --train train.txt --dev dev.txt --output my.json",
     )
     commands = parser.add_subparsers(dest="arrangement", required=True)
     for name, arrangement in ARRANGEMENTS.items():

@@ -1,10 +1,10 @@
-"""The command ``python -m mlmt_jax.convert``: a checkpoint of the original PyTorch code to a run folder."""
+"""The command ``mlmt convert``: a checkpoint of the original PyTorch code to a run folder."""
 
-import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from mlmt_jax.cli.arguments import make_parser
 from mlmt_jax.cli.entry import run
 from mlmt_jax.convert.torch_file import read_checkpoint
 from mlmt_jax.errors import RunError
@@ -21,9 +21,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             cannot be written, or JAX finds no device.
         SystemExit: the arguments are wrong (status 2), or help was asked for (0).
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m mlmt_jax.convert",
-        description="Convert a checkpoint of limteng-rpi/mlmt to a run folder. Reading it needs PyTorch.",
+    parser = make_parser(
+        "convert",
+        "Convert a checkpoint of limteng-rpi/mlmt to a run folder. Reading it needs PyTorch.",
+        "model.mdl runs/converted",
     )
     parser.add_argument("file", help="the checkpoint (.mdl)")
     parser.add_argument("run", help="the run folder to write: a new or an empty folder")

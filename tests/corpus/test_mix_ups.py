@@ -95,7 +95,9 @@ def test_two_languages_in_each_others_place(data: dict[str, Any]) -> None:
     first, second = data["datasets"][:2]
     first["files"], second["files"] = second["files"], first["files"]
     first_finding, second_finding = findings(data)
-    assert first_finding.startswith("zul.ner.train: its words are those of 'zul_words' rather than of 'xho_words'")
+    assert first_finding.startswith(
+        "zul.ner.train: its words are those of 'zul_words' rather than of 'xho_words'"
+    )
     assert "100% of them have a vector there, " in first_finding
     assert second_finding.startswith("xho.ner.train: its words are those of 'xho_words'")
 
