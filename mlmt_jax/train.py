@@ -14,7 +14,8 @@ from mlmt_jax.config import load_config
 def _parser() -> argparse.ArgumentParser:
     """Return the parser of the command line.
 
-    Arguments are CONFIG, --set, --output, --replicas, --distributed, --resume and --check.
+    Arguments are CONFIG, --set, --output, --replicas, --distributed, --verbose, --resume and
+    --check.
     --resume and --check exclude each other. --output and --replicas are None if they are not used.
     """
     parser = make_parser(
@@ -33,6 +34,7 @@ def _parser() -> argparse.ArgumentParser:
         help="train with other processes; JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID, or "
         "the cluster, identify them",
     )
+    parser.add_argument("--verbose", action="store_true", help="print all scores of each evaluation")
     action = parser.add_mutually_exclusive_group()
     action.add_argument("--resume", action="store_true", help="continue the run that the folder holds")
     action.add_argument(
@@ -83,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(describe(config))
         return
     try:
-        launch(config, resume=args.resume, distributed=args.distributed)
+        launch(config, resume=args.resume, distributed=args.distributed, verbose=args.verbose)
     except TrainingStopped as stopped:
         words = [*(sys.argv[1:] if argv is None else argv), *([] if args.resume else ["--resume"])]
         command = f"{command_line('train')} {shlex.join(words)}"

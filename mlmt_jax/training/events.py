@@ -26,6 +26,12 @@ class StepTaken(NamedTuple):
     loss: float | None  # nats per sentence, mean over the replicas that are still training; None without any
 
 
+class Evaluating(NamedTuple):
+    """The beginning of an evaluation."""
+
+    step: int
+
+
 class ReplicaEvaluation(NamedTuple):
     """The evaluation of one replica."""
 
@@ -79,4 +85,4 @@ class Finished(NamedTuple):
     divergences: Mapping[int, str]  # messages by replica, of those that diverged
 
 
-Event = Compiling | StepTaken | Evaluated | StateReached | Diverged | Stopped | Finished
+Event = Compiling | StepTaken | Evaluating | Evaluated | StateReached | Diverged | Stopped | Finished

@@ -28,13 +28,14 @@ def describe(config: Config) -> str:
     return describe_run(setups[0])
 
 
-def launch(config: Config, *, resume: bool, distributed: bool) -> None:
+def launch(config: Config, *, resume: bool, distributed: bool, verbose: bool = False) -> None:
     """Train the run of a config in its folder.
 
     Args:
         config: config of the run.
         resume: continue the run that the folder holds.
         distributed: compare config and data with those of the other processes.
+        verbose: print all scores of each evaluation.
 
     Raises:
         InputError: if config, data or folder cannot be used, memory is too small, or another process is lost.
@@ -50,6 +51,7 @@ def launch(config: Config, *, resume: bool, distributed: bool) -> None:
                     if folder.holds_run:
                         folder.config()  # An unreadable one is reported before the data is read.
                     stack.enter_context(locked(folder.path))
+            print("reading the data", flush=True)
             setups = prepare_replicas(config)
             require_memory(setups)
             print_findings(dict.fromkeys(f for setup in setups for f in setup.corpus.findings))
@@ -63,7 +65,7 @@ def launch(config: Config, *, resume: bool, distributed: bool) -> None:
         has_samples = len({id(setup.corpus) for setup in setups}) > 1
         note = "data of replica 0; the others have samples of their own\n" if has_samples else ""
         print(f"run folder: {folder.path}\n\n{note}{describe_corpora(setups[0])}\n", flush=True)
-        _train(setups, folder, config)
+        _train(setups, folder, config, verbose=verbose)
 
 
 def _open_folder(
@@ -95,7 +97,7 @@ def _open_folder(
             stack.enter_context(locked(replica_folder.path))
 
 
-def _train(setups: Sequence[Setup], folder: RunFolder, config: Config) -> None:
+def _train(setups: Sequence[Setup], folder: RunFolder, config: Config, *, verbose: bool) -> None:
     """Train the replicas in the folder of the run.
 
     The configs in the folder are updated once the states on disk are known to be usable.
@@ -110,7 +112,7 @@ def _train(setups: Sequence[Setup], folder: RunFolder, config: Config) -> None:
 
     try:
         with processes.exit_on_failure((TrainingStopped, DivergedError)):
-            train(setups, folder, update_configs)
+            train(setups, folder, update_configs, verbose=verbose)
     except (RuntimeError, ValueError, MemoryError) as error:  # JAX's errors are the first two
         if processes.is_lost_process(error):
             reason = str(error).partition("\n")[0]

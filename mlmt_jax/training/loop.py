@@ -18,6 +18,7 @@ from mlmt_jax.training.events import (
     Compiling,
     Diverged,
     Evaluated,
+    Evaluating,
     Event,
     Finished,
     ReplicaEvaluation,
@@ -108,7 +109,9 @@ def train_replicas(replicas: ReplicaSet, start: Start, stop: StopRequest) -> Gen
                 return
             is_agreed = False
             planned, placed = next(batches)
-            yield from _await_program(replicas, planned.task, placed)
+            yield from _await_program(replicas, planned.task, placed, stop)
+            if stop.signum is not None and not processes.several():
+                continue  # It ends without waiting for the program.
             states, metrics = replicas.step(training.states, planned.task, placed)
             task_steps = {**training.task_steps, planned.task: planned.task_step + 1}
             if replicas.config.training.average_steps and (planned.step + 1) % AVERAGE_INTERVAL == 0:
@@ -119,10 +122,14 @@ def train_replicas(replicas: ReplicaSet, start: Start, stop: StopRequest) -> Gen
     yield Finished(training.step, training.progress, training.divergences)
 
 
-def _await_program(replicas: ReplicaSet, task: str, batches: Sequence[Any]) -> Generator[Event, None, None]:
-    """Wait until the program of a step is compiled."""
+def _await_program(
+    replicas: ReplicaSet, task: str, batches: Sequence[Any], stop: StopRequest
+) -> Generator[Event, None, None]:
+    """Wait until the program of a step is compiled; of a single process, until it is asked to stop too."""
     begin = time.perf_counter()
     while compilation := replicas.compilation(task, batches):
+        if stop.signum is not None and not processes.several():
+            return
         number, total, future = compilation
         yield Compiling(number, total, time.perf_counter() - begin)
         futures.wait([future], _POLL_SECONDS)
@@ -219,9 +226,9 @@ def _state_reached(replicas: ReplicaSet, training: _Training, seconds: float) ->
 def _evaluate(replicas: ReplicaSet, training: _Training, begin: float) -> _Events:
     """Evaluate all replicas that are still training; end those whose parameters or losses are not finite.
 
-    The events are ``Diverged`` for each replica that ends, ``Evaluated``, and ``StateReached``: after the
-    evaluation at a multiple of ``eval_freq``, otherwise before it, since a run that goes on has no evaluation
-    there.
+    The events are ``Evaluating``, ``Diverged`` for each replica that ends, ``Evaluated``, and
+    ``StateReached``: after the evaluation at a multiple of ``eval_freq``, otherwise before it, since a run
+    that goes on has no evaluation there.
 
     Args:
         replicas: the replicas.
@@ -232,6 +239,7 @@ def _evaluate(replicas: ReplicaSet, training: _Training, begin: float) -> _Event
         The training with new progress and empty recent steps.
     """
     seconds, step = time.perf_counter() - begin, training.step
+    yield Evaluating(step)
     is_regular = step % replicas.config.training.eval_freq == 0
     if not is_regular:
         # A run that is continued has no evaluation here: it is resumed from before this one.

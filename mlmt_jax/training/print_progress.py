@@ -2,40 +2,57 @@
 
 import sys
 import time
-from collections.abc import Mapping
+from statistics import mean
+from typing import NamedTuple
 
 import jax
 from tqdm import tqdm
 
-from mlmt_jax.training.events import Compiling, Diverged, Evaluated, Event, ReplicaEvaluation, StepTaken
+from mlmt_jax.training.events import Compiling, Diverged, Evaluated, Evaluating, Event, StepTaken
 from mlmt_jax.training.tables import score_table, table
 
 # Seconds of a step's wait that are not worth a word.
 _PATIENCE = 1.0
+# Steps after compiling from which on the time that is left can be told.
+_MIN_STEPS = 30
+
+
+class Plan(NamedTuple):
+    """The length of a run, and what it is judged by."""
+
+    target: str  # name of the target's task model
+    figure: str  # of its development data, such as "F1"
+    steps: int  # at the end of the run
+    begin: int  # steps before
 
 
 class ProgressPrinter:
     """A consumer of events that prints them.
 
-    On a terminal standard error shows a bar, elsewhere a line every ``interval`` seconds.
+    Each evaluation is a line on standard output. Standard error has the phase and the steps: on a terminal a
+    bar, elsewhere a line for each new phase and one every ``interval`` seconds.
     """
 
-    def __init__(self, target: str, expected_steps: int, step: int, interval: float = 10.0):
+    def __init__(self, plan: Plan, *, verbose: bool = False, interval: float = 10.0):
         """Open the bar.
 
         Args:
-            target: name of the target's task model.
-            expected_steps: steps at the end of the run.
-            step: steps before.
+            plan: what is expected of the run.
+            verbose: print all scores of each evaluation.
             interval: seconds.
         """
+        self._plan, self._verbose, self._interval = plan, verbose, interval
+        # tqdm's own guess of the time that is left counts compiling as steps.
+        form = "{desc}{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{postfix}"
         is_terminal = sys.stderr.isatty()
         self._bar = (
-            tqdm(total=expected_steps, initial=step, unit="step", leave=False) if is_terminal else None
+            tqdm(total=plan.steps, initial=plan.begin, leave=False, bar_format=form) if is_terminal else None
         )
-        self._target, self._expected_steps, self._interval = target, expected_steps, interval
-        self._printed_step, self._printed_time = step, time.perf_counter()
-        self._compiling = 0  # number of the program that steps wait for
+        self._printed_step, self._printed_time = plan.begin, time.perf_counter()
+        self._first: tuple[int, float] | None = None  # a step after compiling, and the time that it ended
+        self._phase = ""
+        self._phases: set[str] = set()  # those that were shown
+        self._scores: dict[int, float] = {}  # of the last evaluation, by replica
 
     def __call__(self, event: Event, replicas: int) -> None:
         """Print an event of a run of so many replicas."""
@@ -44,72 +61,100 @@ class ProgressPrinter:
                 self._print_compiling(event)
             case StepTaken():
                 self._print_step(event)
+            case Evaluating():
+                self._enter("evaluating")
             case Evaluated():
-                news = self._evaluation(event.replicas, replicas)
-                self._print(f"step {event.step}, {event.seconds:.0f} s{news}\n")
+                self._print(self._evaluation(event, replicas))
             case Diverged():
                 others = ", the others go on" if event.others else ""
                 self._print(f"replica {event.replica} has diverged{others}\n{event.message}")
 
-    def _print_compiling(self, event: Compiling) -> None:
-        """Show what a step waits for, from a second on: on a terminal with the seconds, else once."""
-        if event.seconds < _PATIENCE:
-            return
-        text = f"compiling {event.number} of {event.total}"
-        if jax.config.values["jax_compilation_cache_dir"]:
-            text += " (first run on this machine: kept for the next one)"
+    def _enter(self, phase: str, more: str = "") -> None:
+        """Show the phase: on a terminal with what changes while it lasts, else once in a run."""
         if self._bar is not None:
-            self._bar.set_description_str(f"{text} {event.seconds:.0f} s")
-        elif event.number != self._compiling:
-            print(text, file=sys.stderr, flush=True)
-        self._compiling = event.number
+            self._bar.set_description_str(f"{phase}{more} ")
+        elif phase not in self._phases:
+            print(phase, file=sys.stderr, flush=True)
+        self._phase = phase
+        self._phases.add(phase)
 
-    def _end_compiling(self) -> None:
-        """Remove the words of the wait, and leave its time out of the rate of steps."""
-        self._compiling = 0
-        if self._bar is not None:
-            self._bar.set_description_str("")
-            self._bar.unpause()
-        self._printed_time = time.perf_counter()
+    def _print_compiling(self, event: Compiling) -> None:
+        """Show what a step waits for, from a second on."""
+        if event.seconds >= _PATIENCE:
+            text = f"compiling {event.number} of {event.total}"
+            if jax.config.values["jax_compilation_cache_dir"]:
+                text += " (first run on this machine: kept for the next one)"
+            self._enter(text, f" {event.seconds:.0f} s")
+            self._first = None
 
     def _print_step(self, event: StepTaken) -> None:
         """Show a step: on a terminal by the bar, else by a line if the interval is over and its loss known.
 
         The line has the steps a second since the last line.
         """
-        if self._compiling:
-            self._end_compiling()
+        now = time.perf_counter()
+        if self._phase != "training":
+            self._enter("training")
+            self._printed_step, self._printed_time = event.step, now
+        if self._first is None:
+            self._first = event.step, now
         if self._bar is not None:
             self._bar.update(1)
             if event.loss is not None and event.step % 20 == 0:
-                self._bar.set_postfix_str(f"{event.task}: loss {event.loss:.3f}")
-        elif event.loss is not None and (now := time.perf_counter()) - self._printed_time >= self._interval:
+                self._bar.set_postfix_str(f"{event.task}: loss {event.loss:.3f}{self._left(event.step)}")
+        elif event.loss is not None and now - self._printed_time > self._interval:
             rate = (event.step - self._printed_step) / (now - self._printed_time)
             print(
-                f"step {event.step}/{self._expected_steps}  {event.task}: loss {event.loss:.3f}  "
-                f"{rate:.1f} steps/s",
+                f"step {event.step}/{self._plan.steps}  {event.task}: loss {event.loss:.3f}  "
+                f"{rate:.1f} steps/s{self._left(event.step)}",
                 file=sys.stderr,
                 flush=True,
             )
             self._printed_time, self._printed_step = now, event.step
 
-    def _evaluation(self, evaluations: Mapping[int, ReplicaEvaluation], replicas: int) -> str:
-        """Return the text after "step N, S s" for an evaluation; empty without evaluations.
-
-        A run alone gets all scores in a table, several replicas a table of the target's development scores.
-        Both mark what is the best so far.
-        """
-        if not evaluations:
+    def _left(self, step: int) -> str:
+        """Return the time that is left, by the steps and evaluations since the last compiling, or ""."""
+        if self._first is None or step - self._first[0] < _MIN_STEPS:
             return ""
+        first, begin = self._first
+        seconds = (time.perf_counter() - begin) / (step - first) * max(0, self._plan.steps - step)
+        return f"  {duration(seconds)} left"
+
+    def _evaluation(self, event: Evaluated, replicas: int) -> str:
+        """Return the line of an evaluation: step, score, best so far, change, time that is left.
+
+        The figures of several replicas are means. With ``verbose``, a run alone also has all scores in a
+        table, and several replicas one of their scores.
+        """
+        head = f"step {event.step}/{self._plan.steps}"
+        if not event.replicas:
+            return f"{head}  {duration(event.seconds)}"
+        evaluations = event.replicas
+        scores = [100 * evaluation.score for evaluation in evaluations.values()]
+        bests = [100 * (evaluation.progress.best_score or 0.0) for evaluation in evaluations.values()]
+        changes = [
+            100 * (evaluation.score - self._scores[number])
+            for number, evaluation in evaluations.items()
+            if number in self._scores
+        ]
+        self._scores = {number: evaluation.score for number, evaluation in evaluations.items()}
+        spread = (
+            "" if replicas == 1 else f" ({min(scores):.1f} to {max(scores):.1f} of {len(scores)} replicas)"
+        )
+        change = f"  change {mean(changes):+.2f}" if changes else ""
+        line = (
+            f"{head}  {self._plan.target} dev {self._plan.figure} {mean(scores):.2f}{spread}  "
+            f"best {mean(bests):.2f}{change}  {duration(event.seconds)}{self._left(event.step)}"
+        )
+        if not self._verbose:
+            return line
         if replicas == 1:
-            [evaluation] = evaluations.values()
-            mark = "  (best so far)" if evaluation.is_best else ""
-            return f"{mark}\n{score_table(evaluation.scores)}"
+            return f"{line}\n{score_table(next(iter(evaluations.values())).scores)}\n"
         rows = [
             (number, f"{100 * evaluation.score:.2f}", "best so far" if evaluation.is_best else "")
             for number, evaluation in evaluations.items()
         ]
-        return f"\n{table(('replica', f'{self._target} dev', ''), rows)}"
+        return f"{line}\n{table(('replica', f'{self._plan.target} dev', ''), rows)}\n"
 
     def _print(self, text: str) -> None:
         """Print to standard output without tearing the bar."""
@@ -121,3 +166,13 @@ class ProgressPrinter:
         """Remove the bar."""
         if self._bar is not None:
             self._bar.close()
+
+
+def duration(seconds: float) -> str:
+    """Return a time in words: "48 s", "3 min 20 s", "2 h 5 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    return (
+        f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole // 60 % 60} min"
+    )

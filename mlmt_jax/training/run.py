@@ -1,5 +1,6 @@
 """A whole training run: start or resume, the loop with its consumers, the final scores and the summary."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from typing import Any
@@ -14,7 +15,7 @@ from mlmt_jax.training.divergence import DivergedError
 from mlmt_jax.training.events import Diverged, Finished, Stopped
 from mlmt_jax.training.keep_checkpoints import keep_checkpoints
 from mlmt_jax.training.loop import Start, train_replicas
-from mlmt_jax.training.print_progress import ProgressPrinter
+from mlmt_jax.training.print_progress import Plan, ProgressPrinter
 from mlmt_jax.training.record_metrics import record_metrics
 from mlmt_jax.training.replica_set import ReplicaSet
 from mlmt_jax.training.resume import clear_after, fresh_start, resumed_start
@@ -26,7 +27,11 @@ from mlmt_jax.training.tables import score_table, statistics_table
 
 
 def train(
-    setups: Sequence[Setup], folder: RunFolder, before_changes: Callable[[], None] = lambda: None
+    setups: Sequence[Setup],
+    folder: RunFolder,
+    before_changes: Callable[[], None] = lambda: None,
+    *,
+    verbose: bool = False,
 ) -> dict[str, Any]:
     """Train replicas side by side, from their start or from their last common states; return the summary.
 
@@ -35,6 +40,7 @@ def train(
         folder: folder of the run, which exists; the folders of several replicas are in it.
         before_changes: called once the states on disk are known to be usable, before anything is changed; not
             called if the run is finished.
+        verbose: print all scores of each evaluation.
 
     Raises:
         DivergedError: if a run alone, or every replica, diverged; checkpoints stay.
@@ -64,9 +70,10 @@ def train(
         if processes.is_first():
             clear_after(start, folders, checkpoints)
             remove(folder.summary)
-        printer = ProgressPrinter(
-            config.target.name, replicas.length.expected_steps(replicas.weights), start.step
-        )
+        is_span_task = setups[0].corpus.vocabulary.spans[config.target.task]
+        figure = "F1" if is_span_task and config.target.metric != "accuracy" else "accuracy"
+        steps = replicas.length.expected_steps(replicas.weights)
+        printer = ProgressPrinter(Plan(config.target.name, figure, steps, start.step), verbose=verbose)
         end = None
         with closing(printer), closing(train_replicas(replicas, start, stop)) as events:
             for event in events:
@@ -151,6 +158,7 @@ def _finish(
     """
     folders, summary = folder.runs(len(replicas)), None
     if processes.is_first():
+        print("evaluating the best step on all files", file=sys.stderr, flush=True)
         for number, replica_folder in enumerate(folders):
             if stop.signum is not None and not processes.several():
                 raise TrainingStopped(stop.signum, end.step)

@@ -1,5 +1,6 @@
 """Signals: the first Ctrl-C or SIGTERM asks a training to stop after its step, the second ends it at once."""
 
+import os
 import signal
 import threading
 from types import FrameType
@@ -38,6 +39,8 @@ class StopRequest:
     def _note(self, signum: int, frame: FrameType | None) -> None:
         """Note a signal, and restore the default effect of all, so that a second one ends the process."""
         self.signum = signum
+        # Not print: the signal may have come while that was writing.
+        os.write(2, b"\nstopping after this step; Ctrl-C again ends at once\n")
         for signal_number in self._handlers:
             signal.signal(signal_number, signal.SIG_DFL)
 

@@ -43,3 +43,10 @@ def test_ignored_signal_stays_ignored() -> None:
         assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_a_signal_is_acknowledged_at_once(capfd: pytest.CaptureFixture[str]) -> None:
+    with StopRequest() as stop:
+        signal.raise_signal(signal.SIGINT)
+        assert capfd.readouterr().err == "\nstopping after this step; Ctrl-C again ends at once\n"
+    assert stop.signum == signal.SIGINT
