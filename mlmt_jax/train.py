@@ -63,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if examination.errors:
             sys.exit(2)
     # JAX is imported once the config is known to be good: a typing error is reported at once.
+    from mlmt_jax.results.run_end import finish_run
     from mlmt_jax.training import processes
     from mlmt_jax.training.device import choose_device
     from mlmt_jax.training.launch import describe, launch
@@ -79,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(describe(config))
         return
     try:
-        launch(config, resume=args.resume, distributed=args.distributed)
+        launch(config, resume=args.resume, distributed=args.distributed, finish=finish_run)
     except TrainingStopped as stopped:
         command = ["python", "-m", "mlmt_jax.train", *(sys.argv[1:] if argv is None else argv)]
         command += [] if args.resume else ["--resume"]

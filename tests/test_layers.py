@@ -22,7 +22,7 @@ LAYERS = (
     {"runs"},
     {"training", "exported"},
     {"tagger"},
-    {"check", "configure", "convert", "tag_files", "cli"},
+    {"check", "configure", "convert", "tag_files", "results", "cli"},
     {"train", "evaluate", "predict", "export"},
 )
 COMMANDS = len(LAYERS) - 1  # the layer of every `__main__`
