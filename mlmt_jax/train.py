@@ -63,10 +63,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         if examination.errors:
             sys.exit(2)
     # JAX is imported once the config is known to be good: a typing error is reported at once.
-    from mlmt_jax.results.run_end import finish_run
+    from mlmt_jax.results.run_end import finish_run, print_end
+    from mlmt_jax.runs.folder import RunFolder
     from mlmt_jax.training import processes
     from mlmt_jax.training.device import choose_device
     from mlmt_jax.training.launch import describe, launch
+    from mlmt_jax.training.setup import Setup
     from mlmt_jax.training.signals import TrainingStopped
 
     if args.distributed:
@@ -79,10 +81,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.check:
         print(describe(config))
         return
+    command = ["python", "-m", "mlmt_jax.train", *(sys.argv[1:] if argv is None else argv)]
+    config_arguments = [args.config, *(word for value in args.overrides for word in ("--set", value))]
+
+    def finish(folder: RunFolder, setups: Sequence[Setup]) -> None:
+        finish_run(folder, setups)
+        print_end(folder, command, config_arguments)
+
     try:
-        launch(config, resume=args.resume, distributed=args.distributed, finish=finish_run)
+        launch(config, resume=args.resume, distributed=args.distributed, finish=finish)
     except TrainingStopped as stopped:
-        command = ["python", "-m", "mlmt_jax.train", *(sys.argv[1:] if argv is None else argv)]
         command += [] if args.resume else ["--resume"]
         print(f"\nstopped at step {stopped.step}; to go on: {shlex.join(command)}", file=sys.stderr)
         sys.exit(128 + stopped.signum)

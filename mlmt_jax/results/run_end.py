@@ -1,17 +1,23 @@
-"""The end of a training: the scores of its best parameters as JSON, in the folder of each replica."""
+"""The end of a training: scores of the best parameters as JSON, and the lines that close the command."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlmt_jax.corpus.dataset import Dataset
 from mlmt_jax.errors import RunError
+from mlmt_jax.metrics.breakdown import sentence_counts
+from mlmt_jax.metrics.repeated_mentions import repeat_mentions
+from mlmt_jax.metrics.scores import Counts
+from mlmt_jax.results.closing_lines import Training, closing_lines
 from mlmt_jax.results.evaluation_record import evaluation_record, write_record
 from mlmt_jax.runs.checkpoints import stored_steps
 from mlmt_jax.runs.folder import RunFolder
+from mlmt_jax.runs.metrics_file import read_metrics
+from mlmt_jax.runs.replica_choice import choose_replica
 from mlmt_jax.tagger import Tagger
 from mlmt_jax.training.setup import Setup
 
-_EVALUATION = "evaluation.json"
+EVALUATION = "evaluation.json"  #: the file of every number in a run folder
 
 
 def finish_run(folder: RunFolder, setups: Sequence[Setup]) -> None:
@@ -28,14 +34,30 @@ def finish_run(folder: RunFolder, setups: Sequence[Setup]) -> None:
         steps = stored_steps(replica_folder.checkpoints / "best")
         if steps and _stored_step(replica_folder) != steps[-1]:
             scores = _scores(Tagger.load(replica_folder.path), setup.corpus.datasets)
-            record = {"best_step": steps[-1], "scores": scores}
-            write_record(replica_folder.path / _EVALUATION, record)
+            repeated = _repeated_mentions(setup)
+            record = {"best_step": steps[-1], "scores": scores, "repeated_mentions": repeated}
+            write_record(replica_folder.path / EVALUATION, record)
+
+
+def print_end(folder: RunFolder, command: Sequence[str], config_arguments: Sequence[str]) -> None:
+    """Print the closing lines of a finished run, about the replica with the best score.
+
+    Args:
+        folder: folder of the run.
+        command: the command line that started the training.
+        config_arguments: its config file and its options --set.
+    """
+    config, replica_folder = folder.config(), choose_replica(folder, None)
+    lines, _ = read_metrics(replica_folder.metrics)
+    best_scores = {line.step: line.record["best_score"] for line in lines}
+    training = Training(config, command, config_arguments, best_scores)
+    print("\n" + "\n".join(closing_lines(training, replica_folder.read(EVALUATION))))
 
 
 def _stored_step(folder: RunFolder) -> int | None:
     """Return the step whose parameters the stored ``evaluation.json`` scores; None if it is unusable."""
     try:
-        return folder.read(_EVALUATION)["best_step"]
+        return folder.read(EVALUATION)["best_step"]
     except (RunError, LookupError, TypeError):
         return None
 
@@ -51,4 +73,20 @@ def _scores(tagger: Tagger, datasets: Mapping[str, Dataset]) -> dict[str, dict[s
             for split, sentences in splits.items()
             if split != "train"
         }
+    return scores
+
+
+def _repeated_mentions(setup: Setup) -> dict[str, dict[str, float]]:
+    """Return F1 (accuracy without spans) of repeating the training mentions, by task model and split."""
+    scores: dict[str, dict[str, float]] = {}
+    for task in setup.config.tasks:
+        splits = setup.corpus.datasets[task.dataset].splits
+        scheme = "bioes" if setup.corpus.vocabulary.spans[task.task] else "none"
+        training = [(sentence.tokens, sentence.tags) for sentence in splits["train"]]
+        scores[task.name] = {}
+        for split, sentences in splits.items():
+            if split != "train":
+                tags = repeat_mentions(training, [sentence.tokens for sentence in sentences], scheme)
+                counts = sentence_counts([sentence.tags for sentence in sentences], tags, scheme)
+                scores[task.name][split] = sum(counts, Counts()).f1
     return scores
