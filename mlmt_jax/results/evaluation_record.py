@@ -17,7 +17,7 @@ from mlmt_jax.metrics.calibration import Calibration
 from mlmt_jax.metrics.scores import Counts
 from mlmt_jax.model.readers import tags_and_probabilities
 from mlmt_jax.runs.atomic_files import replace_text, write_errors
-from mlmt_jax.tagger.tagging import SentenceTagger
+from mlmt_jax.tagger.sentence_tagger import SentenceTagger
 from mlmt_jax.text.columns import Sentence
 from mlmt_jax.training.split_scores import SplitScore, calibrate_predictions
 

@@ -10,18 +10,21 @@ from mlmt_jax.metrics.repeated_mentions import repeat_mentions
 from mlmt_jax.metrics.scores import Counts
 from mlmt_jax.results.closing_lines import Training, closing_lines
 from mlmt_jax.results.evaluation_record import evaluation_record, write_record
-from mlmt_jax.runs.checkpoints import stored_steps
+from mlmt_jax.results.temperatures import fit_temperatures, temperature_line
+from mlmt_jax.runs.checkpoints import newest_best_step
 from mlmt_jax.runs.folder import RunFolder
 from mlmt_jax.runs.metrics_file import read_metrics
-from mlmt_jax.runs.replica_choice import choose_replica
-from mlmt_jax.tagger import Tagger
+from mlmt_jax.runs.replica_choice import choose_replica, usable_replicas
+from mlmt_jax.tagger import Ensemble, Tagger
 from mlmt_jax.training.setup import Setup
 
 EVALUATION = "evaluation.json"  #: the file of every number in a run folder
 
 
 def finish_run(folder: RunFolder, setups: Sequence[Setup]) -> None:
-    """Write ``evaluation.json`` of every replica that was evaluated, unless it is that of its best step.
+    """Write temperatures and ``evaluation.json`` of every replica that was evaluated.
+
+    What is stored already of a replica's best step stays. Several replicas have temperatures as an ensemble.
 
     Args:
         folder: folder of the run.
@@ -31,12 +34,20 @@ def finish_run(folder: RunFolder, setups: Sequence[Setup]) -> None:
         RunError: if a checkpoint cannot be used, or a file cannot be written.
     """
     for replica_folder, setup in zip(folder.runs(len(setups)), setups, strict=True):
-        steps = stored_steps(replica_folder.checkpoints / "best")
-        if steps and _stored_step(replica_folder) != steps[-1]:
-            scores = _scores(Tagger.load(replica_folder.path), setup.corpus.datasets)
-            repeated = _repeated_mentions(setup)
-            record = {"best_step": steps[-1], "scores": scores, "repeated_mentions": repeated}
+        step = newest_best_step(replica_folder.checkpoints)
+        if step is not None and _stored_step(replica_folder) != step:
+            datasets = setup.corpus.datasets
+            fit_temperatures(replica_folder, Tagger.load(replica_folder.path), [step], datasets)
+            record = {
+                "best_step": step,
+                "scores": _scores(Tagger.load(replica_folder.path), datasets),
+                "repeated_mentions": _repeated_mentions(setup),
+            }
             write_record(replica_folder.path / EVALUATION, record)
+    if len(setups) > 1:
+        steps = [newest_best_step(replica.checkpoints) for replica in usable_replicas(folder)]
+        if not folder.temperatures(steps):
+            fit_temperatures(folder, Ensemble.load(folder.path), steps, setups[0].corpus.datasets)
 
 
 def print_end(folder: RunFolder, command: Sequence[str], config_arguments: Sequence[str]) -> None:
@@ -51,7 +62,9 @@ def print_end(folder: RunFolder, command: Sequence[str], config_arguments: Seque
     lines, _ = read_metrics(replica_folder.metrics)
     best_scores = {line.step: line.record["best_score"] for line in lines}
     training = Training(config, command, config_arguments, best_scores)
-    print("\n" + "\n".join(closing_lines(training, replica_folder.read(EVALUATION))))
+    calibration = temperature_line(replica_folder, config.target.name)
+    print("" if calibration is None else f"\n{calibration}")
+    print("\n".join(closing_lines(training, replica_folder.read(EVALUATION))))
 
 
 def _stored_step(folder: RunFolder) -> int | None:

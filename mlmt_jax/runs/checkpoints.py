@@ -123,14 +123,14 @@ class Checkpoints:
     def _delete_old(self) -> None:
         """Delete all but the newest states, and best parameters to which no kept state refers."""
         with write_errors(self._last):
-            for step in stored_steps(self._last)[: -self._keep]:
+            for step in _steps(self._last)[: -self._keep]:
                 _delete(self._last / str(step))
             needed = set()
-            for step in stored_steps(self._last):
+            for step in _steps(self._last):
                 # A damaged state is never resumed from: it needs no best parameters.
                 with contextlib.suppress(RunError, OSError, ValueError, TypeError, RecursionError):
                     needed.add(_read_progress(self._last / str(step)).best_step)
-            for step in stored_steps(self._best)[:-1]:
+            for step in _steps(self._best)[:-1]:
                 if step not in needed:
                     _delete(self._best / str(step))
 
@@ -142,7 +142,7 @@ class Checkpoints:
         """
         self.wait()
         states = []
-        for step in reversed(stored_steps(self._last)):
+        for step in reversed(_steps(self._last)):
             path = self._last / str(step)
             problem, progress, best_problem = seal_problem(path, self._run_id), None, None
             if problem is None:
@@ -160,7 +160,7 @@ class Checkpoints:
     @property
     def newest_best(self) -> int | None:
         """Step of the newest best parameters, sound or not."""
-        return max(stored_steps(self._best), default=None)
+        return newest_best_step(self._best.parent)
 
     def restore_state(self, step: int, like: Any) -> Any:
         """Return the arrays of a sound state on the device.
@@ -198,7 +198,7 @@ class Checkpoints:
         for folder, step in ((self._last, progress.step), (self._best, progress.best_step or 0)):
             with write_errors(folder):
                 _delete_unfinished(folder)
-                for later in stored_steps(folder):
+                for later in _steps(folder):
                     if later > step:
                         _delete(folder / str(later))
 
@@ -223,7 +223,7 @@ def load_best_params(folder: Path, run_id: str, like: Mapping[str, Any]) -> Para
     Raises:
         RunError: if there is no checkpoint, it is damaged, or its arrays are not those expected.
     """
-    steps = stored_steps(folder / "best")
+    steps = _steps(folder / "best")
     if not steps:
         raise RunError(
             f"{folder / 'best'}: no checkpoint is there; expected one of a run that was evaluated once"
@@ -314,7 +314,7 @@ def _on_device(tree: Any) -> Any:
     return jax.device_put(tree, jax.local_devices()[0])
 
 
-def stored_steps(folder: Path) -> list[int]:
+def _steps(folder: Path) -> list[int]:
     """Return the steps of the checkpoints in a folder, ascending; empty if the folder does not exist.
 
     Raise RunError if the folder or the one that holds it is a symbolic link.
@@ -327,6 +327,11 @@ def stored_steps(folder: Path) -> list[int]:
         return []
 
 
+def newest_best_step(folder: Path) -> int | None:
+    """Return the step of the newest best parameters in a ``checkpoints`` folder; None if there are none."""
+    return max(_steps(folder / "best"), default=None)
+
+
 def _delete(path: Path) -> None:
     """Delete a checkpoint; at no time does a part of it have a step for its name."""
     renamed = path.rename(path.with_name(f".{path.name}.gone"))
@@ -336,8 +341,7 @@ def _delete(path: Path) -> None:
 def _delete_unfinished(folder: Path) -> None:
     """Delete the hidden folders of checkpoints that were not finished, or not wholly deleted."""
     for path in folder.glob(".*"):
-        with contextlib.suppress(OSError):
-            shutil.rmtree(path)
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _reason(error: Exception) -> str:
