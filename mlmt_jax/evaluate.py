@@ -31,6 +31,9 @@ def _parser() -> argparse.ArgumentParser:
         help="print how well probabilities (of predicted spans, or of tokens if tags are no spans) match "
         "accuracy: the expected calibration error, of ten bins of equal width weighted by their counts",
     )
+    parser.add_argument(
+        "--json", metavar="FILE", help="write every number to a JSON file; an existing file is replaced"
+    )
     return parser
 
 
@@ -47,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = _parser().parse_args(argv)
     from mlmt_jax.check.input_layout import find_foreign_letters, find_other_layout, find_unknown_tags
     from mlmt_jax.corpus.dataset import bioes_sentences
+    from mlmt_jax.results.evaluation_record import evaluation_record, write_record
     from mlmt_jax.tag_files.score_tables import calibration_table, type_table, word_table
     from mlmt_jax.text.columns import read_conll
     from mlmt_jax.training.run_tables import print_findings
@@ -68,6 +72,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.calibration:
         unit = "tokens" if tagger.scheme == "none" else "spans"
         print(f"\n{calibration_table(tagger.calibration(labelled), unit)}")
+    if args.json is not None:
+        write_record(Path(args.json), evaluation_record(tagger, labelled, score))
 
 
 if __name__ == "__main__":

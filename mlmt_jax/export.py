@@ -20,7 +20,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Write a run's tagger as StableHLO programs, parameters and vocabulary; print the task and the file.
+    """Write a run's tagger as StableHLO programs, parameters and vocabulary; print task, replica and file.
 
     Args:
         argv: command-line arguments without the program's name; None for those of the process.
@@ -30,13 +30,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         SystemExit: if the arguments are wrong (status 2), or help was asked for (0).
     """
     args = _parser().parse_args(argv)
+    from mlmt_jax.runs.folder import RunFolder
+    from mlmt_jax.runs.replica_choice import choose_replica
     from mlmt_jax.tagger import Tagger
     from mlmt_jax.training.processes import first_device
 
     first_device()
-    tagger = Tagger.load(args.run, args.task, replica=args.replica)
+    folder = choose_replica(RunFolder(args.run), args.replica)
+    tagger = Tagger.load(folder.path, args.task)
     tagger.export(args.file)
-    print(f"{tagger.task}: {args.file}")
+    print(f"{tagger.task}{f', replica {folder.path.name}' if folder.is_replica else ''}: {args.file}")
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ class ExportedTagger:
 
     Attributes:
         task: the name of the task model that tags.
+        temperature: that of the tagger's probabilities, which the programs do not compute; 1 if not fitted.
         tag_names: the model's tags, in the order of their indices; BIOES for spans in files of any scheme.
     """
 
@@ -57,6 +58,7 @@ class ExportedTagger:
             params: the arrays of the first argument of each program.
         """
         self.task: str = about["task"]
+        self.temperature: float = about.get("temperature", 1.0)
         self._batch_size = about["batch_size"]
         self._vocabulary = Vocabulary.from_json(about["vocabulary"])
         [self._word_embed], [self.tag_names] = self._vocabulary.words, self._vocabulary.tags.values()
@@ -130,8 +132,8 @@ def write_exported(
 
     Args:
         path: the file.
-        about: `task`, `batch_size`, `scheme`, `bare`, and the `vocabulary` of the one task and its one word
-            embedding, as `Vocabulary.as_json` returns it.
+        about: `task`, `temperature`, `batch_size`, `scheme`, `bare`, and the `vocabulary` of the one task and
+            its one word embedding, as `Vocabulary.as_json` returns it.
         programs: the serialized programs `features`, `emissions` and `tags`.
         params: the arrays of their first argument.
 

@@ -69,9 +69,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         if examination.errors:
             sys.exit(2)
     # JAX is imported once the config is known to be good: a typing error is reported at once.
+    from mlmt_jax.results.run_end import finish_run, print_end
+    from mlmt_jax.runs.folder import RunFolder
     from mlmt_jax.training import processes
     from mlmt_jax.training.device import choose_device
     from mlmt_jax.training.launch import describe, launch
+    from mlmt_jax.training.setup import Setup
     from mlmt_jax.training.signals import TrainingStopped
 
     if args.distributed:
@@ -84,12 +87,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.check:
         print(describe(config))
         return
+    command = [*command_line("train").split(), *(sys.argv[1:] if argv is None else argv)]
+    config_arguments = [args.config, *(word for value in args.overrides for word in ("--set", value))]
+
+    def finish(folder: RunFolder, setups: Sequence[Setup]) -> None:
+        finish_run(folder, setups)
+        print_end(folder, command, config_arguments)
+
     try:
-        launch(config, resume=args.resume, distributed=args.distributed, verbose=args.verbose)
+        launch(config, resume=args.resume, distributed=args.distributed, finish=finish, verbose=args.verbose)
     except TrainingStopped as stopped:
-        words = [*(sys.argv[1:] if argv is None else argv), *([] if args.resume else ["--resume"])]
-        command = f"{command_line('train')} {shlex.join(words)}"
-        print(f"\nstopped at step {stopped.step}; to go on: {command}", file=sys.stderr)
+        command += [] if args.resume else ["--resume"]
+        print(f"\nstopped at step {stopped.step}; to go on: {shlex.join(command)}", file=sys.stderr)
         sys.exit(128 + stopped.signum)
 
 

@@ -10,7 +10,9 @@ from typing import Any
 
 import jax.export
 import pytest
+import tiny_corpus
 from command_lines import is_one_message, status
+from tiny_runs import train_run
 
 from mlmt_jax import Tagger, export
 from mlmt_jax.errors import RunError
@@ -157,3 +159,20 @@ def test_other_files_are_refused(tiny_run: Any, file: Path, tmp_path: Path) -> N
     half.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     with pytest.raises(RunError, match="not an exported tagger"):
         ExportedTagger.load(half)
+
+
+def test_the_command_names_the_replica(
+    tiny_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus = Path(shutil.copytree(tiny_config.parent, tmp_path / "corpus"))
+    run = train_run(corpus, tiny_corpus.lean("afr ner", max_step=4, eval_freq=4, replicas=2), "run")
+    best = json.loads((run / "summary.json").read_text(encoding="utf-8"))["best_replica"]
+    file = tmp_path / "file"
+    for options, number in (([], best), (["--replica", str(1 - best)], 1 - best)):
+        capsys.readouterr()
+        assert status(export.main, run, file, *options) == 0
+        assert capsys.readouterr().out == f"afr ner, replica {number}: {file}\n"
+        tags = Tagger.load(run, replica=number).tag(SENTENCES)
+        assert ExportedTagger.load(file).tag(SENTENCES) == tags
+    assert status(export.main, run, file, "--replica", "2") == 2
+    assert "no replica 2; the run has 2, counted from 0" in capsys.readouterr().err

@@ -23,7 +23,7 @@ LAYERS = (
     {"training", "exported"},
     {"tagger"},
     {"cli"},
-    {"check", "configure", "convert", "tag_files"},
+    {"check", "configure", "convert", "tag_files", "results"},
     {"train", "evaluate", "predict", "export"},
     {"mlmt"},
     {"__main__"},

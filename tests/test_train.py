@@ -21,7 +21,7 @@ from mlmt_jax.tagger import Tagger
 
 RUN_FILES = {
     *("run.json", "config.json", "vocab.json", "samples.json"),
-    *("metrics.jsonl", "summary.json", "checkpoints"),
+    *("metrics.jsonl", "summary.json", "evaluation.json", "temperatures.json", "checkpoints"),
 }
 
 

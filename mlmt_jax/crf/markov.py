@@ -33,6 +33,26 @@ class MarkovChain(NamedTuple):
                 np.log(pairs / np.where(totals == 0, 1.0, totals)),
             )
 
+    def tempered(self, temperature: float) -> "MarkovChain":
+        """Return the chain of P(tags) ** (1 / temperature), normalized; sequences keep their order."""
+        first, moves = self.first / temperature, self.moves / temperature
+        totals = np.zeros(moves.shape[-1])  # log sum over all sequences after each tag
+        for i in range(len(moves) - 1, -1, -1):
+            extended = moves[i] + totals
+            totals = np.logaddexp.reduce(extended, -1)
+            moves[i] = extended - np.where(np.isneginf(totals), 0.0, totals)[:, None]
+        if not len(first):
+            return MarkovChain(first, moves)
+        first = first + totals
+        return MarkovChain(first - np.logaddexp.reduce(first), moves)
+
+    def marginals(self) -> np.ndarray:
+        """Return P(tag) of each word, (n, t) float64; (0, t) for an empty sentence."""
+        words = [np.exp(self.first)]
+        for moves in self.moves:
+            words.append(words[-1] @ np.exp(moves))
+        return np.array(words) if len(self.first) else np.zeros((0, self.moves.shape[-1]))
+
     def k_best(self, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the k most probable tag sequences (k, n) int32, and their log P (k,) in nats, descending.
 

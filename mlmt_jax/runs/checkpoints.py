@@ -6,8 +6,6 @@ name is whole. Arrays are saved as NumPy arrays, which name no device.
 
 import contextlib
 import json
-import os
-import re
 import shutil
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,12 +13,21 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 import orbax.checkpoint as ocp
 from flax import serialization
 
 from mlmt_jax.errors import RunError
 from mlmt_jax.runs.atomic_files import check_room, replace_text, sync, write_errors
+from mlmt_jax.runs.orbax_arrays import (
+    blank_like,
+    check_shapes,
+    error_text,
+    make_checkpointer,
+    on_device,
+    refused,
+    state_parts,
+    to_host,
+)
 from mlmt_jax.runs.orbax_logs import silence_logs
 from mlmt_jax.runs.progress import Progress
 from mlmt_jax.runs.safe_open import check_no_link, read_regular
@@ -72,12 +79,12 @@ class Checkpoints:
         Raises:
             RunError: if an earlier checkpoint could not be written; existing checkpoints stay.
         """
-        self._submit(_Checkpoint(self._best / str(step), "params", _to_host(params), None))
+        self._submit(_Checkpoint(self._best / str(step), "params", to_host(params), None))
 
     def save_last(self, state: Any, progress: Progress) -> None:
         """Save a whole state (a pytree) with its progress; raise as ``save_best`` does."""
         path = self._last / str(progress.step)
-        self._submit(_Checkpoint(path, "state", _to_host(_parts(state)), progress))
+        self._submit(_Checkpoint(path, "state", to_host(state_parts(state)), progress))
 
     def _submit(self, checkpoint: _Checkpoint) -> None:
         """Queue a checkpoint for the writer thread, once at most one earlier write is pending.
@@ -105,7 +112,7 @@ class Checkpoints:
                     parent.mkdir(exist_ok=True)  # The run's folder is not recreated: it may have been moved.
                 part.mkdir()
                 check_room(part, sum(x.nbytes for x in jax.tree.leaves(checkpoint.arrays)) + _EXTRA_BYTES)
-                with _checkpointer() as checkpointer, silence_logs():
+                with make_checkpointer() as checkpointer, silence_logs():
                     checkpointer.save(part / checkpoint.name, args=ocp.args.StandardSave(checkpoint.arrays))
                 if progress is not None:
                     replace_text(part / _PROGRESS, json.dumps(progress._asdict(), ensure_ascii=False) + "\n")
@@ -114,7 +121,7 @@ class Checkpoints:
                 for parent in (folder, folder.parent, folder.parent.parent):
                     sync(parent)
         except ValueError as error:  # tensorstore wraps the system's errors in it
-            raise RunError(f"{path}: cannot be written: {_reason(error)}") from error
+            raise RunError(f"{path}: cannot be written: {error_text(error)}") from error
         finally:
             _delete_unfinished(folder)
         if progress is not None:
@@ -146,7 +153,7 @@ class Checkpoints:
             path = self._last / str(step)
             problem, progress, best_problem = seal_problem(path, self._run_id), None, None
             if problem is None:
-                with _unreadable(path, "not a state that this version can go on from"):
+                with refused(path, "not a state that this version can go on from"):
                     progress = _read_progress(path)
                 if progress.best_step is not None:
                     best = self._best / str(progress.best_step)
@@ -159,7 +166,7 @@ class Checkpoints:
     @property
     def newest_best(self) -> int | None:
         """Step of the newest best parameters, sound or not."""
-        return max(_steps(self._best), default=None)
+        return newest_best_step(self._best.parent)
 
     def restore_state(self, step: int, like: Any) -> Any:
         """Return the arrays of a sound state on the device.
@@ -172,13 +179,13 @@ class Checkpoints:
             RunError: if its arrays are not those expected, for instance of another version.
         """
         path = self._last / str(step)
-        arrays = _blank(_parts(like))
+        arrays = blank_like(state_parts(like))
         with (
-            _checkpointer() as checkpointer,
-            _unreadable(path, "not a state that this version can go on from"),
+            make_checkpointer() as checkpointer,
+            refused(path, "not a state that this version can go on from"),
         ):
             restored = checkpointer.restore(path / "state", args=ocp.args.StandardRestore(arrays))
-        return _on_device(serialization.from_state_dict(like, {**dict.fromkeys(like._fields), **restored}))
+        return on_device(serialization.from_state_dict(like, {**dict.fromkeys(like._fields), **restored}))
 
     def restore_best(self, step: int, like: Params) -> Params:
         """Return the best parameters of a step on the device; ``like`` gives the structure.
@@ -238,84 +245,16 @@ def _read_best(path: Path, run_id: str, like: Mapping[str, Any]) -> Params:
     problem = seal_problem(path, run_id)
     if problem:
         raise RunError(f"{path}: not a checkpoint that can be used: {problem}")
-    with _checkpointer() as checkpointer, _unreadable(path, "not a checkpoint of this run"):
+    with make_checkpointer() as checkpointer, refused(path, "not a checkpoint of this run"):
         stored: Any = checkpointer.metadata(path / "params").item_metadata
-        _check_shapes(path, stored or {}, dict(like))
-        args = ocp.args.StandardRestore(_blank(dict(like)))
-        return _on_device(checkpointer.restore(path / "params", args=args))
-
-
-@contextlib.contextmanager
-def _unreadable(path: Path, problem: str):
-    """Turn what orbax or JSON raise about a checkpoint into a RunError."""
-    try:
-        yield
-    except (ValueError, OSError, KeyError, TypeError) as error:
-        raise RunError(f"{path}: {problem}: {_reason(error)}") from error
+        check_shapes(path, stored or {}, dict(like))
+        args = ocp.args.StandardRestore(blank_like(dict(like)))
+        return on_device(checkpointer.restore(path / "params", args=args))
 
 
 def _read_progress(path: Path) -> Progress:
     """Return the progress of a stored state; raise what JSON and ``Progress`` raise for a damaged one."""
     return Progress(**json.loads(read_regular(path / _PROGRESS).decode("utf-8")))
-
-
-def _check_shapes(path: Path, stored: Any, like: Any) -> None:
-    """Compare the shapes of stored arrays with those expected; dtypes are not compared.
-
-    Args:
-        path: the checkpoint, for the message.
-        stored: pytree of what has a shape.
-        like: pytree of what has the expected shapes.
-
-    Raises:
-        RunError: with the first array, by its path in the pytree, that is missing, not expected or of another
-            shape; or if nothing is stored.
-    """
-    shapes, expected = (
-        {jax.tree_util.keystr(k): tuple(v.shape) for k, v in jax.tree_util.tree_leaves_with_path(tree)}
-        for tree in (stored, like)
-    )
-    if not shapes:
-        raise RunError(f"{path}: no arrays can be read from it; expected a whole checkpoint")
-    for key in sorted(shapes.keys() | expected.keys()):
-        if shapes.get(key) != expected.get(key):
-            raise RunError(
-                f"{path}: {key} has shape {shapes.get(key, 'none')}, expected {expected.get(key, 'none')};\n"
-                "config.json, vocab.json and the checkpoint are not of one run"
-            )
-
-
-def _checkpointer() -> ocp.Checkpointer:
-    """Return a checkpointer of this process alone: of several, each reads for itself and the first writes."""
-    index = jax.process_index()
-    options = ocp.options.MultiprocessingOptions(
-        primary_host=index, active_processes={index}, barrier_sync_key_prefix=str(index)
-    )
-    handler = ocp.StandardCheckpointHandler(multiprocessing_options=options)
-    return ocp.Checkpointer(handler, multiprocessing_options=options)
-
-
-def _to_host(tree: Any) -> Any:
-    """Copy a pytree to NumPy arrays: the next step may reuse the memory of its arrays."""
-    for leaf in jax.tree.leaves(tree):
-        if isinstance(leaf, jax.Array):
-            leaf.copy_to_host_async()
-    return jax.tree.map(lambda leaf: np.array(leaf), tree)
-
-
-def _parts(state: Any) -> dict[str, Any]:
-    """Return the fields of a state as nested dicts, without those that are None."""
-    return {k: part for k, part in serialization.to_state_dict(state).items() if part is not None}
-
-
-def _blank(tree: Any) -> Any:
-    """Return a pytree of zeros with the shapes and dtypes of ``tree``, which orbax wants for a restore."""
-    return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), tree)
-
-
-def _on_device(tree: Any) -> Any:
-    """Return a pytree on the first local device."""
-    return jax.device_put(tree, jax.local_devices()[0])
 
 
 def _steps(folder: Path) -> list[int]:
@@ -331,6 +270,11 @@ def _steps(folder: Path) -> list[int]:
         return []
 
 
+def newest_best_step(folder: Path) -> int | None:
+    """Return the step of the newest best parameters in a ``checkpoints`` folder; None if there are none."""
+    return max(_steps(folder / "best"), default=None)
+
+
 def _delete(path: Path) -> None:
     """Delete a checkpoint; at no time does a part of it have a step for its name."""
     renamed = path.rename(path.with_name(f".{path.name}.gone"))
@@ -340,11 +284,4 @@ def _delete(path: Path) -> None:
 def _delete_unfinished(folder: Path) -> None:
     """Delete the hidden folders of checkpoints that were not finished, or not wholly deleted."""
     for path in folder.glob(".*"):
-        with contextlib.suppress(OSError):
-            shutil.rmtree(path)
-
-
-def _reason(error: Exception) -> str:
-    """Return an error as one line; if tensorstore passes on an error of the system, that error's text."""
-    code = re.search(r"os_error_code='(\d+)'", str(error))
-    return os.strerror(int(code[1])) if code else str(error).splitlines()[0]
+        shutil.rmtree(path, ignore_errors=True)

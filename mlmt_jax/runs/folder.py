@@ -20,6 +20,9 @@ FIRST_FILES = ("run.json", "replicas", *SEALED)
 #: Files with these names may be a stranger's if there is no ``run.json`` beside them.
 RESULT_FILES = ("summary.json", "diverged.json")
 
+#: The temperatures of probabilities, in a sealed file that is written after the training.
+TEMPERATURES = "temperatures.json"
+
 
 class RunFolder:
     """Paths and JSON files of one run, or of one replica of a run."""
@@ -174,6 +177,27 @@ class RunFolder:
         for error in tag_errors(config, vocabulary.spans):
             raise error
         return vocabulary, data["schemes"]
+
+    def temperatures(self, best_steps: Sequence[int | None]) -> dict[str, float]:
+        """Return the temperatures of probabilities by task model; {} if they were not fitted.
+
+        Args:
+            best_steps: step of the parameters in use, of each replica that tags. If ``temperatures.json`` is
+                of other parameters, its values do not count.
+
+        Raises:
+            RunError: if the file is damaged.
+        """
+        if not (self.path / TEMPERATURES).exists():
+            return {}
+        data = self.read(TEMPERATURES)
+        try:
+            values = {name: float(fit["temperature"]) for name, fit in data["tasks"].items()}
+            if all(0 < value < float("inf") for value in values.values()):
+                return values if data["best_steps"] == list(best_steps) else {}
+        except (LookupError, TypeError, ValueError, AttributeError):
+            pass
+        raise RunError(f"{self.path / TEMPERATURES}: not what a run writes there")
 
     def read_divergence(self) -> tuple[int, str] | None:
         """Return step and message of ``diverged.json``; None if the file is missing.

@@ -11,7 +11,12 @@ from mlmt_jax.runs.atomic_files import replace_text, write_errors
 from mlmt_jax.runs.safe_open import read_regular
 
 FORMAT = 3  #: of a run folder's files and its checkpoints
-SEALED = ("config.json", "vocab.json", "samples.json")  #: files with a checksum in ``run.json``
+SEALED = (
+    "config.json",
+    "vocab.json",
+    "samples.json",
+    "temperatures.json",
+)  #: files with a checksum in ``run.json``
 
 
 class Identity(NamedTuple):

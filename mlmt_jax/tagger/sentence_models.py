@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, groupby
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 import jax.numpy as jnp
@@ -64,8 +65,17 @@ class SentenceModel(Protocol):
     """A probability distribution over the tag sequences of sentences."""
 
     @property
+    def temperatures(self) -> Mapping[str, float]:
+        """The temperatures of the probabilities, by task model; 1 if missing."""
+        ...
+
+    @property
     def context(self) -> TaskContext:
         """The task model whose vocabulary and tags the distribution uses."""
+        ...
+
+    def tempered(self, temperatures: Mapping[str, float]) -> "SentenceModel":
+        """Return the distribution with other temperatures, by task model."""
         ...
 
     def read(self, reader: Reader, sentences: Tokens, gold: Tokens | None = None) -> SentenceArrays:
@@ -94,6 +104,11 @@ class TrainedModel(NamedTuple):
     task_model: TaskModel
     params: Params
     inference: Inference
+    temperatures: Mapping[str, float] = MappingProxyType({})  # of probabilities, by task model; 1 if missing
+
+    def tempered(self, temperatures: Mapping[str, float]) -> "TrainedModel":
+        """Return the distribution with the temperatures of the run's task models."""
+        return self._replace(temperatures=temperatures)
 
     def read(self, reader: Reader, sentences: Tokens, gold: Tokens | None = None) -> SentenceArrays:
         """Compute the arrays of a reader for each sentence, as `SentenceModel.read`; word axes are padded.
@@ -106,7 +121,8 @@ class TrainedModel(NamedTuple):
             encoded = encoded._replace(tags=encode_tags(context.tags.names, chain.from_iterable(gold)))
         paths = reader.k if isinstance(reader, NBest) else 1
         batch_size = min(context.config.training.eval_batch_size, max(1, _MAX_PATHS // paths))
-        return self.inference.run(reader, encoded, batch_size)
+        temperature = self.temperatures.get(context.task.name, 1.0)
+        return self.inference.run(reader, encoded, batch_size, temperature)
 
     def extend_word_table(self, path: str | Path) -> tuple[Vocabulary, Params]:
         """Return vocabulary and parameters with the out-of-vocabulary words of a vector file.
@@ -151,6 +167,11 @@ class MeanModel(NamedTuple):
 
     context: TaskContext
     members: Sequence[TrainedModel]
+    temperatures: Mapping[str, float] = MappingProxyType({})  # of the mean, by task model; 1 if missing
+
+    def tempered(self, temperatures: Mapping[str, float]) -> "MeanModel":
+        """Return the distribution with the temperatures of the mean; those of the members are not used."""
+        return self._replace(temperatures=temperatures)
 
     def read(self, reader: Reader, sentences: Tokens, gold: Tokens | None = None) -> SentenceArrays:
         """Compute the arrays of a reader for each sentence, as `SentenceModel.read`, without padding.
@@ -164,11 +185,15 @@ class MeanModel(NamedTuple):
         names = self.context.tags.names
         tags = [None] * len(sentences) if gold is None else [encode_tags(names, row) for row in gold]
         sizes = np.cumsum([len(tokens) * len(names) ** 2 for tokens in sentences])
+        temperature = self.temperatures.get(self.context.task.name, 1.0)
         arrays: SentenceArrays = []
         for _, group in groupby(range(len(sentences)), lambda i: sizes[i] // _MAX_MARGINALS):
             places = list(group)
             means = self._mean_marginals([sentences[i] for i in places])
-            arrays += [read_marginals(reader, *mean, tags[i]) for i, mean in zip(places, means, strict=True)]
+            arrays += [
+                read_marginals(reader, *mean, tags[i], temperature)
+                for i, mean in zip(places, means, strict=True)
+            ]
         return arrays
 
     def _mean_marginals(self, sentences: Tokens) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -214,7 +239,7 @@ def mean_model(members: Sequence[TrainedModel]) -> MeanModel:
 
 
 def read_marginals(
-    reader: Reader, words: np.ndarray, pairs: np.ndarray, gold: np.ndarray | None
+    reader: Reader, words: np.ndarray, pairs: np.ndarray, gold: np.ndarray | None, temperature: float = 1.0
 ) -> tuple[np.ndarray, ...]:
     """Compute the arrays of a reader for one sentence from its marginals.
 
@@ -225,27 +250,41 @@ def read_marginals(
         reader: any of `mlmt_jax.model.readers` but `all_marginals`.
         words: (n, t) marginals of words.
         pairs: (n - 1, t, t) marginals of neighbours, [word, from, to].
-        gold: (n,) int tags, -1 if unknown; for `tags_and_losses` alone.
+        gold: (n,) int tags, -1 if unknown; for `tags_and_losses` and `losses_by_temperature`.
+        temperature: that of the probabilities. Tags and losses do not depend on it.
 
     Returns:
         For `NBest` the tags (k, n) int32 and their log P (k,) nats, `-inf` if there are fewer than k.
         Otherwise the best tags (n,) int32, followed for `tags_and_probabilities` by `words` and log P(tag |
         previous tag) (n,) nats, and for `tags_and_losses` by the loss () in nats, NaN if a gold tag is
-        unknown.
+        unknown. For `losses_by_temperature` the losses (temperatures,) alone.
 
     Raises:
         AssertionError: for another reader, or for `tags_and_losses` without `gold`.
     """
     tag_chain = MarkovChain.from_marginals(words, pairs)
+    tempered = tag_chain if temperature == 1.0 else tag_chain.tempered(temperature)
     if isinstance(reader, NBest):
-        return tag_chain.k_best(reader.k)
+        paths, logs = tag_chain.k_best(reader.k)
+        if tempered is not tag_chain:
+            totals = np.array([tempered.path_log_probabilities(path).sum() for path in paths])
+            logs = np.where(np.isneginf(logs), logs, totals)
+        return paths, logs
+    if reader is readers.losses_by_temperature and gold is not None:
+        return (np.array([_loss(tag_chain.tempered(t), gold) for t in readers.TEMPERATURES]),)
     tags = tag_chain.k_best(1)[0][0]
     if reader is readers.tags_and_probabilities:
-        return tags, words, tag_chain.path_log_probabilities(tags)
+        marginals = words if tempered is tag_chain else tempered.marginals()
+        return tags, marginals, tempered.path_log_probabilities(tags)
     if reader is readers.tags_and_losses and gold is not None:
-        if np.any(gold < 0):
-            return tags, np.array(np.nan)
-        smallest = np.log(np.finfo(np.float32).tiny)
-        return tags, -np.sum(np.maximum(tag_chain.path_log_probabilities(gold), smallest))
+        return tags, _loss(tag_chain, gold)
     assert reader is readers.best_tags
     return (tags,)
+
+
+def _loss(tag_chain: MarkovChain, gold: np.ndarray) -> np.ndarray:
+    """Return the loss () of gold tags (n,) in nats; NaN if one is -1."""
+    if np.any(gold < 0):
+        return np.array(np.nan)
+    smallest = np.log(np.finfo(np.float32).tiny)
+    return -np.sum(np.maximum(tag_chain.path_log_probabilities(gold), smallest))

@@ -37,7 +37,7 @@ def shorten(text: str, limit: int = _MAX_CHARACTERS) -> str:
 
 
 def join_examples(cells: Iterable[str], write: Callable[[str], str] = repr) -> str:
-    """Return the first five different cells, formatted by `write` and joined with commas, as an example."""
+    """Return the first five different cells, formatted by `write` and joined with commas; "..." for more."""
     different = [write(cell) for cell in dict.fromkeys(cells)]
     return ", ".join(different[:_MAX_CELLS]) + (", ..." if len(different) > _MAX_CELLS else "")
 

@@ -1,7 +1,7 @@
 """The launch of a run: checks before anything is written, locks, errors of memory and processes."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mlmt_jax.config import Config
 from mlmt_jax.errors import RunError
@@ -28,13 +28,21 @@ def describe(config: Config) -> str:
     return describe_run(setups[0])
 
 
-def launch(config: Config, *, resume: bool, distributed: bool, verbose: bool = False) -> None:
+def launch(
+    config: Config,
+    *,
+    resume: bool,
+    distributed: bool,
+    finish: Callable[[RunFolder, Sequence[Setup]], None] = lambda folder, setups: None,
+    verbose: bool = False,
+) -> None:
     """Train the run of a config in its folder.
 
     Args:
         config: config of the run.
         resume: continue the run that the folder holds.
         distributed: compare config and data with those of the other processes.
+        finish: called with the folder and the replicas' setups after the training, in the first process.
         verbose: print all scores of each evaluation.
 
     Raises:
@@ -66,6 +74,8 @@ def launch(config: Config, *, resume: bool, distributed: bool, verbose: bool = F
         note = "data of replica 0; the others have samples of their own\n" if has_samples else ""
         print(f"run folder: {folder.path}\n\n{note}{describe_corpora(setups[0])}\n", flush=True)
         _train(setups, folder, config, verbose=verbose)
+        if processes.is_first():
+            finish(folder, setups)
 
 
 def _open_folder(

@@ -186,8 +186,7 @@ def _finish(
 def _print_scores(progress: Progress, scores: Scores) -> None:
     """Print the best step and all scores of a run alone."""
     best, last = progress.best_step or 0, progress.step
-    more = " (near the end: with a larger max_step or max_epoch, --resume may find a better one)"
-    print(f"best step {best} of {last}{more if best > 0.9 * last else ''}, {progress.seconds:.0f} s")
+    print(f"best step {best} of {last}, {progress.seconds:.0f} s")
     print(score_table(scores))
 
 

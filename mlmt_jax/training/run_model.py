@@ -1,5 +1,8 @@
 """Inference: the compiled programs of a task model, run on any number of sentences."""
 
+from functools import partial
+from typing import NamedTuple
+
 import jax
 import numpy as np
 
@@ -10,16 +13,25 @@ from mlmt_jax.model.readers import Reader, decode, without_padding_tags
 from mlmt_jax.model.roles import by_role, padded_task, role_params, role_shapes, task_settings
 from mlmt_jax.model.task_model import TaskModel, TaskSettings, char_features, sentence_emissions
 from mlmt_jax.training.programs import Program
-from mlmt_jax.types import DistinctWords, Params
+from mlmt_jax.types import Array, DistinctWords, Params
 
 
-def _decode(task: TaskModel, read: Reader, params: Params, settings: TaskSettings, x, sentences):
-    return decode(task, params, x, sentences, read, settings)
+class _Scaling(NamedTuple):
+    """Values of a task model that its programs take as arguments."""
+
+    settings: TaskSettings
+    temperature: Array | np.float32  # ()
 
 
-def _read(task: TaskModel, read: Reader, params: Params, settings: TaskSettings, arrays: tuple):
+def _decode(task: TaskModel, read: Reader, params: Params, scaling: _Scaling, x, sentences):
+    return decode(
+        task, params, x, sentences, partial(read, temperature=scaling.temperature), scaling.settings
+    )
+
+
+def _read(task: TaskModel, read: Reader, params: Params, scaling: _Scaling, arrays: tuple):
     scores, lengths, gold = arrays
-    return read(scores, task.chain(params, settings), lengths, gold)
+    return read(scores, task.chain(params, scaling.settings), lengths, gold, scaling.temperature)
 
 
 # The programs of all task models.
@@ -31,7 +43,7 @@ def compile_in_advance(task: TaskModel, read: Reader, sentences: EncodedSentence
     """Start to compile, in threads, the programs that ``Inference.run`` uses for these sentences."""
     role_task = by_role(padded_task(task))
     char_params, params = _divided(role_shapes(role_task))
-    settings = task_settings(task)
+    scaling = _Scaling(task_settings(task), np.float32(1.0))
     d = task.word_embed.module.dimension
     if task.char_embed is not None:
         d += task.char_embed.module.features
@@ -39,7 +51,7 @@ def compile_in_advance(task: TaskModel, read: Reader, sentences: EncodedSentence
         _char_features.compile_in_advance(role_task.char_embed, role_task.char_highway, char_params, block)
     for word_ids, batch in example_batches(sentences, batch_shapes(len(sentences.lengths), batch_size)):
         x = jax.ShapeDtypeStruct((len(word_ids), d), np.float32)
-        _decode_program.compile_in_advance(role_task, read, params, settings, x, batch)
+        _decode_program.compile_in_advance(role_task, read, params, scaling, x, batch)
 
 
 def _divided(params: Params) -> tuple[Params, Params]:
@@ -65,7 +77,9 @@ class Inference:
         # Rows are gathered on the host: the size of a vocabulary would make further programs.
         self._table = params[task.word_embed.name]["table"]
 
-    def run(self, read: Reader, sentences: EncodedSentences, batch_size: int) -> list[tuple[np.ndarray, ...]]:
+    def run(
+        self, read: Reader, sentences: EncodedSentences, batch_size: int, temperature: float = 1.0
+    ) -> list[tuple[np.ndarray, ...]]:
         """Apply a reader to the emissions of every sentence.
 
         A program is compiled for each new reader and batch shape.
@@ -74,16 +88,18 @@ class Inference:
             read: what to compute from the emissions, such as the best tags.
             sentences: encoded, of any number and length.
             batch_size: sentences in a batch.
+            temperature: that of the probabilities.
 
         Returns:
             The reader's arrays for each sentence, in order. Word axes are padded.
         """
         task, params, settings = self._task, self._params, self._settings
+        scaling = _Scaling(settings, np.float32(temperature))
         programs = Programs(
             features=self._word_features,
-            read_batch=lambda x, batch: _decode_program(task, read, params, settings, x, batch),
+            read_batch=lambda x, batch: _decode_program(task, read, params, scaling, x, batch),
             emissions=lambda x, batch: _emissions(task, params, x, batch, None, settings),
-            read_emissions=lambda *arrays: _read_program(task, read, params, settings, arrays),
+            read_emissions=lambda *arrays: _read_program(task, read, params, scaling, arrays),
         )
         results = run_programs(sentences, batch_size, programs)
         return [without_padding_tags(read, arrays, self._tags) for arrays in results]

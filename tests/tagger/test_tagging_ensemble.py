@@ -105,7 +105,7 @@ def test_an_ensemble_is_the_markov_chain_of_the_mean_marginals(replicas: Replica
 
 
 def test_an_ensemble_of_one_member_equals_the_member(replicas: Replicas) -> None:
-    single = Tagger.load(replicas.folder, replica=0)
+    single = Tagger.load(replicas.folder, replica=0).with_temperatures({})
     ensemble = Ensemble([single])
     assert ensemble.tag(SENTENCES) == single.tag(SENTENCES)
     sentences = replicas.dev_sentences()

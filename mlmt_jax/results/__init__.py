@@ -1,0 +1,1 @@
+"""The results of a run: all scores as JSON, the end of a training, packed runs."""
