@@ -24,7 +24,7 @@ LAYERS = (
     {"tagger"},
     {"cli"},
     {"check", "configure", "convert", "tag_files", "results"},
-    {"train", "evaluate", "predict", "export"},
+    {"train", "evaluate", "predict", "export", "fitting"},
     {"mlmt"},
     {"__main__"},
 )

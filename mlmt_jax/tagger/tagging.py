@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -23,9 +24,14 @@ from mlmt_jax.types import Params
 
 
 class Tagger(SentenceTagger):
-    """A tagger with one task model of a run; `Tagger.load` makes one."""
+    """A tagger with one task model of a run; `Tagger.load` or `mlmt_jax.fit` makes one.
+
+    Attributes:
+        metrics: the records of all evaluations of the training; empty unless `fit` made the tagger.
+    """
 
     model: TrainedModel
+    metrics: Sequence[dict[str, Any]] = ()
 
     def __init__(
         self,
