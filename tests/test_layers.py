@@ -44,6 +44,7 @@ MAX_LINES = 350
 VAGUE_FILES = ("utils.py", "helpers.py", "misc.py", "common.py")
 #: Test files about the repository as a whole, not about one module.
 REPOSITORY_TESTS = {
+    "test_messages",
     *("test_layers", "test_language", "test_package", "test_readme_code", "test_readme_links"),
     *("fuzz/test_fuzzed_files", "fuzz/test_fuzzed_runs", "fuzz/test_hostile"),
 }
