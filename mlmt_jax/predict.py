@@ -14,10 +14,11 @@ from mlmt_jax.cli.arguments import (
     load_tagger,
     make_parser,
 )
-from mlmt_jax.cli.entry import escaped, run
+from mlmt_jax.cli.entry import run
 from mlmt_jax.errors import DataError, InputError
 from mlmt_jax.tag_files.inputs import InputSentence, input_lines, read_columns, read_jsonl, read_text
 from mlmt_jax.tag_files.outputs import column_lines, json_lines, tag_sentences
+from mlmt_jax.text.escaping import escaped
 from mlmt_jax.text.findings import Findings
 from mlmt_jax.text.tokenizer import split_at_spaces, tokenise
 

@@ -4,7 +4,6 @@ import contextlib
 import errno
 import io
 import os
-import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -13,9 +12,9 @@ from typing import NoReturn
 
 from mlmt_jax.cli import environment
 from mlmt_jax.errors import InputError
+from mlmt_jax.text.escaping import escape_controls
 
 _INTERRUPTED = "\ninterrupted"
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def run(main: Callable[[], None]) -> None:
@@ -97,17 +96,12 @@ def _exit(status: int, message: str) -> NoReturn:
 
 
 def _print_error(text: str) -> None:
-    """Print a text and a newline to standard error, with control characters escaped.
+    """Print a text and a newline to standard error, with control and bidirectional characters escaped.
 
     Names from files may hold them. Tabs and newlines stay. A failure of the output is ignored.
     """
     with contextlib.suppress(OSError):  # the exit status reports the error too
-        print(_CONTROL.sub(escaped, text), file=sys.stderr)
-
-
-def escaped(match: re.Match[str]) -> str:
-    r"""Return a matched control character, at most U+00FF (not checked), as text, such as "\x1b"."""
-    return f"\\x{ord(match[0]):02x}"
+        print(escape_controls(text), file=sys.stderr)
 
 
 def _system_error(error: OSError) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, TypedDict, Unpack
 
 from mlmt_jax.errors import DataError
+from mlmt_jax.text.escaping import escape_controls
 
 _MAX_CELLS = 5  # different cells in an example
 _MAX_CHARACTERS = 400  # of a text or an example: a line of a broken file may be as long as the file
@@ -23,12 +24,12 @@ class Finding(NamedTuple):
     is_error: bool = False  # True if training refuses the file
 
     def __str__(self) -> str:
-        """Format the finding as one line, and a second one with the advice if there is any."""
+        """Format the finding as a line, and a second one with the advice if there is any."""
         place = ":".join(str(part) for part in (self.path, self.line, self.column) if part is not None)
         example = f": {shorten(self.example)}" if self.example else ""
         times = "" if self.count == 1 else f" ({self.count} times)"
         advice = f"\n  {self.advice}" if self.advice else ""
-        return f"{place}: {shorten(self.text)}{example}{times}{advice}"
+        return escape_controls(f"{place}: {shorten(self.text)}{example}{times}{advice}")
 
 
 def shorten(text: str, limit: int = _MAX_CHARACTERS) -> str:

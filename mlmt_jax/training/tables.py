@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from mlmt_jax.text.escaping import escape_controls
 from mlmt_jax.training.split_scores import SplitScore
 
 
@@ -22,7 +23,7 @@ def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
 
 def _printable(cell: str) -> str:
     """Return a cell with control characters escaped: names and tags come from files, terminals obey them."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in cell)
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in escape_controls(cell))
 
 
 def _is_number(cell: str) -> bool:
