@@ -23,7 +23,7 @@ LAYERS = (
     {"training", "exported"},
     {"tagger"},
     {"check", "configure", "convert", "tag_files", "results", "cli"},
-    {"train", "evaluate", "predict", "export"},
+    {"train", "evaluate", "predict", "export", "pack"},
 )
 COMMANDS = len(LAYERS) - 1  # the layer of every `__main__`
 LAYER_OF = {unit: layer for layer, units in enumerate(LAYERS) for unit in units}
