@@ -14,6 +14,7 @@ from mlmt_jax.config.consistency import missing_files
 from mlmt_jax.config.problems import format_path
 from mlmt_jax.corpus.corpora import word_counts
 from mlmt_jax.corpus.dataset import Dataset, column_format, draw_sample, make_dataset
+from mlmt_jax.corpus.misplaced_files import find_misplaced_files
 from mlmt_jax.corpus.tag_inventory import find_unseen_tags, tag_errors, task_tags
 from mlmt_jax.corpus.word_tables import build_word_table, read_component_vectors
 from mlmt_jax.errors import DataError, InputError
@@ -60,10 +61,12 @@ def examine(config: Config, source: str) -> Examination:
         missing.refuse(f"{format_path(problem.path)}: {problem.message}")
     scans = {spec.name: _scan_files(config, spec) for spec in config.datasets}
     datasets: dict[str, Dataset] = {}  # those that have training sentences
+    wholes: dict[str, Dataset] = {}  # the same before a sample is drawn
     for spec in config.datasets:
         sentences = {split: scan.sentences for split, scan in scans[spec.name].items()}
         if sentences.get("train"):
             whole = make_dataset(config, spec, sentences)
+            wholes[spec.name] = whole
             datasets[spec.name] = draw_sample(whole, spec, config.training.effective_sample_seed)
     tags, spans, task_findings = _examine_tasks(config, datasets, source)
     findings = [*missing]
@@ -84,7 +87,8 @@ def examine(config: Config, source: str) -> Examination:
             files.add(str(config.path(spec.file)))
             findings += _examine_vectors(config, spec, datasets)
     # Findings are equal if a file serves two data sets.
-    return Examination(list(dict.fromkeys([*findings, *task_findings])), len(files))
+    misplaced = find_misplaced_files(config, wholes)
+    return Examination(list(dict.fromkeys([*findings, *misplaced, *task_findings])), len(files))
 
 
 def _scan_files(config: Config, spec: DatasetConfig) -> dict[str, Scan]:

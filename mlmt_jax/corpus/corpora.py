@@ -10,6 +10,7 @@ import numpy as np
 
 from mlmt_jax.config import Config, EmbeddingConfig
 from mlmt_jax.corpus.dataset import Dataset, draw_sample, read_dataset
+from mlmt_jax.corpus.misplaced_files import find_misplaced_files
 from mlmt_jax.corpus.tag_inventory import find_unseen_tags, tag_errors, task_tags
 from mlmt_jax.corpus.vocabulary import CharacterVocab, Vocabulary
 from mlmt_jax.corpus.word_tables import PretrainedRows, VectorFile, build_word_table, read_component_vectors
@@ -63,7 +64,10 @@ def load_corpora(configs: Sequence[Config]) -> list[Corpus]:
         words = {word for datasets in samples.values() for word in word_counts(config, name, datasets)}
         return read_component_vectors(config, embeddings[name], words)
 
+    misplaced = list(find_misplaced_files(config, whole))
     corpora = {seed: _build_corpus(config, datasets, read_file) for seed, datasets in samples.items()}
+    for corpus in corpora.values():
+        corpus.findings.extend(misplaced)
     return [corpora[seed] for seed in seeds]
 
 
