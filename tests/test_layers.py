@@ -35,6 +35,7 @@ OWNERS = {
     "orbax": {"runs"},
     "tqdm": {"training"},
     "torch": {"convert"},
+    "tensorboardX": {"training"},
     "pydantic": {"config"},
 }
 MAX_LINES = 350

@@ -61,6 +61,8 @@ class TrainingConfig(Block):
     """Number of latest training states kept; `--resume` uses an older one if the newest is damaged."""
     unknown_rate: Probability = 0.1
     """Probability, in training, that a word or character that occurs once is replaced by the unknown one."""
+    log_to: list[Literal["tensorboard"]] = []  # noqa: RUF012 - pydantic copies it
+    """Further logs of evaluations; `"tensorboard"`: event files in the run folder, by tensorboardX."""
 
     @property
     def effective_sample_seed(self) -> int:
