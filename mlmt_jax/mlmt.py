@@ -27,6 +27,7 @@ COMMANDS = {
     "evaluate": Command("mlmt_jax.evaluate", "score a trained tagger on a labelled file"),
     "predict": Command("mlmt_jax.predict", "tag a file or standard input"),
     "export": Command("mlmt_jax.export", "write a tagger as one file that needs none of the model's code"),
+    "pack": Command("mlmt_jax.pack", "write what tagging needs of a run as one file to send"),
     "convert": Command("mlmt_jax.convert.__main__", "make a run folder of a checkpoint of the PyTorch code"),
     "config": Command("mlmt_jax.config.__main__", "print the schema of the config file, or its reference"),
 }

@@ -24,7 +24,7 @@ LAYERS = (
     {"tagger"},
     {"cli"},
     {"check", "configure", "convert", "tag_files", "results"},
-    {"train", "evaluate", "predict", "export", "fitting"},
+    {"train", "evaluate", "predict", "export", "pack", "fitting"},
     {"mlmt"},
     {"__main__"},
 )
@@ -38,6 +38,7 @@ OWNERS = {
     "orbax": {"runs"},
     "tqdm": {"training"},
     "torch": {"convert"},
+    "tensorboardX": {"training"},
     "pydantic": {"config"},
 }
 MAX_LINES = 350

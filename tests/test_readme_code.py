@@ -103,7 +103,7 @@ def test_overrides_are_accepted(text: str) -> None:
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 def test_flags_in_prose_exist(text: str) -> None:
     prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
-    modules = ("train", "check", "config", "convert", "evaluate", "predict", "export")
+    modules = ("train", "check", "config", "convert", "evaluate", "predict", "export", "pack")
     helps = [help_text(f"mlmt_jax.{module}") for module in modules]
     helps += [help_text("mlmt_jax.configure", which) for which in ("single", "multi")]
     helps += [help_text(str(path.relative_to(ROOT))) for path in (ROOT / "bench").glob("*.py")]

@@ -45,6 +45,10 @@ def find_likely_spans(scan: Scan) -> Iterator[Finding]:
         tags = [tag for tag in counts if not SPAN_TAG.fullmatch(tag)]
         text = "spans, most likely, with tags that are not written as O, B-PER, I-PER"
         advice = "write them so; otherwise each word counts by itself"
+    elif usual == OUTSIDE and {tag for tag, _ in others} <= set(PREFIXES):
+        tags = [tag for tag, _ in others]
+        text = "spans, most likely, whose tags have a prefix and no type"
+        advice = 'write a type behind each prefix, such as "B-X"; otherwise each word counts by itself'
     elif usual == OUTSIDE:
         tags = [others[0][0]]
         text = "tags of single words, most of which are O: spans without prefixes?"

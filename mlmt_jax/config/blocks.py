@@ -68,6 +68,8 @@ class TrainingConfig(Block):
     """Window of the moving average of the parameters, which is evaluated and kept; 0: the parameters are."""
     word_ends: bool = False
     """If true, two more characters mark the beginning and the end of each word."""
+    log_to: list[Literal["tensorboard"]] = []  # noqa: RUF012 - pydantic copies it
+    """Further logs of evaluations; `"tensorboard"`: event files in the run folder, by tensorboardX."""
 
     @property
     def effective_sample_seed(self) -> int:

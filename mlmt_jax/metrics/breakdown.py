@@ -27,6 +27,18 @@ def sentence_counts(gold: Iterable[Tags], predicted: Iterable[Tags], scheme: Sch
     return counts
 
 
+def type_deviations(gold: Sequence[Tags], predicted: Sequence[Tags], scheme: Scheme) -> dict[str, float]:
+    """Return `bootstrap_deviation` of the F1 of each type, sorted by type."""
+    counts: dict[str, list[Counts]] = {}
+    for i, tags in enumerate(zip(gold, predicted, strict=True)):
+        gold_spans, predicted_spans = (set(spans_of(sentence, scheme)) for sentence in tags)
+        for span in gold_spans | predicted_spans:
+            sentences = counts.setdefault(span.type, [Counts()] * len(gold))
+            in_gold, in_predicted = span in gold_spans, span in predicted_spans
+            sentences[i] += Counts(int(in_gold and in_predicted), int(in_predicted), int(in_gold))
+    return {name: bootstrap_deviation(counts[name]) for name in sorted(counts)}
+
+
 def count_by_sentence_length(counts: Iterable[Counts], lengths: Iterable[int]) -> dict[str, Counts]:
     """Add up the counts of sentences by their number of words: "1-5", "6-10", ..., "41+"; no empty group."""
     groups: dict[int, Counts] = {}

@@ -12,6 +12,7 @@ from mlmt_jax.metrics.breakdown import (
     count_by_sentence_length,
     count_by_span_length,
     sentence_counts,
+    type_deviations,
 )
 from mlmt_jax.metrics.calibration import Calibration
 from mlmt_jax.metrics.scores import Counts
@@ -38,6 +39,7 @@ def evaluation_record(
     predictions = tagger.model.read(tags_and_probabilities, [sentence.tokens for sentence in sentences])
     predicted = [tags.decode(best, s) for (best, *_), s in zip(predictions, sentences, strict=True)]
     calibration = calibrate_predictions(predictions, tags, sentences)
+    deviations = type_deviations(gold, predicted, scheme)
     counts = sentence_counts(gold, predicted, scheme)
     lengths = [len(sentence.tokens) for sentence in sentences]
     by_span_length = count_by_span_length(gold, predicted, scheme).items()
@@ -49,7 +51,10 @@ def evaluation_record(
         "tokens": score.score.tokens,
         **score.as_json(),
         "standard_deviation": bootstrap_deviation(counts),
-        "types": _figures(score.score.types),
+        "types": {
+            name: figures | {"standard_deviation": deviations[name]}
+            for name, figures in _figures(score.score.types).items()
+        },
         "span_lengths": _figures({str(length): counts for length, counts in by_span_length}),
         "sentence_lengths": _figures(count_by_sentence_length(counts, lengths)),
         "words": _figures(by_words),

@@ -151,6 +151,8 @@ class RunFolder:
         if identity is None or checksum(data) in identity.checksums.get(name, []):
             return
         remedy = "or train anew with another --output"
+        if name == TEMPERATURES:
+            remedy = "or delete it: probabilities are then those of temperature 1"
         if name == "config.json":  # It may have been edited in good faith.
             remedy = "train longer with --resume --set training.max_step=N, or anew with another --output"
         raise RunError(

@@ -24,6 +24,7 @@ RESUMABLE_KEYS = (
     "gpu",
     "eval_batch_size",
     "keep",
+    "log_to",
     "data_parallel",
 )
 _SHOWN_DIFFERENCES = 5

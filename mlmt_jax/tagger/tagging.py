@@ -16,6 +16,7 @@ from mlmt_jax.model.build import build_model, init_params
 from mlmt_jax.model.stablehlo import export_programs
 from mlmt_jax.runs.checkpoints import load_best_params, newest_best_step
 from mlmt_jax.runs.folder import RunFolder
+from mlmt_jax.runs.packed import unpacked
 from mlmt_jax.runs.replica_choice import choose_replica, usable_replicas
 from mlmt_jax.tagger.sentence_models import Schemes, TaskContext, TrainedModel, mean_model
 from mlmt_jax.tagger.sentence_tagger import SentenceTagger
@@ -73,7 +74,7 @@ class Tagger(SentenceTagger):
         If training diverged, a warning is printed to standard error.
 
         Args:
-            run: the folder that training wrote.
+            run: the folder that training wrote, or a file that `mlmt_jax.pack` wrote.
             task: the name of a task model of the run; None for the target.
             vectors: a file with vectors of words that are out of the run's vocabulary, for this task's
                 language and of the same training as the run's vectors. Such a word gets its vector from the
@@ -86,6 +87,9 @@ class Tagger(SentenceTagger):
                 `vectors` are given and its word table did not start from vectors.
             DataError: if the vectors cannot be read, have another dimension or are of another training.
         """
+        if Path(run).is_file():
+            with unpacked(Path(run)) as packed:
+                return cls.load(packed.path, task, vectors, replica)
         folder = choose_replica(RunFolder(run), replica)
         config = folder.config()
         if folder.divergence.exists():
@@ -170,6 +174,8 @@ class Ensemble(SentenceTagger):
         Raises:
             RunError: if the run has no replicas, or one is missing or has no score.
         """
+        if Path(run).is_file():
+            raise RunError(f"{run}: a packed run has one replica; expected the folder of a run of several")
         folders = usable_replicas(RunFolder(run))
         ensemble = cls([Tagger.load(folder.path, task, vectors) for folder in folders])
         steps = [newest_best_step(folder.checkpoints) for folder in folders]

@@ -18,6 +18,7 @@ from mlmt_jax.training.run import train
 from mlmt_jax.training.run_tables import describe_corpora, describe_run, print_findings
 from mlmt_jax.training.setup import Setup, prepare_replicas
 from mlmt_jax.training.signals import TrainingStopped
+from mlmt_jax.training.tensorboard_log import require_tensorboard
 
 
 def describe(config: Config) -> str:
@@ -54,6 +55,7 @@ def launch(
     with contextlib.ExitStack() as stack:
         with processes.refusing_together():
             if processes.is_first():
+                require_tensorboard(config)
                 check_start(folder_contents(folder), resume=resume)
                 if resume:
                     if folder.holds_run:

@@ -13,7 +13,7 @@ from mlmt_jax.training.optimizers import OptimizerSettings
 from mlmt_jax.training.run_scores import scores_as_json
 
 
-def record_metrics(config: Config, folders: Sequence[RunFolder], event: Event) -> None:
+def record_metrics(config: Config, folders: Sequence[RunFolder], event: Event) -> dict[int, dict[str, Any]]:
     """Append the evaluations of an event to the metrics of their replicas; other events are passed over.
 
     Args:
@@ -21,12 +21,18 @@ def record_metrics(config: Config, folders: Sequence[RunFolder], event: Event) -
         folders: folder of each replica.
         event: an event of the training.
 
+    Returns:
+        The records by replica.
+
     Raises:
         RunError: if a file cannot be written.
     """
-    if isinstance(event, Evaluated):
-        for number, evaluation in event.replicas.items():
-            append_metrics(folders[number].metrics, _record(config, evaluation))
+    if not isinstance(event, Evaluated):
+        return {}
+    records = {number: _record(config, evaluation) for number, evaluation in event.replicas.items()}
+    for number, record in records.items():
+        append_metrics(folders[number].metrics, record)
+    return records
 
 
 def _record(config: Config, evaluation: ReplicaEvaluation) -> dict[str, Any]:

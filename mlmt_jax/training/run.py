@@ -24,6 +24,7 @@ from mlmt_jax.training.setup import Setup
 from mlmt_jax.training.signals import StopRequest, TrainingStopped
 from mlmt_jax.training.summary import replica_summary, run_summary, stored_summary
 from mlmt_jax.training.tables import score_table, statistics_table
+from mlmt_jax.training.tensorboard_log import TensorboardLog
 
 
 def train(
@@ -74,13 +75,14 @@ def train(
         figure = "F1" if is_span_task and config.target.metric != "accuracy" else "accuracy"
         steps = replicas.length.expected_steps(replicas.weights)
         printer = ProgressPrinter(Plan(config.target.name, figure, steps, start.step), verbose=verbose)
+        board = stack.enter_context(closing(TensorboardLog(config, folders, start.step)))
         end = None
         with closing(printer), closing(train_replicas(replicas, start, stop)) as events:
             for event in events:
                 if isinstance(event, Diverged):
                     _end_replica(folders, event)
                 printer(event, len(replicas))
-                record_metrics(config, folders, event)
+                board.write(record_metrics(config, folders, event))
                 keep_checkpoints(checkpoints, event)
                 if isinstance(event, Stopped):
                     raise TrainingStopped(event.signum, event.step)
