@@ -6,6 +6,7 @@ import io
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import NoReturn
@@ -36,7 +37,9 @@ def run(main: Callable[[], None]) -> None:
     environment.enable_compilation_cache()
     environment.keep_freed_memory()
     try:
-        with _interruptible():
+        with _interruptible(), warnings.catch_warnings():
+            # Of NumPy: what is not finite is told by name.
+            warnings.simplefilter("ignore", RuntimeWarning)
             main()
             sys.stdout.flush()
     except InputError as error:

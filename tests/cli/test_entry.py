@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 import pytest
 from command_lines import status
 
@@ -136,3 +137,13 @@ def test_control_characters_in_messages_are_escaped(capsys: pytest.CaptureFixtur
     with pytest.raises(SystemExit):
         entry.run(refuse)
     assert capsys.readouterr().err == "error: file: got \\x1b[2J\\x9b;\nexpected none\n"
+
+
+def test_warnings_of_numpy_do_not_reach_the_user(capsys: pytest.CaptureFixture[str]) -> None:
+    def overflow(argv: Any) -> None:
+        print(np.float32(3e38) * np.float32([10]), np.zeros(1) / 0)
+
+    assert status(overflow) == 0
+    assert capsys.readouterr() == ("[inf] [nan]\n", "")
+    with pytest.warns(RuntimeWarning):
+        overflow(None)
