@@ -68,6 +68,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"{examination}\n", flush=True)
         if examination.errors:
             sys.exit(2)
+    else:
+        from mlmt_jax.corpus.dataset import check_beginnings
+
+        check_beginnings(config)
     # JAX is imported once the config is known to be good: a typing error is reported at once.
     from mlmt_jax.results.run_end import finish_run, print_end
     from mlmt_jax.runs.folder import RunFolder

@@ -147,7 +147,7 @@ def test_too_long_names_are_refused(
         out, err = capsys.readouterr()
         assert out == ""
         assert is_one_message(err)
-        assert f"{long}/" in err
+        assert long in err
         assert "File name too long" in err
 
 

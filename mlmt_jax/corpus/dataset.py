@@ -11,8 +11,9 @@ from mlmt_jax.config import Config, DatasetConfig
 from mlmt_jax.corpus import random_streams as streams
 from mlmt_jax.errors import DataError
 from mlmt_jax.metrics.spans import OUTSIDE, Scheme, ill_formed_words
-from mlmt_jax.text.columns import ColumnFormat, Sentence, read_conll
+from mlmt_jax.text.columns import ColumnFormat, Sentence, iter_blocks, read_conll
 from mlmt_jax.text.findings import Finding, Findings, join_examples
+from mlmt_jax.text.lines import open_text
 from mlmt_jax.text.tag_schemes import detect_scheme, has_bare_labels, to_bioes
 
 
@@ -51,6 +52,21 @@ def read_dataset(config: Config, spec: DatasetConfig) -> Dataset:
     dataset = make_dataset(config, spec, {split: sentences for split, (sentences, _) in files.items()})
     reader_findings = itertools.chain.from_iterable(findings for _, findings in files.values())
     return replace(dataset, findings=(*reader_findings, *dataset.findings))
+
+
+def check_beginnings(config: Config, lines: int = 1000) -> None:
+    """Read the first lines of all data files, so that a fault there is reported before anything is loaded.
+
+    Raises:
+        DataError: with file and line, if they cannot be read as sentences with tags.
+    """
+    for spec in config.datasets:
+        form = column_format(spec)
+        for file in spec.files.by_split.values():
+            findings = Findings(config.path(file))
+            beginning = itertools.islice(open_text(findings, form.encoding), lines)
+            for _ in iter_blocks(beginning, form, findings, labelled=True):
+                pass
 
 
 def make_dataset(config: Config, spec: DatasetConfig, sentences: Mapping[str, list[Sentence]]) -> Dataset:

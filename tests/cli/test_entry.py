@@ -141,7 +141,7 @@ def test_control_characters_in_messages_are_escaped(capsys: pytest.CaptureFixtur
 
 def test_warnings_of_numpy_do_not_reach_the_user(capsys: pytest.CaptureFixture[str]) -> None:
     def overflow(argv: Any) -> None:
-        print(np.float32(3e38) * np.float32([10]), np.zeros(1) / 0)
+        print(np.array([3e38], np.float32) * np.float32(10), np.zeros(1) / 0)
 
     assert status(overflow) == 0
     assert capsys.readouterr() == ("[inf] [nan]\n", "")

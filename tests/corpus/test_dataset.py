@@ -6,11 +6,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
+import tiny_corpus
 
-from mlmt_jax.config import Config
-from mlmt_jax.corpus.dataset import draw_sample, read_dataset
+from mlmt_jax.config import Config, load_config
+from mlmt_jax.corpus.dataset import check_beginnings, draw_sample, read_dataset
+from mlmt_jax.errors import DataError
 
 # Print the corpus and the batches of a config, which must not depend on the process.
 LOADS_AND_BATCHES = """
@@ -111,3 +114,14 @@ def test_long_sentences_are_left_out_of_training_only(draw, load, tmp_path):
     assert [str(finding) for finding in corpus.findings] == [
         f"{tmp_path}/xho.ner.train:3:1: {text} (2 times)"
     ]
+
+
+def test_a_fault_in_the_first_lines_is_found_by_reading_these_alone(tmp_path: Path) -> None:
+    config = load_config(tiny_corpus.write_corpus(tmp_path))
+    check_beginnings(config)
+    file = config.path(config.datasets[3].files.dev)
+    lines = file.read_text(encoding="utf-8").splitlines()
+    file.write_text("\n".join([*lines[:6], "broken", *lines[6:]]) + "\n", encoding="utf-8")
+    with pytest.raises(DataError, match=rf"{file.name}:7"):
+        check_beginnings(config)
+    check_beginnings(config, lines=5)
