@@ -109,9 +109,8 @@ def train_replicas(replicas: ReplicaSet, start: Start, stop: StopRequest) -> Gen
                 return
             is_agreed = False
             planned, placed = next(batches)
-            yield from _await_program(replicas, planned.task, placed, stop)
-            if stop.signum is not None and not processes.several():
-                continue  # It ends without waiting for the program.
+            if not (yield from _await_program(replicas, planned.task, placed, stop)):
+                continue
             states, metrics = replicas.step(training.states, planned.task, placed)
             task_steps = {**training.task_steps, planned.task: planned.task_step + 1}
             if replicas.config.training.average_steps and (planned.step + 1) % AVERAGE_INTERVAL == 0:
@@ -124,15 +123,16 @@ def train_replicas(replicas: ReplicaSet, start: Start, stop: StopRequest) -> Gen
 
 def _await_program(
     replicas: ReplicaSet, task: str, batches: Sequence[Any], stop: StopRequest
-) -> Generator[Event, None, None]:
-    """Wait until the program of a step is compiled; of a single process, until it is asked to stop too."""
+) -> Generator[Event, None, bool]:
+    """Wait until the program of a step is compiled; False if a single process was asked to stop meanwhile."""
     begin = time.perf_counter()
     while compilation := replicas.compilation(task, batches):
         if stop.signum is not None and not processes.several():
-            return
+            return False
         number, total, future = compilation
         yield Compiling(number, total, time.perf_counter() - begin)
         futures.wait([future], _POLL_SECONDS)
+    return True
 
 
 def _live(replicas: ReplicaSet, training: _Training) -> list[int]:

@@ -59,7 +59,7 @@ def test_resuming_with_another_config_is_refused(tiny_run: Any) -> None:
 def test_exhausted_memory_is_reported(
     corpus: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    def train(*_: object) -> None:
+    def train(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr(launch, "train", train)
