@@ -1,6 +1,6 @@
 """The end of a training: scores of the best parameters as JSON, and the lines that close the command."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from mlmt_jax.corpus.dataset import Dataset
@@ -22,7 +22,7 @@ EVALUATION = "evaluation.json"  #: the file of every number in a run folder
 
 
 def finish_run(folder: RunFolder, setups: Sequence[Setup]) -> None:
-    """Write temperatures and ``evaluation.json`` of every replica that was evaluated.
+    """Write temperatures, and the target's scores as ``evaluation.json``, of each replica with a checkpoint.
 
     What is stored already of a replica's best step stays. Several replicas have temperatures as an ensemble.
 
@@ -36,12 +36,13 @@ def finish_run(folder: RunFolder, setups: Sequence[Setup]) -> None:
     for replica_folder, setup in zip(folder.runs(len(setups)), setups, strict=True):
         step = newest_best_step(replica_folder.checkpoints)
         if step is not None and _stored_step(replica_folder) != step:
-            datasets = setup.corpus.datasets
+            datasets, target = setup.corpus.datasets, setup.config.target
             fit_temperatures(replica_folder, Tagger.load(replica_folder.path), [step], datasets)
+            dataset = datasets[target.dataset]
             record = {
                 "best_step": step,
-                "scores": _scores(Tagger.load(replica_folder.path), datasets),
-                "repeated_mentions": _repeated_mentions(setup),
+                "scores": {target.name: _scores(Tagger.load(replica_folder.path), dataset)},
+                "repeated_mentions": {target.name: _repeated_mentions(dataset)},
             }
             write_record(replica_folder.path / EVALUATION, record)
     if len(setups) > 1:
@@ -75,31 +76,20 @@ def _stored_step(folder: RunFolder) -> int | None:
         return None
 
 
-def _scores(tagger: Tagger, datasets: Mapping[str, Dataset]) -> dict[str, dict[str, Any]]:
-    """Return the records of all development and test files, by task model and split."""
-    scores: dict[str, dict[str, Any]] = {}
-    for name in tagger.tasks:
-        task_tagger = tagger.for_task(name)
-        splits = datasets[task_tagger.model.context.task.dataset].splits
-        scores[name] = {
-            split: evaluation_record(task_tagger, sentences)
-            for split, sentences in splits.items()
-            if split != "train"
-        }
-    return scores
+def _scores(tagger: Tagger, dataset: Dataset) -> dict[str, dict[str, Any]]:
+    """Return the records of the development and test files of a tagger's task, by split."""
+    splits = {split: sentences for split, sentences in dataset.splits.items() if split != "train"}
+    return {split: evaluation_record(tagger, sentences) for split, sentences in splits.items()}
 
 
-def _repeated_mentions(setup: Setup) -> dict[str, dict[str, float]]:
-    """Return F1 (accuracy without spans) of repeating the training mentions, by task model and split."""
-    scores: dict[str, dict[str, float]] = {}
-    for task in setup.config.tasks:
-        splits = setup.corpus.datasets[task.dataset].splits
-        scheme = "bioes" if setup.corpus.vocabulary.spans[task.task] else "none"
-        training = [(sentence.tokens, sentence.tags) for sentence in splits["train"]]
-        scores[task.name] = {}
-        for split, sentences in splits.items():
-            if split != "train":
-                tags = repeat_mentions(training, [sentence.tokens for sentence in sentences], scheme)
-                counts = sentence_counts([sentence.tags for sentence in sentences], tags, scheme)
-                scores[task.name][split] = sum(counts, Counts()).f1
+def _repeated_mentions(dataset: Dataset) -> dict[str, float]:
+    """Return F1 (accuracy without spans) of repeating the training mentions of a data set, by split."""
+    scheme = "none" if dataset.scheme == "none" else "bioes"
+    training = [(sentence.tokens, sentence.tags) for sentence in dataset.splits["train"]]
+    scores: dict[str, float] = {}
+    for split, sentences in dataset.splits.items():
+        if split != "train":
+            tags = repeat_mentions(training, [sentence.tokens for sentence in sentences], scheme)
+            counts = sentence_counts([sentence.tags for sentence in sentences], tags, scheme)
+            scores[split] = sum(counts, Counts()).f1
     return scores

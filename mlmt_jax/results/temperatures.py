@@ -19,6 +19,8 @@ def fit_temperatures(
 ) -> None:
     """Fit the temperature of each task model that has development data; write ``temperatures.json``.
 
+    The calibration error before and after is that of the target alone: it takes as long as tagging.
+
     Args:
         folder: the folder, of a replica or, for an ensemble, of the run.
         tagger: the tagger of any task of the run.
@@ -38,11 +40,14 @@ def fit_temperatures(
         fit = fit_temperature(
             TEMPERATURES, [row for (row,) in model.read(losses_by_temperature, tokens, gold)]
         )
-        if fit is not None:
+        if fit is None:
+            continue
+        before = after = None
+        if name == model.context.config.target.name:
             tempered = task_tagger.with_temperatures({name: fit.temperature})
             errors = (t.calibration(sentences).error for t in (task_tagger, tempered))
             before, after = (error if error == error else None for error in errors)  # NaN without spans
-            tasks[name] = {**fit._asdict(), "error_before": before, "error_after": after}
+        tasks[name] = {**fit._asdict(), "error_before": before, "error_after": after}
     folder.write(FILE, {"best_steps": list(best_steps), "tasks": tasks})
 
 

@@ -12,11 +12,13 @@ def test_evaluation_of_a_run_agrees_with_its_summary(tiny_run: Any) -> None:
         read_json(tiny_run.folder, "evaluation.json"),
     )
     assert record["best_step"] == summary["best_step"]
-    for task, splits in summary["scores"].items():
-        assert list(record["scores"][task]) == list(splits)
-        for split, score in splits.items():
-            keys = ("f1", "lenient_f1", "accuracy")
-            assert [record["scores"][task][split][key] for key in keys] == [score[key] for key in keys]
+    target = summary["target"]
+    splits = summary["scores"][target]
+    assert list(record["scores"]) == [target]
+    assert list(record["scores"][target]) == list(splits) == ["dev", "test"]
+    for split, score in splits.items():
+        keys = ("f1", "lenient_f1", "accuracy")
+        assert [record["scores"][target][split][key] for key in keys] == [score[key] for key in keys]
 
 
 def test_each_replica_has_its_evaluation(tiny_config: Any, tmp_path: Any) -> None:
