@@ -22,7 +22,6 @@ from timing import interleaved
 from mlmt_jax.cli.environment import keep_freed_memory
 from mlmt_jax.model.build import build_model, init_params
 from mlmt_jax.training.setup import Setup, prepare
-from mlmt_jax.training.state import init_state
 from mlmt_jax.training.step import train_step
 from mlmt_jax.training.tables import table
 
@@ -41,7 +40,8 @@ class Run:
         )
         words = batch.words._replace(table_rows=np.sort(table_rows).astype(np.int32))
         self._batch = batch._replace(words=words)
-        self.state = init_state(model, init_params(model, self._key), setup.optimizers)
+        zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), setup.shapes_of(model))
+        self.state = jax.device_put(zeros._replace(params=init_params(model, self._key)))
         step = partial(train_step, setup.task_training(name)._replace(task=model.tasks[name]))
         self._step = jax.jit(step, donate_argnums=0)
         analysis = self._step.lower(self.state, self._batch, self._key).compile().memory_analysis()
