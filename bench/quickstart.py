@@ -11,8 +11,8 @@ the seeds 1, 2 and 3. Finished runs are reused, interrupted ones resumed.
 from pathlib import Path
 from typing import Any
 
-from masakhane_xho import train
 from report import ROOT, argument_parser, environment, write_results
+from scored_runs import train
 
 REPLICAS = 3
 
@@ -29,11 +29,12 @@ def main() -> None:
         ("four tasks", "quickstart", "runs/three"),
         ("target alone", "quickstart_single", "runs/three_alone"),
     ):
-        summary = train(config, REPLICAS, ROOT / "configs", args.runs / f"{config}_{REPLICAS}_replicas")
+        folder = args.runs / f"{config}_{REPLICAS}_replicas"
+        summary = train(ROOT / "configs" / f"{config}.json", folder, "--replicas", str(REPLICAS))
         scores = [replica["scores"][summary["target"]]["test"]["f1"] for replica in summary["replicas"]]
         flags = f"--replicas {REPLICAS} --output {output}"
         results[name] = {
-            "command": f"python -m mlmt_jax.train configs/{config}.json {flags}",
+            "command": f"mlmt train configs/{config}.json {flags}",
             "seeds": {1 + number: {"test F1": 100 * score} for number, score in enumerate(scores)},
         }
     write_results(args.output, results | environment(("jax", "jaxlib")))

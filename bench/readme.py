@@ -51,15 +51,36 @@ def update(text: str, sections: Mapping[str, Callable[[Results], str]], results:
 
 
 def score_summary(results: Results) -> str:
-    """Return README.md's table of mean test scores."""
-    quickstart, xhosa = results["quickstart"], results["masakhane_xho"]
-    return _table(
-        [
-            ("test data", "target alone", "with three auxiliary tasks"),
-            ("Afrikaans names, 40 training sentences (bundled, synthetic)", *_mean_scores(quickstart)),
-            ("isiXhosa names, 200 training sentences (MasakhaNER 2.0)", *_mean_scores(xhosa)),
-        ]
-    )
+    """Return README.md's table of mean test scores, of the paper's recipe and of the default."""
+    means = {
+        (c["pair"], c["tasks"], c["sentences"], c["recipe"]): c["test"]["mean"]
+        for c in results["recipe"]["cells"]
+        if not c["without"] and c["steps"] < 8000
+    }
+    sizes = (50, 200, 1000)
+    rows: list[Sequence[str]] = [("`lin2018` -> `lowres-1`", *(f"{n:,} sentences" for n in sizes))]
+    for pair, tasks in dict.fromkeys(key[:2] for key in means):
+        scores = [[means.get((pair, tasks, n, recipe)) for recipe in ("lin2018", "lowres-1")] for n in sizes]
+        written = ["-" if None in pair_of else " -> ".join(f"{x:.1f}" for x in pair_of) for pair_of in scores]
+        if set(written) != {"-"}:
+            rows.append((f"{pair} names, {tasks}", *written))
+    return _table(rows)
+
+
+def recipe_gains(results: Results) -> str:
+    """Return bench/README.md's table of paired gains of the recipe, and of each of its parts."""
+    rows: list[Sequence[str]] = [
+        ("data", "task models", "sentences", "steps", "part", "gain in test F1", "95 %")
+    ]
+    rows += [
+        (
+            *(str(g[key]) for key in ("pair", "tasks", "sentences", "steps", "part")),
+            f"{g['mean']:+.1f}",
+            f"+- {g['half width']:.1f}",
+        )
+        for g in results["recipe"]["gains"]
+    ]
+    return _table(rows)
 
 
 def speed_summary(results: Results) -> str:
@@ -92,20 +113,6 @@ def quickstart_scores(results: Results) -> str:
         scores = _seed_scores(runs)
         figures = [f"{score:.1f}" for score in (*scores, statistics.mean(scores))]
         rows.append((f"`{runs['command']}`", *figures))
-    return _table(rows)
-
-
-def xhosa_scores(results: Results) -> str:
-    """Return bench/README.md's table of the isiXhosa scores."""
-    rows: list[Sequence[str]] = [("config", "seed 1", "seed 2", "seed 3", "mean", "standard deviation")]
-    for name, config in (
-        ("four tasks", "`configs/masakhane_xho.json` (four tasks, 8,000 steps)"),
-        ("target alone", "`configs/masakhane_xho_single.json` (the target alone, 2,000 steps)"),
-    ):
-        runs = results["masakhane_xho"][name]
-        scores = _seed_scores(runs)
-        deviation = 100 * runs["test F1"]["standard_deviation"]
-        rows.append((config, *(f"{score:.1f}" for score in (*scores, statistics.mean(scores), deviation))))
     return _table(rows)
 
 
@@ -179,6 +186,7 @@ def replica_speed(results: Results) -> str:
     rows += [
         (str(r["replicas"]), f"{r['ratio']:.1f}", f"{r['milliseconds']:.0f}", f"{r['peak_mib']:.0f}")
         for r in results["replicas"]["records"]
+        if r["replicas"] in (1, 8, 64)
     ]
     return _table(rows)
 
@@ -232,7 +240,7 @@ SECTIONS: dict[Path, dict[str, Callable[[Results], str]]] = {
     ROOT / "README.md": {"scores": score_summary, "speed": speed_summary},
     ROOT / "bench" / "README.md": {
         "quickstart scores": quickstart_scores,
-        "isiXhosa scores": xhosa_scores,
+        "recipe gains": recipe_gains,
         "machines": machines,
         "training": training_speed,
         "start": start_speed,
@@ -255,11 +263,6 @@ def main() -> None:
 def _seed_scores(runs: Mapping[str, Any]) -> list[float]:
     """Return the test F1 of each seed, in percent."""
     return [seed["test F1"] for seed in runs["seeds"].values()]
-
-
-def _mean_scores(runs: Mapping[str, Any]) -> list[str]:
-    """Return the mean test F1 of the target alone and of four tasks."""
-    return [f"{statistics.mean(_seed_scores(runs[name])):.1f}" for name in ("target alone", "four tasks")]
 
 
 def _best_rate(tag: Mapping[str, Any], side: str) -> float:

@@ -16,13 +16,12 @@ import copy
 import json
 import math
 import statistics
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from report import ROOT, argument_parser, environment, write_results
+from scored_runs import train
 
 from mlmt_jax.training.tables import table
 
@@ -106,20 +105,15 @@ def config(cell: Cell) -> dict[str, Any]:
     return data
 
 
-def train(cell: Cell, data_root: Path, runs: Path) -> list[dict[str, Any]]:
+def train_cell(cell: Cell, data_root: Path, runs: Path) -> list[dict[str, Any]]:
     """Return the summaries of a setting's replicas; train them first if they are not finished."""
-    output = runs / cell.name
-    summary, path = output / "summary.json", runs / f"{cell.name}.json"
-    if not summary.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(config(cell), indent=2), encoding="utf-8")
-        command = [sys.executable, "-m", "mlmt_jax.train", str(path), "--set", f"data_root={data_root}"]
-        for key, value in WITHOUT.get(cell.without, {}).items():
-            command += ["--set", f"{key}={json.dumps(value)}"]
-        resume = ["--resume"] if (output / "config.json").exists() else []
-        command += ["--replicas", str(cell.seeds), "--output", str(output), *resume]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return json.loads(summary.read_text(encoding="utf-8"))["replicas"]
+    path = runs / f"{cell.name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(config(cell), indent=2), encoding="utf-8")
+    flags = ["--set", f"data_root={data_root}", "--replicas", str(cell.seeds)]
+    for key, value in WITHOUT.get(cell.without, {}).items():
+        flags += ["--set", f"{key}={json.dumps(value)}"]
+    return train(path, runs / cell.name, *flags)["replicas"]
 
 
 def figures(cell: Cell, replicas: list[dict[str, Any]]) -> dict[str, Any]:
@@ -173,7 +167,7 @@ def main() -> None:
     for cell in cells():
         is_finished = (args.runs / cell.name / "summary.json").exists()
         if is_finished or (args.only in cell.name and not args.reuse):
-            results[cell.name] = figures(cell, train(cell, args.data_root.resolve(), args.runs))
+            results[cell.name] = figures(cell, train_cell(cell, args.data_root.resolve(), args.runs))
             write_results(
                 args.output,
                 {**environment(LIBRARIES), "cells": list(results.values()), "gains": compare(results)},
