@@ -41,7 +41,11 @@ class TensorboardLog:
             for folder in folders:
                 path = folder.path / "tensorboard"
                 with write_errors(path):
-                    self._writers.append(SummaryWriter(str(path), purge_step=step + 1))
+                    # Its name has the second only: a run resumed in the same one would replace the file.
+                    suffix = f".{step}"
+                    self._writers.append(
+                        SummaryWriter(str(path), purge_step=step + 1, filename_suffix=suffix)
+                    )
 
     def write(self, records: Mapping[int, Mapping[str, Any]]) -> None:
         """Write the records of an evaluation, by replica."""
