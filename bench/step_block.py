@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import jax
 
-from mlmt_jax.config import AVERAGE_INTERVAL
 from mlmt_jax.training.plan import PlannedStep
 from mlmt_jax.training.replica_set import ReplicaSet
 from mlmt_jax.training.setup import Setup, fresh_state
@@ -26,8 +25,7 @@ class StepBlock:
         """Train the planned steps and wait for the last one."""
         for planned, batches in itertools.islice(self._batches, len(self._plan)):
             self._states, _ = self._replicas.step(self._states, planned.task, batches)
-            if self._replicas.config.training.average_steps and (planned.step + 1) % AVERAGE_INTERVAL == 0:
-                self._states = self._replicas.update_average(self._states)
+            self._states = self._replicas.update_average(self._states, planned.step + 1)
         jax.block_until_ready(self._states)
 
     def close(self) -> None:

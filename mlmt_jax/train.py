@@ -14,8 +14,7 @@ from mlmt_jax.config import load_config
 def _parser() -> argparse.ArgumentParser:
     """Return the parser of the command line.
 
-    Arguments are CONFIG, --set, --output, --replicas, --distributed, --verbose, --resume and
-    --check.
+    Arguments are CONFIG, --set, --output, --replicas, --distributed, --verbose, --resume and --check.
     --resume and --check exclude each other. --output and --replicas are None if they are not used.
     """
     parser = make_parser(

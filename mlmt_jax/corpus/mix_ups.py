@@ -88,8 +88,10 @@ def find_other_languages(
         words = sorted(set(dataset.training_words))
         if components[name] not in with_vectors or len(words) < _MIN_WORDS:
             continue
+        share = _share_with_vector(words, with_vectors[components[name]])
+        if share + _MARGIN >= 1:
+            continue  # No other table can know more; looking up unknown words is slow.
         shares = {component: _share_with_vector(words, table) for component, table in with_vectors.items()}
-        share = shares[components[name]]
         best = max(shares, key=shares.__getitem__)
         if shares[best] > share + _MARGIN:
             text = f"its words are those of {best!r} rather than of {components[name]!r}"

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlmt_jax.errors import RunError
-from mlmt_jax.runs.folder import RunFolder
+from mlmt_jax.runs.folder import EVALUATION, RunFolder
+from mlmt_jax.text.escaping import printable
 
 
 def model_card(folder: RunFolder) -> str:
@@ -33,7 +34,7 @@ def model_card(folder: RunFolder) -> str:
             "A model of mlmt_jax, which tags the words of sentences.",
             _table(("task model", "language", "task", "training sentences", "tags"), rows),
             "## Scores",
-            _scores(_stored(folder, "evaluation.json"), config.target.name),
+            _scores(_stored(folder, EVALUATION), config.target.name),
             "## Use",
             "```sh\nmlmt predict THIS_FILE.zip INPUT   # one token a line\n```\n\n"
             "```python\nfrom mlmt_jax import Tagger\n\n"
@@ -76,8 +77,7 @@ def _table(header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
 
 def _text(text: str) -> str:
     """Return a text of the user without what Markdown or a terminal would obey."""
-    printable = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-    return printable.replace("|", "\\|").replace("`", "'").replace("<", "&lt;")
+    return printable(text).replace("|", "\\|").replace("`", "'").replace("<", "&lt;")
 
 
 def _stored(folder: RunFolder, name: str) -> Mapping[str, Any]:

@@ -12,13 +12,11 @@ from mlmt_jax.results.closing_lines import Training, closing_lines
 from mlmt_jax.results.evaluation_record import evaluation_record, write_record
 from mlmt_jax.results.temperatures import fit_temperatures, temperature_line
 from mlmt_jax.runs.checkpoints import newest_best_step
-from mlmt_jax.runs.folder import RunFolder
+from mlmt_jax.runs.folder import EVALUATION, RunFolder
 from mlmt_jax.runs.metrics_file import read_metrics
 from mlmt_jax.runs.replica_choice import choose_replica, usable_replicas
 from mlmt_jax.tagger import Ensemble, Tagger
 from mlmt_jax.training.setup import Setup
-
-EVALUATION = "evaluation.json"  #: the file of every number in a run folder
 
 
 def finish_run(folder: RunFolder, setups: Sequence[Setup]) -> None:
@@ -37,11 +35,11 @@ def finish_run(folder: RunFolder, setups: Sequence[Setup]) -> None:
         step = newest_best_step(replica_folder.checkpoints)
         if step is not None and _stored_step(replica_folder) != step:
             datasets, target = setup.corpus.datasets, setup.config.target
-            fit_temperatures(replica_folder, Tagger.load(replica_folder.path), [step], datasets)
-            dataset = datasets[target.dataset]
+            dataset, tagger = datasets[target.dataset], Tagger.load(replica_folder.path)
+            temperatures = fit_temperatures(replica_folder, tagger, [step], datasets)
             record = {
                 "best_step": step,
-                "scores": {target.name: _scores(Tagger.load(replica_folder.path), dataset)},
+                "scores": {target.name: _scores(tagger.with_temperatures(temperatures), dataset)},
                 "repeated_mentions": {target.name: _repeated_mentions(dataset)},
             }
             write_record(replica_folder.path / EVALUATION, record)

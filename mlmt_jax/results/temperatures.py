@@ -16,7 +16,7 @@ def fit_temperatures(
     tagger: Tagger | Ensemble,
     best_steps: Sequence[int | None],
     datasets: Mapping[str, Dataset],
-) -> None:
+) -> dict[str, float]:
     """Fit the temperature of each task model that has development data; write ``temperatures.json``.
 
     The calibration error before and after is that of the target alone: it takes as long as tagging.
@@ -26,6 +26,9 @@ def fit_temperatures(
         tagger: the tagger of any task of the run.
         best_steps: step of the parameters of each member.
         datasets: data sets by name.
+
+    Returns:
+        The temperatures by task model.
 
     Raises:
         RunError: if the file cannot be written.
@@ -49,6 +52,7 @@ def fit_temperatures(
             before, after = (error if error == error else None for error in errors)  # NaN without spans
         tasks[name] = {**fit._asdict(), "error_before": before, "error_after": after}
     folder.write(FILE, {"best_steps": list(best_steps), "tasks": tasks})
+    return {name: fit["temperature"] for name, fit in tasks.items()}
 
 
 def temperature_line(folder: RunFolder, task: str) -> str | None:

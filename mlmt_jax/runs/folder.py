@@ -23,6 +23,9 @@ RESULT_FILES = ("summary.json", "diverged.json")
 #: The temperatures of probabilities, in a sealed file that is written after the training.
 TEMPERATURES = "temperatures.json"
 
+#: Every number of the target's scores, also written after the training.
+EVALUATION = "evaluation.json"
+
 
 class RunFolder:
     """Paths and JSON files of one run, or of one replica of a run."""

@@ -14,13 +14,13 @@ from pathlib import Path, PurePath, PurePosixPath
 from mlmt_jax.errors import RunError
 from mlmt_jax.runs.atomic_files import sync, write_errors
 from mlmt_jax.runs.checkpoints import newest_best_step
-from mlmt_jax.runs.folder import TEMPERATURES, RunFolder
-from mlmt_jax.runs.run_json import Identity, checksum, write_identity
+from mlmt_jax.runs.folder import EVALUATION, TEMPERATURES, RunFolder
+from mlmt_jax.runs.run_json import SEALED, Identity, checksum, write_identity
 from mlmt_jax.runs.seal import seal, seal_problem
 
 _CARD = "README.md"
 #: Files that are packed if the run has them; config.json is packed without paths.
-_FILES = ("vocab.json", TEMPERATURES, "summary.json", "evaluation.json", "diverged.json")
+_FILES = ("vocab.json", TEMPERATURES, "summary.json", EVALUATION, "diverged.json")
 # Arrays and JSON shrink to a tenth at the least; a file that shrinks more is made to fill the disk.
 _LARGEST_RATIO, _SMALL, _MOST_ENTRIES = 50, 1 << 24, 10_000
 _DAMAGED = (zipfile.BadZipFile, EOFError, RuntimeError, zlib.error, lzma.LZMAError, ValueError, LookupError)
@@ -56,9 +56,7 @@ def pack_run(folder: RunFolder, card: str, path: Path) -> None:
                 texts[file] = json.dumps(folder.read(file), ensure_ascii=False)
         for file, text in texts.items():
             (copy.path / file).write_bytes(text.encode())
-        sealed = {
-            file: [checksum(texts[file].encode())] for file in texts if file in (*_FILES[:2], "config.json")
-        }
+        sealed = {file: [checksum(text.encode())] for file, text in texts.items() if file in SEALED}
         write_identity(copy.path, Identity(folder.id, sealed))
         (copy.path / _CARD).write_bytes(card.encode())
         seal(copy.path, folder.id)

@@ -11,6 +11,11 @@ def escape_controls(text: str) -> str:
     return _CONTROL.sub(escaped, text)
 
 
+def printable(text: str) -> str:
+    """Return a text on one line: everything that does not print is escaped, newlines and tabs too."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in escape_controls(text))
+
+
 def escaped(match: re.Match[str]) -> str:
     r"""Return a matched character as text: "\\x1b" up to U+00FF, "U+202E" beyond."""
     code = ord(match[0])

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mlmt_jax.config import AVERAGE_INTERVAL
 from mlmt_jax.runs.progress import Progress
 from mlmt_jax.training import processes
 from mlmt_jax.training.divergence import DivergedError, add_step, check_losses, check_params
@@ -113,8 +112,7 @@ def train_replicas(replicas: ReplicaSet, start: Start, stop: StopRequest) -> Gen
                 continue
             states, metrics = replicas.step(training.states, planned.task, placed)
             task_steps = {**training.task_steps, planned.task: planned.task_step + 1}
-            if replicas.config.training.average_steps and (planned.step + 1) % AVERAGE_INTERVAL == 0:
-                states = replicas.update_average(states)
+            states = replicas.update_average(states, planned.step + 1)
             training = training._replace(states=states, step=planned.step + 1, task_steps=task_steps)
             pending.append((planned, metrics))
             training = yield from _read_losses(replicas, training, pending, _LAG)
@@ -252,8 +250,7 @@ def _evaluate(replicas: ReplicaSet, training: _Training, begin: float) -> _Event
                 check_params(replicas[number].setup, training.recent[number], params[number])
             except DivergedError as error:
                 training = yield from _end_diverged(replicas, training, number, str(error), step)
-    if replicas.config.training.average_steps and step >= AVERAGE_INTERVAL:
-        params = replicas.averages(training.states)
+    params = replicas.averages(training.states, step) or params
     evaluations: dict[int, ReplicaEvaluation] = {}
     failures: dict[int, str] = {}
     for number in _live(replicas, training):

@@ -9,7 +9,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from mlmt_jax.batches.prefetch import PrefetchedBatches, default_workers
-from mlmt_jax.config import Config
+from mlmt_jax.config import AVERAGE_INTERVAL, Config
 from mlmt_jax.errors import ConfigError
 from mlmt_jax.training import processes
 from mlmt_jax.training.plan import PlannedStep, RunLength
@@ -174,12 +174,22 @@ class ReplicaSet:
         """Return the up-to-date, padded parameters of each replica; all processes call this at once."""
         return self._by_number([g.params(leaves) for g, leaves in zip(self._groups, states, strict=True)])
 
-    def update_average(self, states: Sequence[Leaves]) -> list[Leaves]:
-        """Return the states after an update of the moving average, which is due now; leaves are donated."""
+    def update_average(self, states: list[Leaves], step: int) -> list[Leaves]:
+        """Return the states after so many steps, with the moving average updated if that is due.
+
+        The leaves of an average that is updated are donated.
+        """
+        if not self.config.training.average_steps or step % AVERAGE_INTERVAL:
+            return states
         return [g.update_average(leaves) for g, leaves in zip(self._groups, states, strict=True)]
 
-    def averages(self, states: Sequence[Leaves]) -> dict[int, Params]:
-        """Return the moving average of each replica's parameters, as ``params``; one update must be over."""
+    def averages(self, states: Sequence[Leaves], step: int) -> dict[int, Params] | None:
+        """Return the moving average of each replica's parameters after so many steps, as ``params``.
+
+        None if the parameters are not averaged, or before the first update.
+        """
+        if not self.config.training.average_steps or step < AVERAGE_INTERVAL:
+            return None
         return self._by_number([g.averages(leaves) for g, leaves in zip(self._groups, states, strict=True)])
 
     def _by_number(self, values: Sequence[Sequence[Any]]) -> dict[int, Any]:

@@ -21,7 +21,6 @@ from mlmt_jax.model.build import Model, build_model, init_params, put_vectors
 from mlmt_jax.model.roles import by_role, padded_task, task_settings
 from mlmt_jax.model.task_model import TaskModel
 from mlmt_jax.training import averaging
-from mlmt_jax.training.averaging import init_average
 from mlmt_jax.training.optimizers import OptimizerSettings, build_optimizer
 from mlmt_jax.training.plan import check_weights, task_weights
 from mlmt_jax.training.state import RunState, init_state
@@ -64,7 +63,7 @@ class Setup:
                 return state
             frozen = {task.word_embed.name for task in model.tasks.values()} - self.users.keys()
             averaged = {name: subtree for name, subtree in params.items() if name not in frozen}
-            return state._replace(average=init_average(averaged, self.users, window))
+            return state._replace(average=averaging.init_average(averaged, self.users, window))
 
         return jax.eval_shape(init)
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 
-from mlmt_jax.text.escaping import escape_controls
+from mlmt_jax.text.escaping import printable
 from mlmt_jax.training.split_scores import SplitScore
 
 
 def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     """Return a table as text; columns of numbers are aligned to the right, all others to the left."""
-    cells = [[_printable(str(cell)) for cell in row] for row in (header, *rows)]
+    cells = [[printable(str(cell)) for cell in row] for row in (header, *rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     numeric = [len(cells) > 1 and all(map(_is_number, column[1:])) for column in zip(*cells, strict=True)]
     lines = [
@@ -19,11 +19,6 @@ def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
         for row in cells
     ]
     return "\n".join(line.rstrip() for line in lines)
-
-
-def _printable(cell: str) -> str:
-    """Return a cell with control characters escaped: names and tags come from files, terminals obey them."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in escape_controls(cell))
 
 
 def _is_number(cell: str) -> bool:
