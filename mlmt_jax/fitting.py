@@ -1,14 +1,12 @@
 """Training from Python: the same run folder, progress and scores as the command ``mlmt train``."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mlmt_jax.cli import environment
-from mlmt_jax.cli.arguments import command_line
 from mlmt_jax.config import load_config, parse_config
-from mlmt_jax.config.consistency import missing_files
-from mlmt_jax.config.problems import format_path
 from mlmt_jax.errors import ConfigError
 from mlmt_jax.results.run_end import finish_run, print_end
 from mlmt_jax.runs.folder import RunFolder
@@ -39,22 +37,21 @@ def fit(
         TrainingStopped: on Ctrl-C or SIGTERM, once the state to resume from is saved.
     """
     environment.keep_freed_memory()
-    setting = {} if output is None else {"output": str(output)}
     if isinstance(config, Mapping):
+        setting = {} if output is None else {"output": str(output)}
         data = {**config, "training": {**config.get("training", {}), **setting}}
-        parsed, words = parse_config(data), []
-        for problem in missing_files(parsed):
-            raise ConfigError(f"config: {format_path(problem.path)}: {problem.message}")
+        parsed = parse_config(data, check_files=True)
         if parsed.training.output is None:
             raise ConfigError("config: training.output: required key is missing (or give fit an output)")
+        file = parsed.training.output / "config.json"  # that of the run holds all of the content
     else:
-        parsed = load_config(config, [] if output is None else [f"training.output={output}"])
-        words = [str(config)]
+        parsed = load_config(config, [] if output is None else [f"training.output={json.dumps(str(output))}"])
+        file = config
     assert parsed.training.output is not None
 
     def finish(folder: RunFolder, setups: Sequence[Setup]) -> None:
         finish_run(folder, setups)
-        print_end(folder, [*command_line("train").split(), *words], words)
+        print_end(folder, [str(file), "--output", str(folder.path)], [str(file)])
 
     launch(parsed, resume=resume, distributed=False, finish=finish)
     tagger = Tagger.load(parsed.training.output)

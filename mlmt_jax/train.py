@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import shlex
 import sys
 from collections.abc import Sequence
 
@@ -90,18 +89,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.check:
         print(describe(config))
         return
-    command = [*command_line("train").split(), *(sys.argv[1:] if argv is None else argv)]
+    arguments = [*(sys.argv[1:] if argv is None else argv)]
     config_arguments = [args.config, *(word for value in args.overrides for word in ("--set", value))]
 
     def finish(folder: RunFolder, setups: Sequence[Setup]) -> None:
         finish_run(folder, setups)
-        print_end(folder, command, config_arguments)
+        print_end(folder, arguments, config_arguments)
 
     try:
         launch(config, resume=args.resume, distributed=args.distributed, finish=finish, verbose=args.verbose)
     except TrainingStopped as stopped:
-        command += [] if args.resume else ["--resume"]
-        print(f"\nstopped at step {stopped.step}; to go on: {shlex.join(command)}", file=sys.stderr)
+        command = command_line("train", *arguments, *([] if args.resume else ["--resume"]))
+        print(f"\nstopped at step {stopped.step}; to go on: {command}", file=sys.stderr)
         sys.exit(128 + stopped.signum)
 
 

@@ -1,15 +1,17 @@
 """Training from Python."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tiny_corpus
-from tiny_runs import read_metrics
+from command_lines import status
+from tiny_runs import read_metrics, script_scores
 
 import mlmt_jax
-from mlmt_jax import Tagger
+from mlmt_jax import Tagger, train
 from mlmt_jax.errors import ConfigError, DataError, RunError
 
 
@@ -62,3 +64,30 @@ def test_errors_are_exceptions(corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="broken:1"):
         mlmt_jax.fit(data, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("as_content", [True, False])
+def test_the_command_for_longer_training_works(
+    corpus: Path,
+    tmp_path: Path,
+    as_content: bool,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script_scores(monkeypatch, [0.1, 0.2, 0.3, *[0.3] * 3])
+    data = small_config(max_step=6, eval_freq=2) | {"data_root": str(corpus)}
+    config = data if as_content else tiny_corpus.write_config(corpus, data, "fit.json")
+    mlmt_jax.fit(config, tmp_path / "123")
+    command = capsys.readouterr().out.rsplit("next: ", 1)[1]
+    assert "--resume" in command
+    assert status(train.main, *shlex.split(command, comments=True)[3:]) == 0
+    assert [record["step"] for record in read_metrics(tmp_path / "123")] == [2, 4, 6, 8, 10, 12]
+
+
+def test_the_run_folder_may_be_named_as_a_number(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_corpus.write_config(corpus, small_config(max_step=4), "fit.json")
+    monkeypatch.chdir(tmp_path)
+    mlmt_jax.fit(config, "123")
+    assert (tmp_path / "123" / "summary.json").exists()

@@ -1,6 +1,7 @@
 """Arguments that several command lines share, and what they stand for."""
 
 import argparse
+import shlex
 import sys
 import textwrap
 from pathlib import Path
@@ -12,9 +13,14 @@ if TYPE_CHECKING:
 _SEPARATORS = {"tab": "\t", "space": " ", "any": None}
 
 
-def command_line(command: str) -> str:
-    """Return how the user starts a command: ``mlmt train``, or ``python -m mlmt_jax.train``."""
-    return f"mlmt {command}" if Path(sys.argv[0]).stem == "mlmt" else f"python -m mlmt_jax.{command}"
+def command_line(command: str, *arguments: str) -> str:
+    """Return a command for the user to copy: ``mlmt train my.json``, or ``python -m mlmt_jax.train my.json``.
+
+    It begins as the user has started the process; arguments are quoted for the shell.
+    """
+    is_script = Path(sys.argv[0]).stem == "mlmt"
+    start = ("mlmt", command) if is_script else ("python", "-m", f"mlmt_jax.{command}")
+    return shlex.join((*start, *arguments))
 
 
 def make_parser(command: str, description: str, example: str) -> argparse.ArgumentParser:

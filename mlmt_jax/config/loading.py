@@ -55,19 +55,23 @@ def load_config(path: str | Path, overrides: Sequence[str] = (), *, check_files:
     return config
 
 
-def parse_config(data: dict[str, Any], source: str = "config") -> Config:
-    """Parse and check a config given as JSON values; no file is read or looked for.
+def parse_config(data: dict[str, Any], source: str = "config", *, check_files: bool = False) -> Config:
+    """Parse and check a config given as JSON values.
 
     A relative ``data_root`` is resolved against the working directory.
 
     Args:
         data: JSON values.
         source: name of the file in messages.
+        check_files: if true, the data and vector files must exist.
 
     Raises:
         ConfigError: the config cannot be used; the message has ``source`` and the JSON path.
     """
-    return _resolve_root(_validate(data, source), Path.cwd())
+    config = _resolve_root(_validate(data, source), Path.cwd())
+    if check_files and (missing := missing_files(config)):
+        _refuse(missing, source, ())
+    return config
 
 
 def _parse_override(text: str) -> Override:

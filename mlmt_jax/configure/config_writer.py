@@ -2,7 +2,6 @@
 
 import json
 import os
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"  {source}")
     print("Check the files and train with:")
     for command in ("check", "train"):
-        print(f"  {command_line(command)} {shlex.quote(str(output))}")
+        print(f"  {command_line(command, str(output))}")
 
 
 def _write(output: Path, data: dict[str, Any], *, force: bool) -> None:

@@ -1,6 +1,5 @@
 """The last lines of a training: how good the target is, if its score was still rising, the next command."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ class Training(NamedTuple):
     """A finished training, as far as the closing lines need it."""
 
     config: Config
-    command: Sequence[str]  # that started it
+    arguments: Sequence[str]  # of the command that started it
     config_arguments: Sequence[str]  # its config file and its options --set
     best_scores: Mapping[int, float]  # best dev score of the target so far, by step of all evaluations
 
@@ -53,16 +52,15 @@ def closing_lines(training: Training, evaluation: Mapping[str, Any]) -> tuple[st
 
 def _next_command(training: Training, is_rising: bool, has_failed: bool) -> str:
     """Return the command that helps most: train longer, check the files of a failed run, or predict."""
-    config, command = training.config, list(training.command)
+    config, arguments = training.config, list(training.arguments)
     if is_rising:
         limits = {key: getattr(config.training, key) for key in ("max_step", "max_epoch")}
-        command += [] if "--resume" in command else ["--resume"]
+        arguments += [] if "--resume" in arguments else ["--resume"]
         for key, limit in limits.items():
-            command += [] if limit is None else ["--set", f"training.{key}={2 * limit}"]
-        return f"{shlex.join(command)}   # longer training"
+            arguments += [] if limit is None else ["--set", f"training.{key}={2 * limit}"]
+        return f"{command_line('train', *arguments)}   # longer training"
     if has_failed:
-        words = [*command_line("check").split(), *training.config_arguments]
-        return f"{shlex.join(words)}   # then label more sentences"
-    file = config.path(config.dataset(config.target.dataset).files.dev or "")
-    words = [*command_line("predict").split(), str(config.training.output), str(file)]
-    return f"{shlex.join(words)}   # or a file of your own"
+        return f"{command_line('check', *training.config_arguments)}   # then label more sentences"
+    file = config.path(config.dataset(config.target.dataset).files.dev)
+    command = command_line("predict", str(config.training.output), str(file))
+    return f"{command}   # or a file of your own"

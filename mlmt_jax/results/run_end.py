@@ -49,18 +49,18 @@ def finish_run(folder: RunFolder, setups: Sequence[Setup]) -> None:
             fit_temperatures(folder, Ensemble.load(folder.path), steps, setups[0].corpus.datasets)
 
 
-def print_end(folder: RunFolder, command: Sequence[str], config_arguments: Sequence[str]) -> None:
+def print_end(folder: RunFolder, arguments: Sequence[str], config_arguments: Sequence[str]) -> None:
     """Print the closing lines of a finished run, about the replica with the best score.
 
     Args:
         folder: folder of the run.
-        command: the command line that started the training.
+        arguments: of the command that started the training.
         config_arguments: its config file and its options --set.
     """
     config, replica_folder = folder.config(), choose_replica(folder, None)
     lines, _ = read_metrics(replica_folder.metrics)
     best_scores = {line.step: line.record["best_score"] for line in lines}
-    training = Training(config, command, config_arguments, best_scores)
+    training = Training(config, arguments, config_arguments, best_scores)
     calibration = temperature_line(replica_folder, config.target.name)
     print("" if calibration is None else f"\n{calibration}")
     print("\n".join(closing_lines(training, replica_folder.read(EVALUATION))))

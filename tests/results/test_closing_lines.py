@@ -15,7 +15,7 @@ from mlmt_jax.results.closing_lines import Training, closing_lines
 from mlmt_jax.runs.folder import RunFolder
 from mlmt_jax.train import main
 
-COMMAND = ["python", "-m", "mlmt_jax.train", "my config.json"]
+ARGUMENTS = ["my config.json"]
 SCORE = {"f1": 0.625, "accuracy": 0.9, "standard_deviation": 0.03, "sentences": 12}
 
 
@@ -30,7 +30,7 @@ def lines(best_step: int, steps: int, repeated: float = 0.25, **training: Any) -
         "scores": {name: {"dev": SCORE, "test": SCORE}},
         "repeated_mentions": {name: {"dev": repeated, "test": repeated}},
     }
-    return closing_lines(Training(config, COMMAND, ["my config.json"], scores), evaluation)
+    return closing_lines(Training(config, ARGUMENTS, ["my config.json"], scores), evaluation)
 
 
 def test_a_finished_run_leads_to_predict() -> None:
@@ -65,7 +65,7 @@ def test_few_evaluations_show_no_trend() -> None:
         ({8: 0.1}, "only 1 evaluation"),
         ({8: 0.0, 16: 0.0, 24: 0.0}, "never rose above 0"),
     ):
-        quality, line, _ = closing_lines(Training(config, COMMAND, [], scores), evaluation)
+        quality, line, _ = closing_lines(Training(config, ARGUMENTS, [], scores), evaluation)
         assert trend in line
         assert quality.startswith("nld ner, dev file, which chose the checkpoint: ")
 
@@ -102,7 +102,7 @@ def test_longer_training_trains_longer(
 
 
 def test_the_predict_command_tags_the_development_file(tiny_run: Any) -> None:
-    training = Training(RunFolder(tiny_run.folder).config(), COMMAND, [], {8: 0.1, 16: 0.2, 24: 0.1})
+    training = Training(RunFolder(tiny_run.folder).config(), ARGUMENTS, [], {8: 0.1, 16: 0.2, 24: 0.1})
     evaluation = read_json(tiny_run.folder, "evaluation.json") | {
         "best_step": 16,
         "repeated_mentions": {"nld ner": {"dev": 0.0, "test": 0.0}},
