@@ -11,6 +11,7 @@ from typing import Any
 import jax.export
 import pytest
 import tiny_corpus
+from archives import rewritten
 from command_lines import is_one_message, status
 from tiny_runs import train_run
 
@@ -105,17 +106,6 @@ def test_an_unwritable_file_is_refused(
     assert [*tmp_path.rglob("*")] == [tmp_path / "folder"]
 
 
-def edited(file: Path, path: Path, name: str, data: bytes | None) -> Path:
-    """Copy the archive with other data in an entry, or without the entry, and return the path."""
-    with zipfile.ZipFile(file) as old, zipfile.ZipFile(path, "w") as new:
-        for entry in old.namelist():
-            if entry != name:
-                new.writestr(entry, old.read(entry))
-        if data is not None:
-            new.writestr(name, data)
-    return path
-
-
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [
@@ -132,8 +122,10 @@ def edited(file: Path, path: Path, name: str, data: bytes | None) -> Path:
 def test_a_damaged_entry_is_refused(
     file: Path, tmp_path: Path, name: str, data: bytes | None, message: str
 ) -> None:
+    added = [] if data is None else [(name, data)]
+    copy = rewritten(file, tmp_path / "edited", *added, without=(name,))
     with pytest.raises(RunError, match=message):
-        ExportedTagger.load(edited(file, tmp_path / "edited", name, data))
+        ExportedTagger.load(copy)
 
 
 @pytest.mark.parametrize(("field", "value"), [(6, 200), (8, 1), (10, 8), (10, 9), (10, 14), (20, 0)])

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import tiny_corpus
+from archives import rewritten
 from command_lines import is_one_message, status
 from tiny_runs import train_run
 
@@ -80,16 +81,6 @@ def test_states_are_dropped_on_request(
     assert Ensemble.load(run).tag(SENTENCES) == ensemble
     with pytest.raises(RunError, match="a packed run has one replica"):
         Ensemble.load(file)
-
-
-def rewritten(packed: Path, path: Path, *extra: tuple[Any, bytes]) -> Path:
-    """Copy an archive, with further entries."""
-    with zipfile.ZipFile(packed) as old, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
-        for name in old.namelist():
-            new.writestr(name, old.read(name))
-        for entry, data in extra:
-            new.writestr(entry, data)
-    return path
 
 
 def link(name: str) -> zipfile.ZipInfo:
